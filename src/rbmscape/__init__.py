@@ -1,0 +1,61 @@
+"""rbmscape: train Restricted Boltzmann Machines fast, measure them honestly, see how they learn in reciprocal space.
+
+The public names, nothing else.  Each is imported from its module when it is first used, so that
+``import rbmscape`` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "RBM": "rbmscape.model.rbm",
+    "Dataset": "rbmscape.data.dataset",
+    "load_dataset": "rbmscape.data.load",
+    "Estimate": "rbmscape.stats",
+    "Samples": "rbmscape.sampling.sample",
+    "sample": "rbmscape.sampling.sample",
+    "TrainingConfig": "rbmscape.runs.config",
+    "Run": "rbmscape.runs.run",
+    "train": "rbmscape.training.train",
+    "log_partition": "rbmscape.likelihood.estimate",
+    "log_likelihood": "rbmscape.likelihood.estimate",
+    "likelihood_bracket": "rbmscape.likelihood.bracket",
+    "Bracket": "rbmscape.likelihood.bracket",
+    "mixing_report": "rbmscape.reciprocal.mixing",
+    "Modes": "rbmscape.reciprocal.modes",
+    "Coordinates": "rbmscape.reciprocal.coordinates",
+    "MarchenkoPastur": "rbmscape.reciprocal.marchenko_pastur",
+    "kurtosis": "rbmscape.reciprocal.gaussianity",
+    "mean_field": "rbmscape.diffusion.mean_field",
+    "MeanField": "rbmscape.diffusion.mean_field",
+    "EffectivePotential": "rbmscape.diffusion.effective_potential",
+    "boson_spectrum": "rbmscape.diffusion.bosons",
+    "Bosons": "rbmscape.diffusion.bosons",
+    "FokkerPlanck1D": "rbmscape.diffusion.fokker_planck",
+    "langevin": "rbmscape.diffusion.langevin",
+    "random_rotation": "rbmscape.symmetry.rotations",
+    "rotated_weights": "rbmscape.symmetry.rotations",
+    "rotation_divergence": "rbmscape.symmetry.divergence",
+    "landau": "rbmscape.symmetry.landau",
+    "Landau": "rbmscape.symmetry.landau",
+    "RbmscapeError": "rbmscape.errors",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'rbmscape' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

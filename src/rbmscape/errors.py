@@ -1,0 +1,76 @@
+"""One tree of exceptions: each message says what was wrong, what was found, and the cure, in one sentence."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DiskError",
+    "DivergenceError",
+    "EngineError",
+    "FormatError",
+    "InputError",
+    "NotConverged",
+    "RbmscapeError",
+    "RunExists",
+    "RunLocked",
+    "RunNotFound",
+    "ShapeError",
+    "StudyError",
+]
+
+
+class RbmscapeError(Exception):
+    """Base of every error that rbmscape raises on purpose."""
+
+
+class InputError(RbmscapeError, ValueError):
+    """An argument has a value that cannot be used."""
+
+
+class ShapeError(InputError):
+    """An array has the wrong shape."""
+
+
+class DataError(InputError):
+    """A data set is empty, not binary, ragged, or does not fit the model."""
+
+
+class ConfigError(InputError):
+    """A configuration holds an unknown key or an impossible value."""
+
+
+class FormatError(RbmscapeError):
+    """A file is not of the expected format, is damaged, or was written by a newer version."""
+
+
+class RunExists(RbmscapeError):
+    """A directory already holds results that would be overwritten."""
+
+
+class RunNotFound(RbmscapeError):
+    """A directory holds no run."""
+
+
+class RunLocked(RbmscapeError):
+    """Another process is writing to a run."""
+
+
+class StudyError(RbmscapeError):
+    """A study cannot be planned, executed or collected."""
+
+
+class DivergenceError(RbmscapeError):
+    """Training left the finite numbers; the last good checkpoint is kept."""
+
+
+class EngineError(RbmscapeError):
+    """A sampling engine or a precision is not available on this machine."""
+
+
+class NotConverged(RbmscapeError):
+    """An estimate was asked for that the samples at hand cannot support."""
+
+
+class DiskError(RbmscapeError):
+    """A file could not be written or read."""
