@@ -1,0 +1,248 @@
+"""The model: energy, conditionals and free energy (arXiv:2503.21536, section 2, equations 3, 10 and 11).
+
+Shapes: visible states are (..., N), hidden states (..., M), weights (N, M); batch axes lead.  Energies are in units of
+k_B T at beta = 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from rbmscape.errors import FormatError, InputError, ShapeError
+from rbmscape.files import read_tensors, write_tensors
+from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
+
+__all__ = ["RBM"]
+
+MODEL_FORMAT: Final = "rbmscape-model"
+MODEL_SCHEMA: Final = 1
+PARAMETER_NAMES: Final = ("weights", "visible_bias", "hidden_bias")
+
+
+class RBM:
+    r"""A Restricted Boltzmann Machine on v in {0,1}^N and h in {0,1}^M.
+
+    ``E(v, h) = -a·v - b·h - vᵀ W h`` (equation 3) and ``p(v, h) = exp(-beta E) / Z``.
+
+    Parameters
+    ----------
+    weights : (N, M) array W, NumPy or torch, float32 or float64
+    visible_bias : (N,) array a
+    hidden_bias : (M,) array b
+
+    Raises
+    ------
+    ShapeError : the three shapes do not fit together, or a layer is empty
+    InputError : a parameter is not a finite number
+
+    Notes
+    -----
+    The parameters are copied and must not be changed; biases take the dtype and device of the weights.
+    """
+
+    __slots__ = ("_hidden_bias", "_visible_bias", "_weights")
+
+    def __init__(self, weights: Arrays, visible_bias: Arrays, hidden_bias: Arrays) -> None:
+        matrix = as_float_tensor(weights, "weights")
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            raise ShapeError(
+                f"weights must be a matrix with one row a visible and one column a hidden unit, "
+                f"found shape {tuple(matrix.shape)}"
+            )
+        self._weights = matrix.detach().clone().contiguous()
+        self._visible_bias = self._bias(visible_bias, "visible_bias", matrix.shape[0])
+        self._hidden_bias = self._bias(hidden_bias, "hidden_bias", matrix.shape[1])
+
+    def _bias(self, values: Arrays, name: str, units: int) -> Tensor:
+        bias = as_float_tensor(values, name)
+        if bias.shape != (units,):
+            raise ShapeError(
+                f"{name} must have shape ({units},) to fit weights of shape {tuple(self._weights.shape)}, "
+                f"found {tuple(bias.shape)}"
+            )
+        return bias.detach().to(device=self.device, dtype=self.dtype, copy=True)
+
+    @classmethod
+    def random(cls, n_visible: int, n_hidden: int, std: float = 0.01, seed: int = 0) -> RBM:
+        """Untrained model: W ~ Normal(0, std²) in float32, zero biases.
+
+        Raises
+        ------
+        InputError : a layer size below 1, or a negative or infinite standard deviation
+        """
+        from rbmscape.rng import Stream
+
+        if n_visible < 1 or n_hidden < 1:
+            raise InputError(f"an RBM needs at least one unit a layer, found {n_visible} visible and {n_hidden} hidden")
+        if not 0.0 <= std < float("inf"):
+            raise InputError(f"std must be a finite number >= 0, found {std}")
+        draws = Stream(seed, "model/weights").numpy(0).standard_normal((n_visible, n_hidden))
+        weights = torch.from_numpy(draws).mul_(std).to(torch.float32)
+        return cls(weights, torch.zeros(n_visible), torch.zeros(n_hidden))
+
+    @property
+    def weights(self) -> Tensor:
+        """(N, M) weights W."""
+        return self._weights
+
+    @property
+    def visible_bias(self) -> Tensor:
+        """(N,) visible biases a."""
+        return self._visible_bias
+
+    @property
+    def hidden_bias(self) -> Tensor:
+        """(M,) hidden biases b."""
+        return self._hidden_bias
+
+    @property
+    def n_visible(self) -> int:
+        """Number N of visible units."""
+        return int(self._weights.shape[0])
+
+    @property
+    def n_hidden(self) -> int:
+        """Number M of hidden units."""
+        return int(self._weights.shape[1])
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return self._weights.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """torch.float32 or torch.float64."""
+        return self._weights.dtype
+
+    def __repr__(self) -> str:
+        return f"RBM(n_visible={self.n_visible}, n_hidden={self.n_hidden}, dtype={self.dtype}, device={self.device})"
+
+    def as_visible(self, v: Arrays) -> Tensor:
+        """(..., N) visible states or mean values as a tensor of the model's dtype and device.
+
+        Raises
+        ------
+        ShapeError : the last axis is not n_visible
+        """
+        return as_layer(v, self.n_visible, "visible", self.dtype, self.device)
+
+    def as_hidden(self, h: Arrays) -> Tensor:
+        """(..., M) hidden states or mean values as a tensor of the model's dtype and device.
+
+        Raises
+        ------
+        ShapeError : the last axis is not n_hidden
+        """
+        return as_layer(h, self.n_hidden, "hidden", self.dtype, self.device)
+
+    def hidden_field(self, v: Arrays) -> Tensor:
+        """C = Wᵀv + b of equation 11, (..., M)."""
+        return self.as_visible(v) @ self._weights + self._hidden_bias
+
+    def visible_field(self, h: Arrays) -> Tensor:
+        """D = Wh + a, (..., N)."""
+        return self.as_hidden(h) @ self._weights.T + self._visible_bias
+
+    def energy(self, v: Arrays, h: Arrays) -> Tensor:
+        """E(v, h) = -a·v - b·h - vᵀ W h (equation 3).
+
+        Parameters
+        ----------
+        v : (..., N), entries 0 or 1
+        h : (..., M), entries 0 or 1, same or broadcastable batch axes
+
+        Returns
+        -------
+        (...,) in units of k_B T at beta = 1; exact
+
+        Raises
+        ------
+        ShapeError : a last axis does not fit the model
+        """
+        visible, hidden = self.as_visible(v), self.as_hidden(h)
+        coupled = ((visible @ self._weights + self._hidden_bias) * hidden).sum(-1)
+        return -(visible @ self._visible_bias) - coupled
+
+    def free_energy(self, v: Arrays, beta: float = 1.0) -> Tensor:
+        """F(v) = -a·v - (1/beta) Σ_j softplus(beta (b_j + (Wᵀv)_j)), so that p(v) = exp(-beta F(v)) / Z.
+
+        Parameters
+        ----------
+        v : (..., N), entries 0 or 1
+        beta : inverse temperature, > 0
+
+        Returns
+        -------
+        (...,) in units of k_B T at beta = 1; exact
+
+        Raises
+        ------
+        ShapeError : the last axis is not n_visible
+        """
+        visible = self.as_visible(v)
+        fields = visible @ self._weights + self._hidden_bias
+        softplus = torch.nn.functional.softplus(beta * fields).sum(-1) / beta
+        return -(visible @ self._visible_bias) - softplus
+
+    def hidden_probability(self, v: Arrays, beta: float = 1.0) -> Tensor:
+        """p(h_j = 1 | v) = σ(beta (Wᵀv + b)_j) (equations 10 and 11), (..., M); exact."""
+        return torch.sigmoid(beta * self.hidden_field(v))
+
+    def visible_probability(self, h: Arrays, beta: float = 1.0) -> Tensor:
+        """p(v_i = 1 | h) = σ(beta (Wh + a)_i), (..., N); exact."""
+        return torch.sigmoid(beta * self.visible_field(h))
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> RBM:
+        """Copy on another device or in another dtype (torch.float32 or torch.float64).
+
+        Raises
+        ------
+        InputError : the dtype is neither
+        """
+        if dtype not in (None, torch.float32, torch.float64):
+            raise InputError(f"an RBM's dtype is torch.float32 or torch.float64, found {dtype}")
+        moved = self._weights.to(device=device or self.device, dtype=dtype or self.dtype)
+        return RBM(moved, self._visible_bias, self._hidden_bias)
+
+    def transposed(self) -> RBM:
+        """The same model with the layers exchanged: W -> Wᵀ, a <-> b."""
+        return RBM(self._weights.T, self._hidden_bias, self._visible_bias)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters to a safetensors file, atomically.
+
+        Raises
+        ------
+        DiskError : the file cannot be written
+        """
+        tensors = {name: getattr(self, name) for name in PARAMETER_NAMES}
+        write_tensors(path, tensors, {"format": MODEL_FORMAT, "schema": str(MODEL_SCHEMA)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RBM:
+        """Read a model that `save` wrote, or any checkpoint of a run; nothing in the file is executed.
+
+        Raises
+        ------
+        DiskError : the file is missing or unreadable
+        FormatError : it is not a safetensors file with these parameters, or a newer release wrote it
+        """
+        tensors, metadata = read_tensors(path)
+        missing = [name for name in PARAMETER_NAMES if name not in tensors]
+        if missing:
+            raise FormatError(
+                f"{os.fspath(path)} holds {json.dumps(sorted(tensors))} but not {', '.join(missing)}; "
+                f"give a file that RBM.save or a run wrote"
+            )
+        schema = metadata.get("schema", "1")
+        if not schema.isdigit() or int(schema) > MODEL_SCHEMA:
+            raise FormatError(
+                f"{os.fspath(path)} has model schema {schema}, this release reads up to {MODEL_SCHEMA}; update rbmscape"
+            )
+        return cls(*(tensors[name] for name in PARAMETER_NAMES))
