@@ -1,0 +1,256 @@
+"""What every figure shares: palette, sizes in print, panel letters, provenance, and saving picture and data together.
+
+Figures are plain ``matplotlib.figure.Figure`` objects on an Agg canvas.  Nothing here touches pyplot, a display or the
+caller's ``rcParams``, so that ``draw`` functions can run in threads, workers and web servers alike.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from rbmscape.errors import DiskError, InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "CLASS_COLOURS",
+    "COLUMN_WIDTH",
+    "DIVERGING",
+    "MARKERS",
+    "OKABE_ITO",
+    "PAGE_WIDTH",
+    "SEQUENTIAL",
+    "AxesGrid",
+    "SavedFigure",
+    "colour",
+    "marker",
+    "new_figure",
+    "panel_letters",
+    "print_style",
+    "provenance_attrs",
+    "save",
+    "write_dataset",
+]
+
+AxesGrid: TypeAlias = NDArray[np.object_]
+
+OKABE_ITO = (
+    "#0072B2",  # blue
+    "#D55E00",  # vermillion
+    "#009E73",  # bluish green
+    "#CC79A7",  # reddish purple
+    "#E69F00",  # orange
+    "#56B4E9",  # sky blue
+    "#F0E442",  # yellow
+    "#000000",  # black
+)
+"""Okabe and Ito's eight colours that people with any colour vision tell apart, the readable ones first."""
+
+CLASS_COLOURS = (*OKABE_ITO, "#999999", "#661100")
+"""Ten colours for the ten digits; use `marker` as well where points overlap."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
+
+SEQUENTIAL = "viridis"
+DIVERGING = "PuOr"  # safe for colour-blind readers, unlike red-green maps
+
+COLUMN_WIDTH = 3.4
+PAGE_WIDTH = 7.0
+"""Widths of a journal's column and page, inches."""
+
+_STYLE: Any = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "errorbar.capsize": 2.0,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=OKABE_ITO),
+    "image.cmap": SEQUENTIAL,
+    "image.interpolation": "nearest",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,
+    "mathtext.fontset": "dejavusans",
+}
+
+
+def print_style() -> AbstractContextManager[None]:
+    """Context (or decorator, ``@print_style()``) under which artists take the package's print sizes and colours.
+
+    `new_figure` creates its axes under it.  A ``draw`` function that calls ``set_title``, ``legend``, ``errorbar`` or
+    ``imshow`` should be decorated with it, because Matplotlib reads those defaults when the artist is made.
+    """
+    return matplotlib.rc_context(_STYLE)
+
+
+def new_figure(
+    nrows: int = 1,
+    ncols: int = 1,
+    size: tuple[float, float] | None = None,
+    **subplots: Any,
+) -> tuple[Figure, AxesGrid]:
+    """Make a figure with a grid of axes, in print size.
+
+    Parameters
+    ----------
+    nrows, ncols : shape of the grid
+    size : width and height in inches; default a column's width a panel, at most the page's width
+    **subplots : passed to ``Figure.subplots`` (``sharex``, ``width_ratios``, ...)
+
+    Returns
+    -------
+    The figure, and an (nrows, ncols) object array of its Axes (two-dimensional even for one panel)
+    """
+    if size is None:
+        width = min(COLUMN_WIDTH * ncols, PAGE_WIDTH)
+        size = (width, width / ncols * 0.78 * nrows)
+    with print_style():
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(nrows, ncols, squeeze=False, **subplots)
+    return figure, axes
+
+
+def colour(index: int) -> str:
+    """Colour of the index-th series, cyclic."""
+    return OKABE_ITO[index % len(OKABE_ITO)]
+
+
+def marker(index: int) -> str:
+    """Marker of the index-th series, cyclic; it repeats with another period than `colour` does."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def panel_letters(axes: Iterable[Axes] | AxesGrid, start: str = "a") -> None:
+    """Write (a), (b), ... above the left end of each panel, in reading order."""
+    flat = axes.ravel() if isinstance(axes, np.ndarray) else list(axes)
+    with print_style():
+        for offset, panel in enumerate(flat):
+            panel.set_title(f"({chr(ord(start) + offset)})", loc="left", fontweight="bold")
+
+
+def provenance_attrs(seed: int | None = None, **extra: str | float | bool | None) -> dict[str, str | float]:
+    """Attributes that say where a Dataset comes from, for ``Dataset.attrs``.
+
+    Parameters
+    ----------
+    seed : seed of whatever was drawn to compute the data; left out where nothing was
+    **extra : more attributes (``source=...``, ``configuration_hash=...``); None is left out, bool becomes 0 or 1
+
+    Returns
+    -------
+    Mapping that netCDF can hold: package versions, time of creation (ISO 8601, UTC), kind of machine
+    """
+    attrs: dict[str, str | float] = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python_version": platform.python_version(),
+    }
+    for package in ("rbmscape", "torch", "numpy", "scipy"):
+        try:
+            attrs[f"{package}_version"] = version(package)
+        except PackageNotFoundError:  # running from a source tree that was never installed
+            continue
+    if seed is not None:
+        attrs["seed"] = int(seed)
+    for key, value in extra.items():
+        if value is not None:
+            attrs[key] = int(value) if isinstance(value, bool) else value
+    return attrs
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFigure:
+    """Where the three files of one figure lie."""
+
+    png: Path
+    pdf: Path
+    data: Path
+
+
+def save(figure: Figure, dataset: xr.Dataset, directory: str | os.PathLike[str], name: str) -> SavedFigure:
+    """Write NAME.png (200 dots an inch), NAME.pdf and the data behind them, NAME.nc, each at once or not at all.
+
+    Parameters
+    ----------
+    figure : what ``draw`` returned
+    dataset : what ``compute`` returned; numeric variables are compressed
+    directory : made if missing
+    name : file name without suffix
+
+    Raises
+    ------
+    InputError : the name is empty or contains a path separator
+    DiskError : a file cannot be written
+    """
+    if not name or Path(name).name != name:
+        raise InputError(f"a figure's name must be a plain file name, found {name!r}; pass the folder as directory")
+    folder = Path(directory)
+    saved = SavedFigure(folder / f"{name}.png", folder / f"{name}.pdf", folder / f"{name}.nc")
+    _write_atomically(saved.png, lambda path: figure.savefig(path, format="png", dpi=200))
+    _write_atomically(saved.pdf, lambda path: figure.savefig(path, format="pdf", metadata={"CreationDate": None}))
+    write_dataset(dataset, saved.data)
+    return saved
+
+
+def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a Dataset as compressed netCDF (h5netcdf), at once or not at all.
+
+    Raises
+    ------
+    DiskError : the file cannot be written
+    """
+    encoding = {
+        name: {"zlib": True, "complevel": 4}
+        for name, variable in dataset.variables.items()
+        if variable.ndim > 0 and variable.dtype.kind in "fiub"
+    }
+    _write_atomically(Path(path), lambda target: dataset.to_netcdf(target, engine="h5netcdf", encoding=encoding))
+
+
+def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to the disk and rename it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DiskError(
+            f"{path} could not be written ({error.strerror or error}); free space or choose another folder"
+        ) from error
