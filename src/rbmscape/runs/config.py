@@ -1,0 +1,166 @@
+"""How a run is trained: every choice of section 2 of arXiv:2503.21536 and the common ones beside it, checked when made."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rbmscape.errors import ConfigError
+
+__all__ = ["TrainingConfig"]
+
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+class TrainingConfig(BaseModel):
+    """A training recipe; immutable, and refused when a key is unknown or a value impossible.
+
+    Parameters
+    ----------
+    n_hidden : hidden units M
+    method : negative phase: "pcd" (persistent chains, the first from data), "cd" (chains start at the minibatch),
+        "rdm" (fresh Bernoulli(1/2) states at every update)
+    gibbs_steps : K block Gibbs steps an update
+    epochs : passes over the training data
+    batch_size : samples a minibatch; a smaller data set is one batch, an incomplete last batch is left for the next shuffle
+    n_chains : Markov chains of "pcd" and "rdm"; "cd" has as many as the minibatch
+    gradient : "centered" (offsets: data means of both layers) or "plain" (equation 6)
+    optimizer : "sgd" or "adam" of torch.optim
+    learning_rate : η of equation 13, or Adam's step
+    momentum : of SGD
+    adam_betas : Adam's two decay rates
+    schedule : "constant", or "linear" or "cosine" decay to zero from ``decay_start`` on
+    decay_start : fraction of training after which the schedule decays
+    l1, l2 : strengths of the penalties l1 Σ|W| and (l2/2) Σ W² on the weights
+    averaging : updates over which parameters are averaged exponentially; 0 averages nothing.  The window grows as one
+        tenth of the updates done until it reaches this length, so that early averages do not lag behind.
+    visible_bias_init : "data" (logit of the smoothed pixel means), "zeros", or "normal" (Normal(0, weight_std²))
+    weight_std : standard deviation of the initial weights
+    seed : of everything random in the run
+    engine, precision : of the sampling; "auto" picks the fastest that the machine has
+    early_checkpoints : checkpoints at about this many log-spaced updates within the first epoch
+    checkpoint_epochs : epochs with a checkpoint; by default 1, 2, 3, 4, 6, 8, 11, … (a factor √2) and the last
+
+    Raises
+    ------
+    ConfigError : an unknown key (with the nearest valid one) or a value out of range
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_hidden: PositiveInt = 500
+    method: Literal["pcd", "cd", "rdm"] = "pcd"
+    gibbs_steps: PositiveInt = 10
+    epochs: NonNegativeInt = 50
+    batch_size: PositiveInt = 500
+    n_chains: PositiveInt = 500
+    gradient: Literal["centered", "plain"] = "centered"
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: Positive = 0.2
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    adam_betas: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]] = (0.9, 0.999)
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    decay_start: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    l1: NonNegative = 0.0
+    l2: NonNegative = 0.0
+    averaging: NonNegativeInt = 300
+    visible_bias_init: Literal["data", "zeros", "normal"] = "data"
+    weight_std: NonNegative = 0.01
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    engine: Literal["auto", "reference", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
+    early_checkpoints: NonNegativeInt = 14
+    checkpoint_epochs: tuple[PositiveInt, ...] | None = None
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, type(self))) from None
+
+    @model_validator(mode="after")
+    def _epochs_exist(self) -> Self:
+        late = [epoch for epoch in self.checkpoint_epochs or () if epoch > self.epochs]
+        if late:
+            raise ValueError(f"epoch {late[0]} is after the last one, {self.epochs}; choose epochs within training")
+        return self
+
+    @classmethod
+    def recommended(cls, **changes: Any) -> TrainingConfig:
+        """The recipe with the best test log-likelihood for its time among those measured in `benchmarks/recipes.py`.
+
+        Persistent chains, centred gradient, SGD at 0.2 with linear decay from half-way, parameters averaged over
+        300 updates.  Keyword arguments replace single values.
+        """
+        return cls(**changes)
+
+    @classmethod
+    def paper(cls, **changes: Any) -> TrainingConfig:
+        """The paper's recipe: plain gradient, Adam at 1e-3, PCD with 500 Gibbs steps, 100 epochs, batches of 500.
+
+        Keyword arguments replace single values; ``gibbs_steps=10`` trains 50 times faster.
+        """
+        recipe: dict[str, Any] = {
+            "gibbs_steps": 500,
+            "epochs": 100,
+            "gradient": "plain",
+            "optimizer": "adam",
+            "learning_rate": 1e-3,
+            "schedule": "constant",
+            "averaging": 0,
+        }
+        return cls(**(recipe | changes))
+
+    def replace(self, **changes: Any) -> TrainingConfig:
+        """Copy with some values changed, checked again."""
+        return TrainingConfig(**(self.model_dump() | changes))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> TrainingConfig:
+        """From parsed JSON or TOML.
+
+        Raises
+        ------
+        ConfigError : an unknown key or a value out of range
+        """
+        return cls(**dict(values))
+
+    def epochs_with_checkpoint(self) -> tuple[int, ...]:
+        """Epochs after which a checkpoint is kept: the chosen ones and always the last."""
+        if self.epochs == 0:
+            return ()
+        chosen = self.checkpoint_epochs
+        if chosen is None:
+            count = 2 * max(1, math.ceil(math.log2(self.epochs + 1))) + 1
+            chosen = tuple(epoch for k in range(count) if (epoch := round(math.sqrt(2.0) ** k)) <= self.epochs)
+        return tuple(sorted({*chosen, self.epochs}))
+
+    def checkpoint_updates(self, updates_per_epoch: int) -> tuple[int, ...]:
+        """Updates after which a checkpoint is kept: 0, log-spaced ones in the first epoch, and the chosen epochs."""
+        last_early = min(updates_per_epoch, self.epochs * updates_per_epoch)
+        early = {0}
+        if self.early_checkpoints > 0 and last_early > 0:
+            ratio = math.log(max(2, last_early)) / self.early_checkpoints
+            early |= {min(last_early, round(math.exp(ratio * k))) for k in range(self.early_checkpoints + 1)}
+        return tuple(sorted(early | {epoch * updates_per_epoch for epoch in self.epochs_with_checkpoint()}))
+
+
+def _explain(error: ValidationError, config: type[BaseModel]) -> str:
+    """One sentence for the first thing that pydantic refused."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, list(config.model_fields), n=1)
+        cure = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(config.model_fields)}"
+        return f"the training configuration has no key {key!r}; {cure}"
+    reason = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"the training configuration cannot be used: {reason}"
+    return f"the training configuration's {key} cannot be {first['input']!r}: {reason[0].lower()}{reason[1:]}"

@@ -1,0 +1,154 @@
+"""A trained (or half-trained) run as its readers see it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rbmscape.errors import InputError, NotConverged
+from rbmscape.files import read_tensors
+from rbmscape.model.rbm import RBM
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.layout import (
+    CHECKPOINT_FORMAT,
+    RUN_FORMAT,
+    STATE_FORMAT,
+    RunLayout,
+    check_schema,
+    parse_metrics,
+    read_json,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+__all__ = ["Run"]
+
+
+class Run:
+    """One run's directory, opened for reading; files are read when they are asked for.
+
+    Attributes
+    ----------
+    directory : where the run lies
+    config : the recipe, a `TrainingConfig`
+    data : what is recorded of the data set: name, fingerprint, n_visible, n_train, image_shape, source
+    engine, precision : what the sampling ran on
+    updates_per_epoch : parameter updates in one pass over the data
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self._layout = RunLayout(Path(directory))
+        self._layout.require()
+        record = read_json(self._layout.config)
+        check_schema(record, RUN_FORMAT, self._layout.config)
+        self.directory = self._layout.directory
+        self.config = TrainingConfig.from_mapping(record["config"])
+        self.data: dict[str, Any] = record["data"]
+        self.engine = str(record["engine"])
+        self.precision = str(record["precision"])
+        self.updates_per_epoch = int(record["updates_per_epoch"])
+        self.versions: dict[str, str] = record.get("versions", {})
+        self._keep_alive: object | None = None
+
+    @classmethod
+    def open(cls, directory: str | os.PathLike[str]) -> Run:
+        """Open a run's directory.
+
+        Raises
+        ------
+        RunNotFound : the directory holds no run
+        FormatError : its files are damaged or written by a newer release
+        """
+        return cls(directory)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r}, n_hidden={self.config.n_hidden}, updates={self.last_update})"
+
+    @property
+    def updates(self) -> tuple[int, ...]:
+        """Updates that have a checkpoint, ascending."""
+        return self._layout.updates()
+
+    @property
+    def epochs(self) -> tuple[float, ...]:
+        """Epochs (passes over the data) of the checkpoints, one an entry of `updates`."""
+        return tuple(update / self.updates_per_epoch for update in self.updates)
+
+    @property
+    def last_update(self) -> int:
+        """Update of the last checkpoint; -1 before the first."""
+        return self.updates[-1] if self.updates else -1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether training reached its last epoch."""
+        return self.last_update >= self.config.epochs * self.updates_per_epoch
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Metrics as dictionaries, one a checkpoint."""
+        return parse_metrics(self._layout.metrics)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Metrics as a table, one row a checkpoint, indexed by update."""
+        import pandas as pd
+
+        rows = self.rows
+        return pd.DataFrame(rows).set_index("update") if rows else pd.DataFrame()
+
+    def load(self, update: int = -1, averaged: bool = True) -> RBM:
+        """The model of one checkpoint.
+
+        Parameters
+        ----------
+        update : one of `updates`, or -1 for the last
+        averaged : the averaged parameters where the recipe averages, else (or with False) the last ones
+
+        Raises
+        ------
+        InputError : there is no such checkpoint
+        FormatError : its file is damaged or was written by a newer release
+        """
+        path = self._layout.checkpoint(self._resolve(update))
+        tensors, metadata = read_tensors(path)
+        check_schema(metadata, CHECKPOINT_FORMAT, path)
+        prefix = "" if averaged or "raw_weights" not in tensors else "raw_"
+        return RBM(*(tensors[prefix + name] for name in ("weights", "visible_bias", "hidden_bias")))
+
+    def _resolve(self, update: int) -> int:
+        updates = self.updates
+        if not updates:
+            raise InputError(f"{self.directory} has no checkpoint yet; train it first")
+        if update == -1:
+            return updates[-1]
+        if update not in updates:
+            near = min(updates, key=lambda known: abs(known - update))
+            raise InputError(f"{self.directory} has no checkpoint at update {update}; the nearest is {near}")
+        return update
+
+    def models(self, updates: Sequence[int] | None = None, averaged: bool = True) -> Iterator[RBM]:
+        """Models of the given checkpoints (all by default), in order of training."""
+        for update in self.updates if updates is None else updates:
+            yield self.load(update, averaged)
+
+    @property
+    def chains(self) -> Tensor:
+        """Visible states of the Markov chains where training stands, (n_chains, N) uint8.
+
+        Raises
+        ------
+        NotConverged : the recipe keeps no chains (method "cd" or "rdm"), or training has not begun
+        """
+        if self.config.method != "pcd" or not self._layout.state.is_file():
+            raise NotConverged(
+                f"{self.directory} keeps no Markov chains (method {self.config.method!r}); "
+                f"draw samples with rbmscape.sample instead"
+            )
+        tensors, metadata = read_tensors(self._layout.state)
+        check_schema(metadata, STATE_FORMAT, self._layout.state)
+        return tensors["chains"]

@@ -1,0 +1,167 @@
+"""A run's directory as the trainer sees it: locked, every file written whole, nothing overwritten unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from rbmscape.errors import ConfigError, DiskError, RunExists, RunLocked
+from rbmscape.files import read_tensors, write_tensors, write_text
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.layout import (
+    CHECKPOINT_FORMAT,
+    RUN_FORMAT,
+    SCHEMA,
+    STATE_FORMAT,
+    RunLayout,
+    check_schema,
+    parse_metrics,
+    read_json,
+)
+
+__all__ = ["RunWriter"]
+
+
+class RunWriter:
+    """Exclusive access to one run's directory; a context manager that holds the lock.
+
+    Parameters
+    ----------
+    directory : where the run lies or will lie
+
+    Raises
+    ------
+    RunLocked : another process writes to it
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.layout = RunLayout(Path(directory))
+        try:
+            self.layout.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiskError(
+                f"{self.layout.directory} could not be made ({error.strerror or error}); choose another directory"
+            ) from error
+        self._lock = FileLock(self.layout.lock)
+
+    def __enter__(self) -> Self:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunLocked(
+                f"{self.layout.directory} is in use by another process; wait for it to end or choose another directory"
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the directory already holds a run."""
+        return self.layout.config.is_file()
+
+    def begin(self, record: Mapping[str, Any], *, resume: bool, overwrite: bool) -> dict[str, Any]:
+        """Start a new run or check that an existing one may be continued; returns the record that holds.
+
+        Raises
+        ------
+        RunExists : there is a run already and neither resume nor overwrite was asked for
+        ConfigError : the run to be resumed has another recipe or other data
+        """
+        if not self.exists or overwrite:
+            self._refuse_strangers()
+            self._clear()
+            return self._write_record(record)
+        if not resume:
+            raise RunExists(
+                f"{self.layout.directory} already holds a run; pass resume=True (--resume) to continue it, "
+                f"overwrite=True (--overwrite) to replace it, or choose another directory"
+            )
+        found = read_json(self.layout.config)
+        check_schema(found, RUN_FORMAT, self.layout.config)
+        self._check_same(found, record)
+        if found["config"] != record["config"]:
+            return self._write_record(record | {"engine": found["engine"], "precision": found["precision"]})
+        return found
+
+    def _refuse_strangers(self) -> None:
+        """Never mix a run with files that are not a run's."""
+        known = {self.layout.config, self.layout.metrics, self.layout.checkpoints, self.layout.state, self.layout.lock}
+        strangers = [p for p in self.layout.directory.iterdir() if p not in known and not p.name.endswith(".part")]
+        if strangers:
+            raise RunExists(
+                f"{self.layout.directory} holds other files ({strangers[0].name}); choose an empty or new directory"
+            )
+
+    def _clear(self) -> None:
+        self.layout.config.unlink(missing_ok=True)
+        self.layout.metrics.unlink(missing_ok=True)
+        self.layout.state.unlink(missing_ok=True)
+        shutil.rmtree(self.layout.checkpoints, ignore_errors=True)
+
+    def _write_record(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        full = {"format": RUN_FORMAT, "schema": SCHEMA} | dict(record)
+        write_text(self.layout.config, json.dumps(full, indent=2) + "\n")
+        return full
+
+    def _check_same(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+        if found["data"]["fingerprint"] != wanted["data"]["fingerprint"]:
+            raise ConfigError(
+                f"{self.layout.directory} was trained on {found['data']['name']!r} with other contents than the given "
+                f"{wanted['data']['name']!r}; resume with the same data or choose another directory"
+            )
+        old, new = (TrainingConfig.from_mapping(record["config"]) for record in (found, wanted))
+        differing = [key for key in TrainingConfig.model_fields if getattr(old, key) != getattr(new, key)]
+        longer = differing == ["epochs"] and new.epochs > old.epochs and new.schedule == "constant"
+        if differing and not longer:
+            key = differing[0]
+            raise ConfigError(
+                f"{self.layout.directory} was trained with {key}={getattr(old, key)!r}, now {key}={getattr(new, key)!r}; "
+                f"resume with the same recipe (more epochs only with schedule='constant') or choose another directory"
+            )
+
+    def write_checkpoint(self, update: int, epoch: float, tensors: Mapping[str, Tensor]) -> None:
+        """Keep the model after ``update`` updates."""
+        metadata = {"format": CHECKPOINT_FORMAT, "schema": str(SCHEMA), "update": str(update), "epoch": repr(epoch)}
+        write_tensors(self.layout.checkpoint(update), tensors, metadata)
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add one line, unless the update already has one (a resumed run repeats the updates after its last state)."""
+        try:
+            rows = parse_metrics(self.layout.metrics)
+            if any(known["update"] == row["update"] for known in rows):
+                return
+            content = self.layout.metrics.read_text(encoding="utf-8") if self.layout.metrics.is_file() else ""
+            if content and not content.endswith("\n"):
+                write_text(self.layout.metrics, "".join(json.dumps(known) + "\n" for known in rows))
+            with open(self.layout.metrics, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps(dict(row)) + "\n")
+                handle.flush()
+                os.fsync(handle.fileno())
+        except OSError as error:
+            raise DiskError(
+                f"{self.layout.metrics} could not be written ({error.strerror or error}); free some space and resume"
+            ) from error
+
+    def write_state(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+        """Replace what a resumed run starts from."""
+        write_tensors(self.layout.state, tensors, {"format": STATE_FORMAT, "schema": str(SCHEMA)} | dict(metadata))
+
+    def read_state(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+        """What `write_state` wrote last, or None before the first."""
+        if not self.layout.state.is_file():
+            return None
+        tensors, metadata = read_tensors(self.layout.state)
+        check_schema(metadata, STATE_FORMAT, self.layout.state)
+        return tensors, metadata
