@@ -57,7 +57,8 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             f"{target} could not be written ({error.strerror or error}); free some space or choose another place"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

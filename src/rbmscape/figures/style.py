@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rbmscape.errors import DiskError, InputError
+from rbmscape.errors import InputError
+from rbmscape.files import atomic_file, write_bytes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -214,8 +215,10 @@ def save(figure: Figure, dataset: xr.Dataset, directory: str | os.PathLike[str],
         raise InputError(f"a figure's name must be a plain file name, found {name!r}; pass the folder as directory")
     folder = Path(directory)
     saved = SavedFigure(folder / f"{name}.png", folder / f"{name}.pdf", folder / f"{name}.nc")
-    _write_atomically(saved.png, lambda path: figure.savefig(path, format="png", dpi=200))
-    _write_atomically(saved.pdf, lambda path: figure.savefig(path, format="pdf", metadata={"CreationDate": None}))
+    with atomic_file(saved.png) as handle:
+        figure.savefig(handle, format="png", dpi=200)
+    with atomic_file(saved.pdf) as handle:
+        figure.savefig(handle, format="pdf", metadata={"CreationDate": None})
     write_dataset(dataset, saved.data)
     return saved
 
@@ -232,25 +235,7 @@ def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
         for name, variable in dataset.variables.items()
         if variable.ndim > 0 and variable.dtype.kind in "fiub"
     }
-    _write_atomically(Path(path), lambda target: dataset.to_netcdf(target, engine="h5netcdf", encoding=encoding))
-
-
-def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to the disk and rename it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            write(temporary)
-            with temporary.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise DiskError(
-            f"{path} could not be written ({error.strerror or error}); free space or choose another folder"
-        ) from error
+    with tempfile.TemporaryDirectory(prefix="rbmscape-") as scratch:
+        whole = Path(scratch) / "data.nc"
+        dataset.to_netcdf(whole, engine="h5netcdf", encoding=encoding)
+        write_bytes(path, whole.read_bytes())
