@@ -1,0 +1,54 @@
+"""Checks of arguments at the public edge of the diffusion package."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from rbmscape.errors import InputError, ShapeError
+
+__all__ = ["check_choice", "check_count", "check_mode", "check_positive", "check_width"]
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return value as a float, or raise InputError unless it is finite and above zero."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a number above 0, got {value!r}; pass for example {name}=1.0") from None
+    if not (math.isfinite(number) and number > 0.0):
+        raise InputError(f"{name} must be finite and above 0, got {number:g}; pass for example {name}=1.0")
+    return number
+
+
+def check_count(name: str, value: int, least: int = 1) -> int:
+    """Return value as an int, or raise InputError unless it is a whole number >= least."""
+    if isinstance(value, bool) or int(value) != value or value < least:
+        raise InputError(
+            f"{name} must be a whole number of at least {least}, got {value!r}; pass {name}={least} or more"
+        )
+    return int(value)
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """Return value, or raise InputError unless it is one of the choices."""
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}; choose one of these")
+    return value
+
+
+def check_mode(mode: int, n_modes: int) -> int:
+    """Return a mode index counted from 0, or raise InputError unless it exists."""
+    if not 0 <= int(mode) < n_modes:
+        raise InputError(f"mode {mode} does not exist, this model has {n_modes} modes; pass 0 to {n_modes - 1}")
+    return int(mode)
+
+
+def check_width(name: str, array: Tensor, width: int) -> Tensor:
+    """Return the tensor, or raise ShapeError unless its last axis has the given length."""
+    if array.ndim < 1 or array.shape[-1] != width:
+        raise ShapeError(
+            f"{name} needs a last axis of length {width}, got shape {tuple(array.shape)}; pass (..., {width})"
+        )
+    return array
