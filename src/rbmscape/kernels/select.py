@@ -1,0 +1,74 @@
+"""One place where engine and precision are chosen, and where what this machine cannot do is refused."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import torch
+
+from rbmscape.errors import EngineError
+from rbmscape.kernels.engine import Engine
+from rbmscape.kernels.reference import ReferenceEngine
+
+__all__ = ["ENGINES", "PRECISIONS", "has_fast_bf16", "select_engine"]
+
+ENGINES = ("auto", "reference", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16", "fp64")
+
+
+def has_fast_bf16(device: torch.device | str = "cpu") -> bool:
+    """Whether the device multiplies bfloat16 matrices natively: AMX, AVX512-BF16, or CUDA tensor cores."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return torch.backends.mkldnn.is_available() and any(
+        capabilities.get(feature, False) for feature in ("amx_bf16", "avx512_bf16")
+    )
+
+
+def _choose_engine(engine: str, device: torch.device) -> str:
+    if engine != "auto":
+        return engine
+    if device.type == "cuda":
+        return "cuda"
+    return "cpu" if device.type == "cpu" and find_spec("numba") else "reference"
+
+
+def _check_device(engine: str, device: torch.device) -> None:
+    if (engine == "cuda" or device.type == "cuda") and not torch.cuda.is_available():
+        raise EngineError("engine 'cuda' needs a CUDA GPU and torch sees none; use engine='auto' or 'cpu'")
+    if engine == "cuda" and device.type != "cuda":
+        raise EngineError(f"engine 'cuda' cannot work on device '{device}'; move the model with .to(device='cuda')")
+    if engine == "cpu" and device.type != "cpu":
+        raise EngineError(f"engine 'cpu' cannot work on device '{device}'; use engine='auto' or .to(device='cpu')")
+
+
+def select_engine(engine: str = "auto", precision: str = "auto", device: torch.device | str = "cpu") -> Engine:
+    """The engine for a device.
+
+    Parameters
+    ----------
+    engine : ``auto``: fused CPU kernels on a processor, plain torch on the GPU; or ``reference``, ``cpu``, ``cuda``
+    precision : ``auto``: bf16 where the hardware multiplies it natively, else fp32; ``fp64`` only with ``reference``
+    device : where the model's tensors are
+
+    Raises
+    ------
+    EngineError : unknown name, or not available on this machine
+    """
+    device = torch.device(device)
+    if engine not in ENGINES:
+        raise EngineError(f"engine must be one of {', '.join(ENGINES)}, found {engine!r}")
+    if precision not in PRECISIONS:
+        raise EngineError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
+    chosen = _choose_engine(engine, device)
+    _check_device(chosen, device)
+    if precision == "auto":
+        precision = "bf16" if chosen != "reference" and has_fast_bf16(device) else "fp32"
+    if precision == "fp64" and chosen != "reference":
+        raise EngineError(f"precision 'fp64' needs engine='reference', found {engine!r}; pass engine='reference'")
+    if chosen == "cpu":
+        from rbmscape.kernels.cpu import CpuEngine
+
+        return CpuEngine(precision)
+    return ReferenceEngine(precision, device)
