@@ -1,1 +1,1 @@
-
+"""Models and data of other tools: scikit-learn, rbms, RestrictedBoltzmannMachines.jl."""

@@ -1,1 +1,1 @@
-
+"""Markov chains over the states of a model."""

@@ -1,1 +1,1 @@
-
+"""Sizes times replicas: plan, execute, collect."""
