@@ -1,0 +1,260 @@
+r"""Modes of a model: the energy as a sum of independent saddles (arXiv:2503.21536, section 3, equations 14 to 19).
+
+``W = U Σ Vᵀ``, ``x = Uᵀv``, ``y = Vᵀh``, ``a0 = Uᵀa``, ``b0 = Vᵀb`` turn the energy into ``Σ_i E_i(x_i, y_i)`` with
+``E_i = -a0_i x_i - b0_i y_i - λ_i x_i y_i`` for the L = min(N, M) paired modes, plus ``-a0_i x_i`` (N > M) or
+``-b0_i y_i`` (M > N) for the |N - M| unpaired ones.  Shapes: batch axes lead, modes are columns of U (N, N), V (M, M).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rbmscape.errors import InputError, ShapeError
+from rbmscape.model.arrays import Arrays, as_layer
+from rbmscape.model.rbm import RBM
+from rbmscape.reciprocal.alignment import Alignment, match_vectors, mode_crossings, transport_basis
+from rbmscape.reciprocal.coordinates import Coordinates
+from rbmscape.reciprocal.factorize import flat_modes, full_svd
+
+__all__ = ["Modes"]
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Singular modes of an RBM, float64 on the RBM's device; made by :meth:`Modes.of`.
+
+    Attributes
+    ----------
+    left : (N, N) orthogonal U, mode i in column i
+    right : (M, M) orthogonal V
+    singular_values : (L,) λ >= 0, falling (unless reordered by :meth:`aligned_to`); energy unit k_B T at beta = 1
+    visible_bias : (N,) ``a0 = Uᵀa``
+    hidden_bias : (M,) ``b0 = Vᵀb``
+    alignment : how the modes were matched to another model; None as long as they stand in the order of their
+        singular values and in the canonical gauge ``Σ_k U_ki >= 0``
+    """
+
+    left: Tensor
+    right: Tensor
+    singular_values: Tensor
+    visible_bias: Tensor
+    hidden_bias: Tensor
+    alignment: Alignment | None = None
+
+    @classmethod
+    def of(cls, rbm: RBM) -> Modes:
+        """Full singular value decomposition of a model's weights in the canonical gauge; exact to rounding."""
+        left, singular_values, right = full_svd(rbm.weights.to(torch.float64))
+        return cls(
+            left=left,
+            right=right,
+            singular_values=singular_values,
+            visible_bias=left.mT @ rbm.visible_bias.to(torch.float64),
+            hidden_bias=right.mT @ rbm.hidden_bias.to(torch.float64),
+        )
+
+    @property
+    def n_visible(self) -> int:
+        """Number N of visible units."""
+        return int(self.left.shape[0])
+
+    @property
+    def n_hidden(self) -> int:
+        """Number M of hidden units."""
+        return int(self.right.shape[0])
+
+    @property
+    def n_paired(self) -> int:
+        """Number L = min(N, M) of modes with a singular value."""
+        return int(self.singular_values.shape[0])
+
+    @property
+    def n_modes(self) -> int:
+        """Number max(N, M) of terms of the energy."""
+        return max(self.n_visible, self.n_hidden)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of all tensors."""
+        return self.left.device
+
+    @cached_property
+    def flat(self) -> Tensor:
+        """(L,) bool: ``λ_i <= max(N, M)·eps·λ_1``; such a mode has no saddle, its x0, y0, u and w are NaN."""
+        return flat_modes(self.singular_values, self.n_modes)
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """(L,) rank of each mode by falling singular value; 0, 1, ..., L-1 unless the modes were reordered."""
+        by_size = np.argsort(-self.singular_values.cpu().numpy(), kind="stable")
+        ranks = np.empty_like(by_size)
+        ranks[by_size] = np.arange(by_size.size)
+        return ranks
+
+    @cached_property
+    def saddle_x(self) -> Tensor:
+        """(L,) ``x0_i = -b0_i/λ_i``; NaN for flat modes."""
+        return self._over_singular_values(-self.hidden_bias[: self.n_paired])
+
+    @cached_property
+    def saddle_y(self) -> Tensor:
+        """(L,) ``y0_i = -a0_i/λ_i``; NaN for flat modes."""
+        return self._over_singular_values(-self.visible_bias[: self.n_paired])
+
+    @cached_property
+    def saddle_energy(self) -> Tensor:
+        """(L,) ``E_i(x0_i, y0_i) = a0_i b0_i/λ_i``; NaN for flat modes."""
+        return self._over_singular_values(self.visible_bias[: self.n_paired] * self.hidden_bias[: self.n_paired])
+
+    def _over_singular_values(self, values: Tensor) -> Tensor:
+        safe = torch.where(self.flat, torch.ones_like(self.singular_values), self.singular_values)
+        return torch.where(self.flat, torch.full_like(values, math.nan), values / safe)
+
+    def project(self, v: Arrays, h: Arrays | None = None) -> Coordinates:
+        """Coordinates of states: ``x = Uᵀv``, ``y = Vᵀh`` (equation 17) and u, w about the saddles (equation 18).
+
+        Parameters
+        ----------
+        v : (..., N) visible states or means
+        h : (..., M) hidden states or means; None takes the conditional means ``σ(Wᵀv + b)`` of equation 11 (beta = 1)
+
+        Raises
+        ------
+        ShapeError : a last axis is not n_visible or n_hidden, or the batch axes of v and h differ
+        """
+        x = as_layer(v, self.n_visible, "visible", torch.float64, self.device) @ self.left
+        hidden = self.hidden_means(x) if h is None else as_layer(h, self.n_hidden, "hidden", torch.float64, self.device)
+        if hidden.shape[:-1] != x.shape[:-1]:
+            raise ShapeError(
+                f"visible and hidden states must have the same batch axes, found {tuple(x.shape[:-1])} "
+                f"and {tuple(hidden.shape[:-1])}"
+            )
+        return self.from_xy(x, hidden @ self.right)
+
+    def hidden_means(self, x: Tensor) -> Tensor:
+        """(..., M) conditional means ``σ(V(Σᵀx + b0)) = σ(Wᵀv + b)`` of the hidden units given ``x = Uᵀv``."""
+        fields = self.hidden_bias.expand(*x.shape[:-1], self.n_hidden).clone()
+        fields[..., : self.n_paired] += self.singular_values * x[..., : self.n_paired]
+        return torch.sigmoid(fields @ self.right.mT)
+
+    def from_xy(self, x: Tensor, y: Tensor) -> Coordinates:
+        """Coordinates with the given (..., N) x and (..., M) y."""
+        along_x = x[..., : self.n_paired] - self.saddle_x
+        along_y = y[..., : self.n_paired] - self.saddle_y
+        root = math.sqrt(0.5)
+        return Coordinates(x=x, y=y, u=(along_y + along_x) * root, w=(along_y - along_x) * root)
+
+    def from_z(self, z: Arrays) -> Coordinates:
+        """Coordinates of points z = [u, w, unpaired], (..., N + M); NaN for flat modes, which have no u and w."""
+        point = as_layer(z, self.n_visible + self.n_hidden, "reciprocal", torch.float64, self.device)
+        u, w, unpaired = torch.split(point, [self.n_paired, self.n_paired, self.n_modes - self.n_paired], dim=-1)
+        root = math.sqrt(0.5)
+        x, y = self.saddle_x + (u - w) * root, self.saddle_y + (u + w) * root
+        if self.n_visible > self.n_hidden:
+            x = torch.cat([x, unpaired], dim=-1)
+        else:
+            y = torch.cat([y, unpaired], dim=-1)
+        return Coordinates(x=x, y=y, u=u, w=w)
+
+    def restore(self, coordinates: Coordinates) -> tuple[Tensor, Tensor]:
+        """(v, h) = (U x, V y): the inverse of :meth:`project`, exact to rounding, float64, (..., N) and (..., M)."""
+        return coordinates.x @ self.left.mT, coordinates.y @ self.right.mT
+
+    def mode_energy(self, i: int, x: Arrays, y: Arrays) -> Tensor:
+        """E_i at values x of x_i and y of y_i (equation 16), in k_B T at beta = 1; x and y broadcast.
+
+        Unpaired modes (i >= L) use only the one of x and y that they have.
+
+        Raises
+        ------
+        InputError : i is not in [0, max(N, M))
+        """
+        if not 0 <= i < self.n_modes:
+            raise InputError(f"mode index must be from 0 to {self.n_modes - 1}, found {i}")
+        along_x, along_y = (
+            torch.as_tensor(np.asarray(c) if not isinstance(c, Tensor) else c).to(self.device, torch.float64)
+            for c in (x, y)
+        )
+        if i >= self.n_paired:
+            if self.n_visible > self.n_hidden:
+                return -self.visible_bias[i] * along_x
+            return -self.hidden_bias[i] * along_y
+        return (
+            -self.visible_bias[i] * along_x
+            - self.hidden_bias[i] * along_y
+            - self.singular_values[i] * along_x * along_y
+        )
+
+    def mode_energies(self, coordinates: Coordinates) -> Tensor:
+        """(..., max(N, M)) terms of the energy (equation 16); their sum is E(v, h)."""
+        paired, x, y = self.n_paired, coordinates.x, coordinates.y
+        coupled = (
+            -self.visible_bias[:paired] * x[..., :paired]
+            - self.hidden_bias[:paired] * y[..., :paired]
+            - self.singular_values * x[..., :paired] * y[..., :paired]
+        )
+        if self.n_visible > self.n_hidden:
+            rest = -self.visible_bias[paired:] * x[..., paired:]
+        else:
+            rest = -self.hidden_bias[paired:] * y[..., paired:]
+        return torch.cat([coupled, rest], dim=-1)
+
+    def random_state_mean(self) -> Coordinates:
+        """Mean of uniformly random binary states, ``μ_x = ½ Uᵀ1``, ``μ_y = ½ Vᵀ1`` (equation 51), exact; no batch."""
+        return self.from_xy(0.5 * self.left.sum(dim=0), 0.5 * self.right.sum(dim=0))
+
+    def aligned_to(self, other: Modes, leading: int | None = None) -> Modes:
+        """The same modes in the order and with the signs that continue ``other``'s.
+
+        Pairs are matched by the assignment that maximises the summed overlap of left and right vectors; unpaired
+        vectors, which are arbitrary inside their subspace, are rotated towards ``other``'s.
+
+        Parameters
+        ----------
+        other : modes of a model of the same size, usually the checkpoint before
+        leading : match only this many modes of largest singular value and keep the index order of the rest (cheaper for
+            large models); None matches all and transports the unpaired vectors, too
+
+        Returns
+        -------
+        Modes, whose ``alignment`` reports order, overlaps and crossings
+
+        Raises
+        ------
+        ShapeError : the two models have different sizes
+        """
+        if (self.n_visible, self.n_hidden) != (other.n_visible, other.n_hidden):
+            raise ShapeError(
+                f"modes can be aligned to those of a model of the same size, found {self.n_visible} x {self.n_hidden} "
+                f"and {other.n_visible} x {other.n_hidden}"
+            )
+        paired = self.n_paired
+        order, signs, overlap = match_vectors(
+            (other.left[:, :paired], other.right[:, :paired]),
+            (self.left[:, :paired], self.right[:, :paired]),
+            paired if leading is None else leading,
+        )
+        crossings = mode_crossings(other.ranks, self.ranks[order], overlap)
+        index = torch.as_tensor(order, device=self.device)
+        left, right = self.left.clone(), self.right.clone()
+        left[:, :paired] = self.left[:, index] * signs
+        right[:, :paired] = self.right[:, index] * signs
+        if leading is None:
+            left[:, paired:] = transport_basis(other.left[:, paired:], self.left[:, paired:])
+            right[:, paired:] = transport_basis(other.right[:, paired:], self.right[:, paired:])
+        return replace(
+            self,
+            left=left,
+            right=right,
+            singular_values=self.singular_values[index],
+            visible_bias=left.mT @ (self.left @ self.visible_bias),
+            hidden_bias=right.mT @ (self.right @ self.hidden_bias),
+            alignment=Alignment(order=self.ranks[order], overlap=overlap, crossings=crossings),
+        )
