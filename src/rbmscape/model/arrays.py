@@ -17,7 +17,7 @@ Arrays: TypeAlias = Tensor | ArrayLike
 
 
 def as_float_tensor(values: Arrays, name: str) -> Tensor:
-    """Float32 or float64 tensor of ``values``; other dtypes become float32 (float64 for Python numbers and NumPy int64).
+    """Float32 or float64 tensor of ``values``; Python numbers and 8-byte NumPy types become float64, others float32.
 
     Raises
     ------

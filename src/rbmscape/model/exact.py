@@ -44,7 +44,7 @@ class Moments:
 
 
 def binary_states(n_units: int, first: int = 0, count: int | None = None) -> Tensor:
-    """States number first, first+1, … of n_units bits as a (count, n_units) float64 tensor; bit k of the number is unit k."""
+    """States number first, first+1, … as a (count, n_units) float64 tensor; bit k of the number is unit k."""
     total = 1 << n_units
     count = total - first if count is None else min(count, total - first)
     numbers = torch.arange(first, first + count, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""How a run is trained: every choice of section 2 of arXiv:2503.21536 and the common ones beside it, checked when made."""
+"""How a run is trained: the choices of section 2 of arXiv:2503.21536 and common ones beside them, checked at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrainingConfig(BaseModel):
         "rdm" (fresh Bernoulli(1/2) states at every update)
     gibbs_steps : K block Gibbs steps an update
     epochs : passes over the training data
-    batch_size : samples a minibatch; a smaller data set is one batch, an incomplete last batch is left for the next shuffle
+    batch_size : samples a minibatch; a smaller data set is one batch; an incomplete last batch is left out
     n_chains : Markov chains of "pcd" and "rdm"; "cd" has as many as the minibatch
     gradient : "centered" (offsets: data means of both layers) or "plain" (equation 6)
     optimizer : "sgd" or "adam" of torch.optim

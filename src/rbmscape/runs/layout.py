@@ -83,7 +83,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise FormatError(f"{path} is not valid JSON ({error}); restore it from a copy") from error
     if not isinstance(content, dict):
-        raise FormatError(f"{path} holds a {type(content).__name__} where a JSON object belongs; restore it from a copy")
+        raise FormatError(f"{path} holds a {type(content).__name__}, not a JSON object; restore it from a copy")
     return content
 
 

@@ -80,7 +80,8 @@ class RunWriter:
         ConfigError : the run to be resumed has another recipe or other data
         """
         if not self.exists or overwrite:
-            self._refuse_strangers()
+            if not self.exists:
+                self._refuse_strangers()
             self._clear()
             return self._write_record(record)
         if not resume:
@@ -92,7 +93,7 @@ class RunWriter:
         check_schema(found, RUN_FORMAT, self.layout.config)
         self._check_same(found, record)
         if found["config"] != record["config"]:
-            return self._write_record(record | {"engine": found["engine"], "precision": found["precision"]})
+            return self._write_record(dict(record) | {"engine": found["engine"], "precision": found["precision"]})
         return found
 
     def _refuse_strangers(self) -> None:
@@ -127,7 +128,7 @@ class RunWriter:
         if differing and not longer:
             key = differing[0]
             raise ConfigError(
-                f"{self.layout.directory} was trained with {key}={getattr(old, key)!r}, now {key}={getattr(new, key)!r}; "
+                f"{self.layout.directory} was trained with {key}={getattr(old, key)!r}, not {getattr(new, key)!r}; "
                 f"resume with the same recipe (more epochs only with schedule='constant') or choose another directory"
             )
 

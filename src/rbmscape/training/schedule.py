@@ -1,0 +1,31 @@
+"""Learning rate and averaging window as functions of the update's number alone: resuming needs no memory of them."""
+
+from __future__ import annotations
+
+import math
+
+from rbmscape.runs.config import TrainingConfig
+
+__all__ = ["averaging_weight", "learning_rate_factor"]
+
+
+def learning_rate_factor(config: TrainingConfig, update: int, total_updates: int) -> float:
+    """Factor on the learning rate for the update that follows ``update`` finished ones.
+
+    One until ``decay_start`` of all updates are done, then down to zero at the end along a straight line ("linear") or
+    half a cosine ("cosine").
+    """
+    start = config.decay_start * total_updates
+    if config.schedule == "constant" or update <= start or total_updates <= start:
+        return 1.0
+    left = (total_updates - update) / (total_updates - start)
+    return left if config.schedule == "linear" else 0.5 * (1.0 - math.cos(math.pi * left))
+
+
+def averaging_weight(window: int, update: int) -> float:
+    """Share of the newest parameters in the running average after ``update`` updates.
+
+    The window grows as ``1 + update / 10`` until it has its full length, so that the average follows the fast first
+    updates and forgets the initial weights.
+    """
+    return 1.0 / min(float(window), 1.0 + update / 10.0)

@@ -1,0 +1,215 @@
+"""`train`: from a data set and a recipe to a run's directory that survives being killed at any instant."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+import rbmscape
+from rbmscape.data.dataset import Dataset
+from rbmscape.errors import DivergenceError, FormatError, InputError
+from rbmscape.kernels.engine import Engine
+from rbmscape.kernels.select import select_engine
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.run import Run
+from rbmscape.runs.writer import RunWriter
+from rbmscape.training.interrupt import InterruptGuard
+from rbmscape.training.metrics import model_metrics
+from rbmscape.training.progress import Reporter, Stopwatch, TrainingStatus, make_reporter
+from rbmscape.training.trainer import Trainer
+
+__all__ = ["train"]
+
+SECONDS_BETWEEN_STATES: Final = 30.0
+
+
+def train(
+    dataset: Dataset,
+    config: TrainingConfig | None = None,
+    directory: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool | Reporter = True,
+    overwrite: bool = False,
+    until_update: int | None = None,
+) -> Run:
+    """Train an RBM by stochastic ascent of the mean log-likelihood (arXiv:2503.21536, equations 6 and 13).
+
+    Parameters
+    ----------
+    dataset : binary samples, from `load_dataset` or `Dataset.from_array`
+    config : the recipe; `TrainingConfig.recommended()` by default
+    directory : where the run is kept; by default a temporary one that vanishes with the returned run
+    resume : continue the run in ``directory`` if there is one, bit for bit as if it had never stopped
+    progress : show a live display, or a `Reporter` of one's own
+    overwrite : replace a run that is in ``directory``
+    until_update : stop (resumably) after this many updates in all, to train in slices
+
+    Returns
+    -------
+    The run, with checkpoints, metrics and, for "pcd", the chains
+
+    Raises
+    ------
+    RunExists : ``directory`` holds a run and neither resume nor overwrite was asked for
+    RunLocked : another process trains there
+    ConfigError : the run to be resumed has another recipe or other data
+    DivergenceError : parameters left the finite numbers; the last good checkpoint is kept
+    KeyboardInterrupt : Ctrl-C or SIGTERM; everything is saved and resume continues
+    """
+    if not isinstance(dataset, Dataset):
+        raise InputError(
+            f"train needs a Dataset, found {type(dataset).__name__}; make one with rbmscape.Dataset.from_array(array)"
+        )
+    recipe = TrainingConfig.recommended() if config is None else config
+    keep_alive = tempfile.TemporaryDirectory(prefix="rbmscape-") if directory is None else None
+    target = Path(keep_alive.name if keep_alive is not None else directory or "")
+    engine = _engine(recipe)
+    with RunWriter(target) as writer:
+        trainer = _start(writer, dataset, recipe, engine, resume=resume, overwrite=overwrite)
+        _Session(trainer, writer, dataset, make_reporter(progress)).run(until_update)
+    run = Run.open(target)
+    run._keep_alive = keep_alive
+    return run
+
+
+def _engine(config: TrainingConfig, precision: str | None = None) -> Engine:
+    use_gpu = config.engine in ("auto", "cuda") and torch.cuda.is_available() and config.precision != "fp64"
+    return select_engine(config.engine, precision or config.precision, "cuda" if use_gpu else "cpu")
+
+
+def _start(
+    writer: RunWriter, dataset: Dataset, config: TrainingConfig, engine: Engine, *, resume: bool, overwrite: bool
+) -> Trainer:
+    """A trainer at the beginning of a new run, or where an existing one stands."""
+    trainer = Trainer(dataset, config, engine)
+    record = writer.begin(_record(dataset, config, engine, trainer), resume=resume, overwrite=overwrite)
+    if record["precision"] != engine.precision or record["engine"] != engine.name:
+        engine = select_engine(record["engine"], record["precision"], engine.device)
+        trainer = Trainer(dataset, config, engine)
+    found = writer.read_state()
+    if found is not None:
+        tensors, metadata = found
+        try:
+            trainer.restore(tensors, int(metadata["update"]))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise FormatError(
+                f"{writer.layout.state} does not fit the recipe beside it ({error}); train again with overwrite=True"
+            ) from error
+    return trainer
+
+
+def _record(dataset: Dataset, config: TrainingConfig, engine: Engine, trainer: Trainer) -> dict[str, Any]:
+    """What config.json says."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "n_visible": dataset.n_visible,
+            "n_train": len(dataset.train),
+            "n_test": len(dataset.test),
+            "image_shape": dataset.image_shape,
+        },
+        "engine": engine.name,
+        "precision": engine.precision,
+        "updates_per_epoch": trainer.updates_per_epoch,
+        "versions": {
+            "rbmscape": rbmscape.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "threads": str(torch.get_num_threads()),
+        },
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+class _Session:
+    """The loop from the trainer's update to the end, with everything that is written and shown on the way."""
+
+    def __init__(self, trainer: Trainer, writer: RunWriter, dataset: Dataset, reporter: Reporter) -> None:
+        self._trainer, self._writer, self._reporter = trainer, writer, reporter
+        self._test = torch.tensor(dataset.test, device=trainer.train.device)
+        self._checkpoints = set(trainer.config.checkpoint_updates(trainer.updates_per_epoch))
+        self._watch = Stopwatch.begin(trainer.update)
+        self._state_saved = time.monotonic()
+        found = writer.read_state()
+        self._seconds_before = float(found[1]["seconds"]) if found is not None else 0.0
+        self._seconds_aside = 0.0
+        self._metrics: dict[str, Any] = {}
+
+    def run(self, until_update: int | None) -> None:
+        """Train to the end, to ``until_update``, or to an interrupt."""
+        trainer = self._trainer
+        last = trainer.total_updates if until_update is None else min(until_update, trainer.total_updates)
+        self._reporter.start(self._status())
+        try:
+            with InterruptGuard() as guard:
+                if trainer.update == 0:
+                    self._write_checkpoint()
+                while trainer.update < last and not guard.requested:
+                    self._advance()
+                self._write_state()
+                if guard.requested:
+                    raise KeyboardInterrupt
+        finally:
+            self._reporter.stop()
+
+    def _advance(self) -> None:
+        try:
+            self._trainer.step()
+        except DivergenceError as error:
+            good = self._writer.layout.updates()
+            raise DivergenceError(f"{error}; the last good checkpoint is at update {good[-1]}") from None
+        if self._trainer.update in self._checkpoints:
+            self._write_checkpoint()
+        elif time.monotonic() - self._state_saved > SECONDS_BETWEEN_STATES:
+            self._write_state()
+        self._reporter.advance(self._status())
+
+    @property
+    def _seconds(self) -> float:
+        """Training time of the whole run, without the time spent on checkpoints."""
+        return self._seconds_before + self._watch.seconds - self._seconds_aside
+
+    def _status(self) -> TrainingStatus:
+        trainer = self._trainer
+        return TrainingStatus(
+            trainer.update,
+            trainer.total_updates,
+            trainer.epoch,
+            trainer.config.epochs,
+            self._watch.rate(trainer.update),
+            self._metrics,
+        )
+
+    def _write_checkpoint(self) -> None:
+        """Model, then its metrics, then the state: a crash in between repeats, and never skips, an update."""
+        began, trainer = self._watch.seconds, self._trainer
+        seconds, speed = self._seconds, self._watch.rate(trainer.update)
+        self._writer.write_checkpoint(trainer.update, trainer.epoch, trainer.checkpoint())
+        measured = model_metrics(trainer.model(), trainer.train, self._test, trainer.chains, trainer.config.seed)
+        place = {"update": trainer.update, "epoch": trainer.epoch, "seconds": seconds, "updates_per_second": speed}
+        self._metrics = {key: _json_number(value) for key, value in (place | measured).items()}
+        self._writer.append_metrics(self._metrics)
+        self._write_state()
+        self._seconds_aside += self._watch.seconds - began
+        self._reporter.checkpoint(self._status())
+
+    def _write_state(self) -> None:
+        metadata = {"update": str(self._trainer.update), "seconds": repr(self._seconds)}
+        self._writer.write_state(self._trainer.state(), metadata)
+        self._state_saved = time.monotonic()
+
+
+def _json_number(value: Any) -> Any:
+    """NaN as null, which is what JSON has for it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,210 @@
+"""One parameter update after the other (arXiv:2503.21536, section 2, equation 13), all of its state in plain sight.
+
+The trainer holds parameters, their running average, the optimiser and the Markov chains; `state` and `restore` move all
+of it to and from named tensors.  Shuffles, initial weights and chains draw from counters (seed, purpose, number), so
+there is no generator whose state could be lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from rbmscape.data.dataset import Dataset
+from rbmscape.errors import DivergenceError
+from rbmscape.kernels.engine import Engine, Parameters
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.training.gradient import Gradient, accumulate, center
+from rbmscape.training.initial import initial_model
+from rbmscape.training.schedule import averaging_weight, learning_rate_factor
+
+__all__ = ["Trainer"]
+
+MAX_WEIGHT: Final = 1e4
+PARAMETERS: Final = ("weights", "visible_bias", "hidden_bias")
+
+
+class Trainer:
+    """State of one training run between two updates.
+
+    Parameters
+    ----------
+    dataset : what is learned; ``dataset.train`` is (n, N) uint8
+    config : the recipe
+    engine : what samples the negative phase
+
+    Attributes
+    ----------
+    update : finished parameter updates
+    updates_per_epoch, total_updates : length of an epoch and of the whole training
+    """
+
+    def __init__(self, dataset: Dataset, config: TrainingConfig, engine: Engine) -> None:
+        self.config, self.engine = config, engine
+        self.update = 0
+        device, dtype = engine.device, torch.float64 if engine.precision == "fp64" else torch.float32
+        self.train = torch.tensor(dataset.train, device=device)
+        n_train, n_visible = self.train.shape
+        self.batch_size = min(config.batch_size, n_train)
+        self.n_chains = self.batch_size if config.method == "cd" else config.n_chains
+        self.updates_per_epoch = n_train // self.batch_size
+        self.total_updates = config.epochs * self.updates_per_epoch
+        self._streams = {name: Stream(config.seed, f"training/{name}") for name in ("chains", "shuffle", "start")}
+        start = initial_model(self.train, config, dtype)
+        self._parameters = {name: getattr(start, name).clone() for name in PARAMETERS}
+        self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
+        self._optimizer = self._make_optimizer()
+        self._gradient = Gradient.zeros_like(start)
+        samples = self.batch_size + self.n_chains
+        self._visible = torch.zeros(samples, n_visible, device=device, dtype=dtype)
+        self._hidden = torch.zeros(samples, config.n_hidden, device=device, dtype=dtype)
+        self._scratch = torch.zeros_like(self._hidden)
+        self._row_weights = torch.full((samples,), -1.0 / self.n_chains, device=device, dtype=dtype)
+        self._row_weights[: self.batch_size] = 1.0 / self.batch_size
+        self._visible_offset = self.train.to(dtype).mean(0)
+        self._workspace = engine.workspace(self.n_chains, n_visible, config.n_hidden)
+        self._prepared = self._prepare()
+        self._order: tuple[int, Tensor] | None = None
+        self._workspace.v.copy_(self._first_chains(n_train))
+
+    def _first_chains(self, n_train: int) -> Tensor:
+        """Rows of the training data, each at most once more often than any other."""
+        picks = torch.from_numpy(self._streams["start"].numpy().permutation(n_train))
+        return self.train[picks.repeat(-(-self.n_chains // n_train))[: self.n_chains]]
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        config = self.config
+        weights, *biases = self._parameters.values()
+        groups: list[dict[str, Any]] = [{"params": [weights], "weight_decay": config.l2}, {"params": biases}]
+        if config.optimizer == "adam":
+            return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.adam_betas)
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+
+    def _prepare(self, out: Parameters | None = None) -> Parameters:
+        weights, visible_bias, hidden_bias = self._parameters.values()
+        return self.engine.prepare(weights, visible_bias, hidden_bias, out)
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the data so far."""
+        return self.update / self.updates_per_epoch
+
+    @property
+    def chains(self) -> Tensor:
+        """(n_chains, N) uint8 visible states of the negative phase."""
+        return self._workspace.v.to(torch.uint8)
+
+    def model(self, averaged: bool = True) -> RBM:
+        """Copy of the present model: averaged parameters where the recipe averages, else (or with False) the last."""
+        source = self._average if averaged and self._average is not None else self._parameters
+        return RBM(*source.values())
+
+    def step(self) -> None:
+        """One parameter update.
+
+        Raises
+        ------
+        DivergenceError : a parameter is no longer finite, or a weight beyond 1e4
+        """
+        epoch, batch = divmod(self.update, self.updates_per_epoch)
+        rows = self._shuffled(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
+        data = self.train.index_select(0, rows)
+        self._visible[: self.batch_size].copy_(data)
+        self._sample_negative_phase(data)
+        self._visible[self.batch_size :].copy_(self._workspace.v)
+        self.engine.hidden_probability(self._prepared, self._visible, self._hidden)
+        accumulate(self._visible, self._hidden, self._row_weights, self._scratch, self._gradient)
+        if self.config.gradient == "centered":
+            center(self._gradient, self._visible_offset, self._hidden[: self.batch_size].mean(0))
+        self._apply_gradient()
+        self.update += 1
+        self._update_average()
+        self._prepared = self._prepare(self._prepared)
+
+    def _shuffled(self, epoch: int) -> Tensor:
+        """Order of the training rows in one epoch."""
+        if self._order is None or self._order[0] != epoch:
+            order = torch.from_numpy(self._streams["shuffle"].numpy(epoch).permutation(self.train.shape[0]))
+            self._order = epoch, order.to(self.train.device)
+        return self._order[1]
+
+    def _sample_negative_phase(self, data: Tensor) -> None:
+        """K block Gibbs steps from where the method starts them."""
+        steps, workspace, chains = self.config.gibbs_steps, self._workspace, self._streams["chains"]
+        first = self.update * steps
+        if self.config.method == "cd":
+            workspace.v.copy_(data)
+        elif self.config.method == "rdm":
+            self.engine.sample_hidden(self._prepared, workspace, self._streams["start"], self.update, beta=0.0)
+            self.engine.sample_visible(self._prepared, workspace, chains, 2 * first + 1)
+            first, steps = first + 1, steps - 1
+        self.engine.sweep(self._prepared, workspace, chains, first, steps)
+
+    def _apply_gradient(self) -> None:
+        """Penalties, learning rate and the optimiser's step (equation 13)."""
+        weights, visible_bias, hidden_bias = self._parameters.values()
+        gradient = self._gradient
+        if self.config.l1:
+            gradient.weights.add_(weights.sign(), alpha=-self.config.l1)
+        weights.grad = gradient.weights.neg_()
+        visible_bias.grad = gradient.visible_bias.neg_()
+        hidden_bias.grad = gradient.hidden_bias.neg_()
+        rate = self.config.learning_rate * learning_rate_factor(self.config, self.update, self.total_updates)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self._check_finite()
+
+    def _check_finite(self) -> None:
+        for name, value in self._parameters.items():
+            largest = float(value.abs().amax())
+            if not largest <= MAX_WEIGHT:
+                raise DivergenceError(
+                    f"training diverged at update {self.update + 1}: the largest |{name}| is {largest:.3g}; "
+                    f"lower the learning rate (now {self.config.learning_rate:g}) or take more Gibbs steps"
+                )
+
+    def _update_average(self) -> None:
+        if self._average is None:
+            return
+        weight = averaging_weight(self.config.averaging, self.update)
+        for name, value in self._parameters.items():
+            self._average[name].lerp_(value, weight)
+
+    def checkpoint(self) -> dict[str, Tensor]:
+        """Tensors of a checkpoint: the reported model, and the last parameters as raw_* where they differ from it."""
+        if self._average is None:
+            return dict(self._parameters)
+        return self._average | {f"raw_{name}": value for name, value in self._parameters.items()}
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next update depends on."""
+        tensors = {f"raw_{name}": value for name, value in self._parameters.items()} | {"chains": self.chains}
+        if self._average is not None:
+            tensors |= {f"average_{name}": value for name, value in self._average.items()}
+        for number, slots in self._optimizer.state_dict()["state"].items():
+            tensors |= {
+                f"optimizer.{number}.{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)
+            }
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor], update: int) -> None:
+        """Go on from what `state` returned after ``update`` updates."""
+        self.update = update
+        for name, value in self._parameters.items():
+            value.copy_(tensors[f"raw_{name}"])
+            if self._average is not None:
+                self._average[name].copy_(tensors[f"average_{name}"])
+        self._workspace.v.copy_(tensors["chains"])
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, slot = name.split(".", 2)
+                slots.setdefault(int(number), {})[slot] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self._prepared = self._prepare(self._prepared)
