@@ -1,0 +1,142 @@
+r"""Left singular vectors against the principal components of the data (arXiv:2503.21536, sections 5 and 5.2).
+
+The overlap matrix is ``O_ic = |U_i · P_c|`` with P (N, K) the principal components of the data, centred (directions of
+largest variance) or not (directions of largest second moment, the first of which is nearly the mean image).
+Single overlaps jump where two modes cross; the matched overlaps and the subspace overlap do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from rbmscape.errors import DataError, InputError, ShapeError
+from rbmscape.reciprocal.modes import Modes
+
+__all__ = [
+    "PrincipalAlignment",
+    "PrincipalComponents",
+    "align_with_components",
+    "alignment_along",
+    "principal_components",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalComponents:
+    """Principal components of a data set.
+
+    Attributes
+    ----------
+    vectors : (N, K) orthonormal columns, falling variance, signs such that ``Σ_k P_kc >= 0``
+    variances : (K,) variance (centred) or second moment (not centred) along each, in squared units of the data
+    mean : (N,) mean of the data
+    centred : whether the mean was subtracted
+    """
+
+    vectors: Tensor
+    variances: FloatArray
+    mean: Tensor
+    centred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalAlignment:
+    """Overlaps of modes with principal components.
+
+    Attributes
+    ----------
+    overlaps : (n_modes, K) ``|U_i · P_c|``, in [0, 1]
+    matched : (K,) overlap of each component with the mode that the best assignment gives it: stable under crossings
+    partner : (K,) index of that mode
+    subspace : (K,) ``(1/k) Σ_{i,c<=k} (U_i · P_c)²``, k = 1..K: 1 where the first k modes span the first k components,
+        about k/N for random modes; it does not depend on order, signs or rotations inside the two subspaces
+    """
+
+    overlaps: FloatArray
+    matched: FloatArray
+    partner: NDArray[np.int64]
+    subspace: FloatArray
+
+
+def principal_components(data: ArrayLike, n_components: int = 10, centred: bool = True) -> PrincipalComponents:
+    """Leading eigenvectors of the data's covariance (or second-moment) matrix, float64, exact to rounding.
+
+    Parameters
+    ----------
+    data : (n, N) states
+    n_components : K <= N
+    centred : subtract the mean first
+
+    Raises
+    ------
+    DataError : fewer than two samples, or not a matrix
+    InputError : more components than units, or none
+    """
+    samples = torch.as_tensor(np.asarray(data), dtype=torch.float32)
+    if samples.ndim != 2 or samples.shape[0] < 2:
+        raise DataError(
+            f"principal components need a (n, N) matrix of at least 2 samples, found shape {tuple(samples.shape)}"
+        )
+    count, units = samples.shape
+    if not 1 <= n_components <= units:
+        raise InputError(f"n_components must be from 1 to {units} (the number of visible units), found {n_components}")
+    mean = samples.mean(0, dtype=torch.float64)
+    deviations = samples - mean.to(torch.float32) if centred else samples
+    moments = (deviations.T @ deviations).to(torch.float64) / count
+    values, vectors = torch.linalg.eigh(moments)
+    leading = vectors.flip(1)[:, :n_components]
+    signs = torch.where(leading.sum(0) < 0, -1.0, 1.0).to(torch.float64)
+    variances = values.flip(0)[:n_components].clamp_min(0.0).numpy()
+    return PrincipalComponents(leading * signs, variances, mean, centred)
+
+
+def align_with_components(
+    modes: Modes, components: PrincipalComponents, n_modes: int | None = None
+) -> PrincipalAlignment:
+    """Overlaps of the first modes with principal components.
+
+    Parameters
+    ----------
+    modes : of a model with N visible units
+    components : K components of N units
+    n_modes : number of modes, at least K; default K
+
+    Raises
+    ------
+    ShapeError : the data had another number of units
+    InputError : fewer modes than components, or more than exist
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    units, wanted = components.vectors.shape
+    if units != modes.n_visible:
+        raise ShapeError(
+            f"the components have {units} units, the model {modes.n_visible}; use the data it was trained on"
+        )
+    count = wanted if n_modes is None else n_modes
+    if not wanted <= count <= modes.n_visible:
+        raise InputError(
+            f"n_modes must be from {wanted} (the number of components) to {modes.n_visible}, found {count}"
+        )
+    overlaps = (modes.left[:, :count].T @ components.vectors.to(modes.device)).abs().cpu().numpy()
+    rows, columns = linear_sum_assignment(overlaps, maximize=True)
+    partner = np.empty(wanted, dtype=np.int64)
+    partner[columns] = rows
+    sizes = np.arange(1, wanted + 1)
+    squares = np.cumsum(np.cumsum(overlaps[:wanted] ** 2, axis=0), axis=1)
+    return PrincipalAlignment(overlaps, overlaps[partner, np.arange(wanted)], partner, np.diagonal(squares) / sizes)
+
+
+def alignment_along(
+    models: Iterable[Modes], components: PrincipalComponents, n_modes: int | None = None
+) -> list[PrincipalAlignment]:
+    """`align_with_components` of every model of a training run, in order."""
+    return [align_with_components(modes, components, n_modes) for modes in models]
