@@ -60,7 +60,7 @@ PARTS = {
 
 
 def public_objects() -> dict[str, list[str]]:
-    """Full names of the public objects by part of the package; a name whose module is missing is reported and left out."""
+    """Full names of the public objects by part of the package; one whose module is missing is reported and left out."""
     found: dict[str, list[str]] = defaultdict(list)
     for name, home in sorted(rbmscape._HOMES.items()):
         if find_spec(home.rpartition(".")[0]) is None or find_spec(home) is None:
