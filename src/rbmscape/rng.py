@@ -64,9 +64,9 @@ def philox4x32(
 
     Returns
     -------
-    four int64 tensors of the broadcast shape, entries in [0, 2**32)
+    four int64 tensors of the broadcast shape (for two rounds or more), entries in [0, 2**32)
     """
-    c0, c1, c2, c3 = torch.broadcast_tensors(*counter)
+    c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(rounds):
         high0, low0 = _multiply(_MULTIPLIERS[0], c0)

@@ -24,6 +24,8 @@ from rbmscape.rng import Stream
 
 __all__ = ["CpuEngine", "CpuWorkspace"]
 
+MAX_THREADS = int(getattr(numba.config, "NUMBA_NUM_THREADS", 1))
+
 
 def _as_numpy(tensor: Tensor) -> NDArray[Any]:
     """The same memory as a NumPy array, bfloat16 as its 16 bits."""
@@ -56,7 +58,7 @@ class CpuEngine(BaseEngine):
         """See `Engine.workspace`."""
         v, h = (torch.zeros(n_chains, n, dtype=self.state_dtype) for n in (n_visible, n_hidden))
         pre_visible, pre_hidden = torch.zeros_like(v), torch.zeros_like(h)
-        words = np.zeros((max(1, numba.config.NUMBA_NUM_THREADS), BLOCK), dtype=np.uint32)
+        words = np.zeros((MAX_THREADS, BLOCK), dtype=np.uint32)
         visible, hidden = (_as_numpy(pre_visible), _as_numpy(v)), (_as_numpy(pre_hidden), _as_numpy(h))
         return CpuWorkspace(v, h, pre_visible, pre_hidden, words, visible, hidden)
 

@@ -54,5 +54,5 @@ class ReferenceEngine(BaseEngine):
     def _threshold(
         self, pre: Tensor, bias: Tensor, out: Tensor, stream: Stream, draw: int, beta: float, first_chain: int
     ) -> None:
-        uniform = stream.uniform(draw, *out.shape, first_chain=first_chain, device=self.device)
+        uniform = stream.uniform(draw, out.shape[0], out.shape[1], first_chain, self.device)
         out.copy_(uniform < torch.sigmoid(beta * (pre + bias)))

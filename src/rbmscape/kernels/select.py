@@ -21,7 +21,7 @@ def has_fast_bf16(device: torch.device | str = "cpu") -> bool:
     if torch.device(device).type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
-    return torch.backends.mkldnn.is_available() and any(
+    return bool(torch.backends.mkldnn.is_available()) and any(  # type: ignore[no-untyped-call]
         capabilities.get(feature, False) for feature in ("amx_bf16", "avx512_bf16")
     )
 

@@ -1,1 +1,1 @@
-"""Markov chains over the states of a model."""
+"""Samplers of an RBM and the diagnostics of their chains (arXiv:2503.21536, section 2)."""
