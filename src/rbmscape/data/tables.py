@@ -1,0 +1,171 @@
+"""Text and column files: .csv with or without a header, .parquet; one column may hold the labels."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rbmscape.data.suggest import suggestion
+from rbmscape.errors import DataError, FormatError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Columns", "read_csv", "read_parquet"]
+
+_SEPARATORS = (",", ";", "\t", " ")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Numbers (n, n_columns), labels (n,) or None, and the names of the columns or None."""
+
+    values: Any
+    labels: Any
+    columns: tuple[str, ...] | None
+
+
+def read_csv(path: Path, labels: str | None = None) -> Columns:
+    """Numbers separated by comma, semicolon, tab or space.
+
+    The first line is a header where one of its fields is no number, or where the fields are 0, 1, 2, ... (three or
+    more), as pandas numbers unnamed columns.
+
+    Raises
+    ------
+    DataError : nothing but a header, ragged rows, words where numbers should be, an unknown label column
+    FormatError : the file is not UTF-8 text
+    """
+    import pandas as pd
+
+    first, separator = _first_line(path)
+    header = _is_header(first)
+    try:
+        frame = pd.read_csv(
+            path, sep=separator, header=None, skiprows=int(header), skip_blank_lines=True, encoding="utf-8-sig",
+            skipinitialspace=True,
+        )  # fmt: skip
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} has no rows below its header; give at least one row") from None
+    except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+        _refuse_ragged(path, separator, len(first))
+        raise FormatError(f"{path} cannot be read as comma-separated text ({str(error).splitlines()[0]})") from error
+    if frame.shape[1] != len(first) or frame.isna().to_numpy().any():
+        _refuse_ragged(path, separator, len(first))
+    return _split(path, frame, tuple(first) if header else None, labels)
+
+
+def read_parquet(path: Path, labels: str | None = None) -> Columns:
+    """Columns of a .parquet file; needs the optional package pyarrow.
+
+    Raises
+    ------
+    DataError : pyarrow is not installed, a column holds no numbers, an unknown label column
+    FormatError : the file is damaged
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DataError(
+            f"{path}: .parquet files need the package pyarrow; install it with: pip install pyarrow"
+        ) from error
+    try:
+        frame = pyarrow.parquet.ParquetFile(path).read().to_pandas()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise FormatError(f"{path} is no readable .parquet file ({str(error).splitlines()[0]})") from error
+    return _split(path, frame, tuple(str(name) for name in frame.columns), labels)
+
+
+def _first_line(path: Path) -> tuple[list[str], str]:
+    """Fields of the first line that is not blank, and the separator."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as handle:
+            line = next((line for line in handle if line.strip()), "").strip("\r\n")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    if not line:
+        raise DataError(f"{path} has only blank lines; give at least one row")
+    separator = next((mark for mark in _SEPARATORS if mark in line), ",")
+    fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    return [field.strip() for field in fields], separator
+
+
+def _is_header(fields: list[str]) -> bool:
+    numbered = len(fields) > 2 and fields == [str(position) for position in range(len(fields))]
+    return numbered or not all(_is_value(field) for field in fields)
+
+
+def _is_value(field: str) -> bool:
+    if field.lower() in ("", "true", "false"):
+        return field != ""
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_ragged(path: Path, separator: str, n_fields: int) -> None:
+    """Name the first line with another number of fields than the first one, if there is one."""
+    with open(path, encoding="utf-8-sig", newline="", errors="replace") as handle:
+        reader = csv.reader(handle, delimiter=separator, skipinitialspace=True)
+        for fields in reader:
+            if fields and len(fields) != n_fields:
+                raise DataError(
+                    f"{path}: line {reader.line_num} has {len(fields)} fields but the first line {n_fields}; "
+                    "give rows of equal length"
+                )
+
+
+def _split(path: Path, frame: pd.DataFrame, names: tuple[str, ...] | None, labels: str | None) -> Columns:
+    """Take the label column out and make one array of the others."""
+    known = names or tuple(str(position) for position in range(frame.shape[1]))
+    keep = list(range(frame.shape[1]))
+    label_values = None
+    if labels is not None:
+        position = _position(path, known, labels)
+        label_values = frame.iloc[:, position].to_numpy()
+        keep.remove(position)
+    _refuse_words(path, frame, keep, known)
+    values = frame.iloc[:, keep].to_numpy(dtype=_common_kind(frame, keep))
+    return Columns(values, label_values, tuple(known[position] for position in keep) if names else None)
+
+
+def _position(path: Path, known: tuple[str, ...], labels: str) -> int:
+    """Column called ``labels``, else the column of that number; negative numbers count from the end."""
+    if labels in known:
+        return known.index(labels)
+    try:
+        position = int(labels)
+    except ValueError:
+        position = len(known)
+    if not -len(known) <= position < len(known):
+        raise DataError(
+            f"{path} has no column {labels!r} for the labels; "
+            + suggestion(labels, known, f"it has {len(known)} columns, the first is {known[0]!r}")
+        )
+    return position % len(known)
+
+
+def _refuse_words(path: Path, frame: pd.DataFrame, keep: list[int], known: tuple[str, ...]) -> None:
+    """Refuse the first column that holds anything but numbers; pandas keeps such columns as objects or strings."""
+    for position in keep:
+        column = frame.iloc[:, position]
+        if column.dtype.kind in "buif" or not len(column):
+            continue
+        row, value = next(((i, v) for i, v in enumerate(column) if not _is_value(str(v))), (0, column.iloc[0]))
+        raise DataError(
+            f"{path}: {value!r} at row {row}, column {position} {known[position]!r} (counted from 0) is no number; "
+            "write 0 or 1, or name the column with labels=... (--labels) if it holds labels"
+        )
+
+
+def _common_kind(frame: pd.DataFrame, keep: list[int]) -> str:
+    """float64 where any column has fractions or gaps, else the smallest integers that certainly hold the values."""
+    kinds = {frame.dtypes.iloc[position].kind for position in keep}
+    if "f" in kinds:
+        return "float64"
+    return "bool" if kinds == {"b"} else "int64"

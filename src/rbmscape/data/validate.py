@@ -1,0 +1,204 @@
+"""Where data are checked: zeros and ones in a rectangle, or a refusal that names the value, its place and the cure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rbmscape.errors import DataError, ShapeError
+
+__all__ = ["Table", "as_binary", "as_labels", "checked_image_shape", "checked_limit", "plain_array"]
+
+_ROWS_A_BLOCK = 4096  # bounds the memory of the checks: float64 data of any length need one mask of this many rows
+
+
+class Table(NamedTuple):
+    """Checked values (n, n_visible) uint8, and (height, width) where the array had image axes."""
+
+    values: NDArray[np.uint8]
+    image_shape: tuple[int, int] | None
+
+
+def as_binary(
+    data: Any, *, threshold: float | None = None, where: str = "data", columns: Sequence[str] | None = None
+) -> Table:
+    """Check that an array is a non-empty rectangle of zeros and ones, and pack it into uint8.
+
+    Parameters
+    ----------
+    data : (n, n_visible), or (n, height, width), which is flattened in C order: NumPy, torch or nested lists of
+        bool, integer or float
+    threshold : where given, values >= threshold become 1 and the others 0
+    where : how messages call the data
+    columns : names of the columns for messages
+
+    Raises
+    ------
+    DataError : no rows or no columns, ragged rows, missing values, numbers other than 0 and 1, no numbers at all
+    ShapeError : neither two nor three axes
+    """
+    array = plain_array(data, where)
+    if array.ndim not in (2, 3):
+        raise ShapeError(
+            f"{where} has {array.ndim} axes, shape {array.shape}; give (samples, units) or (samples, height, width)"
+        )
+    image_shape = None if array.ndim == 2 else (int(array.shape[1]), int(array.shape[2]))
+    if array.size == 0:
+        raise DataError(f"{where} is empty, shape {array.shape}; give at least one row and one column")
+    flat = array.reshape(len(array), -1)
+    _check_threshold(threshold)
+    values = np.empty(flat.shape, dtype=np.uint8)
+    for start in range(0, len(flat), _ROWS_A_BLOCK):
+        rows = slice(start, start + _ROWS_A_BLOCK)
+        _check_block(flat, rows, threshold, where, columns)
+        values[rows] = flat[rows] if threshold is None else flat[rows] >= threshold
+    return Table(values, image_shape)
+
+
+def plain_array(data: Any, where: str) -> NDArray[Any]:
+    """A NumPy array of bools or real numbers from NumPy, torch, pandas or nested lists, without changing any value."""
+    if type(data).__module__.partition(".")[0] == "torch":
+        data = data.detach().cpu()
+        data = (data.float() if data.is_floating_point() else data).numpy()
+    if isinstance(data, np.ma.MaskedArray):
+        masked = np.argwhere(np.ma.getmaskarray(data))
+        if len(masked):
+            raise DataError(
+                f"{where}: the value at {_place(masked[0], None)} is masked; fill in or drop missing values"
+            )
+    _refuse_ragged(data, where)
+    try:
+        array = np.asarray(data)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} is no rectangular array of numbers ({error}); give rows of equal length") from None
+    if array.dtype.kind not in "buif":
+        found = "no columns" if array.size == 0 else f"{array.dtype} entries such as {array.flat[0]!r}"
+        raise DataError(f"{where} has {found}; give bools, integers or floats with values 0 and 1")
+    return array
+
+
+def as_labels(labels: ArrayLike | None, n_samples: int, where: str) -> NDArray[Any] | None:
+    """(n_samples,) labels as int64 or strings; None stays None.
+
+    Raises
+    ------
+    DataError : another length, missing values, fractions, or entries that are neither numbers nor strings
+    """
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    if array.shape != (n_samples,):
+        raise DataError(f"{where}: shape {array.shape} for {n_samples} samples; give one label a sample")
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (array == np.trunc(array))
+        if not whole.all():
+            raise DataError(f"{where}: the label {array[~whole][0]} is no whole number; give integers or strings")
+        return array.astype(np.int64)
+    if array.dtype.kind in "bui":
+        return array.astype(np.int64)
+    text = array.astype(object)
+    if array.dtype.kind == "S":
+        return np.char.decode(array.astype(np.bytes_), "utf-8")
+    if all(isinstance(entry, str | bytes) for entry in text):
+        return np.array([entry.decode() if isinstance(entry, bytes) else entry for entry in text], dtype=np.str_)
+    bad = next((entry for entry in text if not isinstance(entry, str | bytes)), None)
+    raise DataError(f"{where}: the label {bad!r} is neither a number nor a string; give integers or strings")
+
+
+def checked_image_shape(shape: Sequence[int] | None, n_visible: int) -> tuple[int, int] | None:
+    """(height, width) with height·width = n_visible.
+
+    Raises
+    ------
+    ShapeError : two positive integers whose product is another number
+    """
+    if shape is None:
+        return None
+    if len(shape) != 2 or any(int(side) != side or side < 1 for side in shape):
+        raise ShapeError(f"image_shape is {tuple(shape)!r}; give (height, width), two positive integers")
+    height, width = (int(side) for side in shape)
+    if height * width != n_visible:
+        raise ShapeError(
+            f"image_shape {height}x{width} has {height * width} pixels but the data have {n_visible} columns; "
+            f"give a shape with height*width = {n_visible}"
+        )
+    return height, width
+
+
+def checked_limit(limit: int | None, available: int, name: str, *, smallest: int) -> int | None:
+    """A number of samples to keep.
+
+    Raises
+    ------
+    DataError : it is outside [smallest, available]
+    """
+    if limit is not None and not smallest <= limit <= available:
+        raise DataError(f"{name} is {limit} but {available} samples are there; choose {smallest} to {available}")
+    return limit
+
+
+def _check_threshold(threshold: Any) -> None:
+    if threshold is None:
+        return
+    if (
+        isinstance(threshold, bool)
+        or not isinstance(threshold, int | float | np.number)
+        or not math.isfinite(threshold)
+    ):
+        raise DataError(f"threshold is {threshold!r}; give a finite number such as 0.5")
+
+
+def _check_block(
+    flat: NDArray[Any], rows: slice, threshold: float | None, where: str, columns: Sequence[str] | None
+) -> None:
+    """Refuse the first entry of a block of rows that is missing or, without a threshold, neither 0 nor 1."""
+    block = flat[rows]
+    if block.dtype.kind == "b":
+        return
+    if block.dtype.kind == "f" and np.isnan(block).any():
+        place = np.argwhere(np.isnan(block))[0] + [rows.start, 0]
+        raise DataError(f"{where}: the value at {_place(place, columns)} is missing (NaN); fill it in or drop that row")
+    if threshold is not None:
+        return
+    good = (block == 0) | (block == 1)
+    if not good.all():
+        place = np.argwhere(~good)[0] + [rows.start, 0]
+        cure = _suggested_threshold(flat)
+        raise DataError(
+            f"{where}: the value {flat[tuple(place)]} at {_place(place, columns)} is neither 0 nor 1; "
+            f"binarise the data or pass threshold={cure} (--threshold {cure}): values from there on become 1"
+        )
+
+
+def _suggested_threshold(flat: NDArray[Any]) -> str:
+    """The middle between the smallest and the largest value: 0.5 for [0, 1], 127.5 for bytes, 0.0 for spins."""
+    finite = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
+    if finite.size == 0:
+        return "0.5"
+    return f"{(float(finite.min()) + float(finite.max())) / 2:g}"
+
+
+def _place(index: NDArray[np.intp], columns: Sequence[str] | None) -> str:
+    """Row and column, counted from 0 as in the array, with the column's name where it has one."""
+    if len(index) != 2:
+        return f"index {tuple(int(i) for i in index)}"
+    row, column = int(index[0]), int(index[1])
+    name = f" {columns[column]!r}" if columns is not None else ""
+    return f"row {row}, column {column}{name} (counted from 0)"
+
+
+def _refuse_ragged(data: Any, where: str) -> None:
+    """Name the first row of a nested list whose length differs, which NumPy's own message does not."""
+    if not isinstance(data, list | tuple) or not data or not all(hasattr(row, "__len__") for row in data):
+        return
+    lengths = [len(row) for row in data]
+    for row, length in enumerate(lengths):
+        if length != lengths[0]:
+            raise DataError(
+                f"{where}: row {row} (counted from 0) has {length} values but row 0 has {lengths[0]}; "
+                "give rows of equal length"
+            )
