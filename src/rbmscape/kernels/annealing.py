@@ -1,0 +1,323 @@
+r"""One step of annealed importance sampling: weigh the chains between two temperatures, then move them.
+
+The path runs through models whose energy is linear in the inverse temperature t, from independent units (t = 0) to the
+RBM of equation 3 of arXiv:2503.21536 (t = 1); with the hidden layer summed out, its unnormalised marginals are
+
+``ln f_t(v) = ((1-t) a0 + t a)·v + Σ_j softplus(x_j(t))``,  ``x_j(t) = (1-t) b0_j + t (b_j + (vW)_j)``.
+
+A step from s to t adds ``ln f_t(v) - ln f_s(v)`` to the log weights and draws ``h ~ σ(x(t))``,
+``v ~ σ((1-t) a0 + t (a + hWᵀ))``.  Both need the same product vW, so a step costs two matrix products.
+
+Number formats.  ``fp32`` multiplies floats.  ``fixed`` rounds the weights to 15-bit integers of one common scale, each
+held as two bytes, ``W ≈ scale (254 high + low)``, and lets the processor's 8-bit units (VNNI, AMX) add them up in
+32-bit integers: as fast as bf16, and free of rounding, so that the path passes *exactly* through the RBM of the
+rounded weights.  The caller corrects for the rest with one last weight between that RBM and the true one, which keeps
+the estimator unbiased; bf16 products, whose sums are rounded as well, would leave no distribution invariant.
+
+Shapes: v (n_chains, N), h (n_chains, M), log weights (n_chains,) float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rbmscape.kernels.engine import Engine
+from rbmscape.rng import Stream
+
+__all__ = [
+    "Annealer",
+    "FixedAnnealer",
+    "FloatAnnealer",
+    "PathParameters",
+    "PathWorkspace",
+    "ReferenceAnnealer",
+    "annealer_for",
+]
+
+BASE = 254
+_LARGEST = 127 * BASE + 126
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameters:
+    """End points of a path as an annealer wants them.
+
+    Attributes
+    ----------
+    weights : (N, M) float64, the weights that the annealer's products represent exactly
+    to_hidden, to_visible : right factors of the two products, in the annealer's format
+    visible_bias, hidden_bias, base_visible, base_hidden : a (N,), b (M,), a0 (N,), b0 (M,)
+    scale : value of one unit of the products; 1 where these are floats
+    """
+
+    weights: Tensor
+    to_hidden: Tensor
+    to_visible: Tensor
+    visible_bias: Tensor
+    hidden_bias: Tensor
+    base_visible: Tensor
+    base_hidden: Tensor
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PathWorkspace:
+    """Buffers owned by the caller: states v and h, products, ``(a - a0)·v`` of each chain, random words."""
+
+    v: Tensor
+    h: Tensor
+    pre_visible: Tensor
+    pre_hidden: Tensor
+    drive: Tensor
+    words: NDArray[np.uint32]
+
+
+class Annealer(Protocol):
+    """Interface of the annealers."""
+
+    @property
+    def name(self) -> str:
+        """``reference``, ``fp32`` or ``fixed``."""
+
+    def prepare(
+        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
+    ) -> PathParameters:
+        """Cast both ends of a path."""
+
+    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathWorkspace:
+        """Allocate the buffers for n_chains chains."""
+
+    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
+        """Put states (n_chains, N) of any dtype, entries 0 or 1, into the workspace."""
+
+    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
+        """log_weights += ln f_end(v) - ln f_start(v)."""
+
+    def step(
+        self,
+        params: PathParameters,
+        ws: PathWorkspace,
+        log_weights: Tensor,
+        start: float,
+        end: float,
+        stream: Stream,
+        draw: int,
+        first_chain: int = 0,
+    ) -> None:
+        """Weigh as above, then one Gibbs step at `end`: h with the numbers of `draw`, v with those of `draw + 1`."""
+
+
+def _cast(
+    biases: tuple[Tensor, Tensor, Tensor, Tensor], device: torch.device | str, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    first, second, third, fourth = (bias.detach().to(device, dtype).contiguous() for bias in biases)
+    return first, second, third, fourth
+
+
+class ReferenceAnnealer:
+    """Plain torch on any device, in float64 or float32: the truth."""
+
+    name = "reference"
+
+    def __init__(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> None:
+        self.dtype = dtype
+        self.device = torch.device(device)
+
+    def prepare(
+        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
+    ) -> PathParameters:
+        """See `Annealer.prepare`."""
+        matrix = weights.detach().to(self.device, self.dtype)
+        biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), self.device, self.dtype)
+        return PathParameters(matrix.to(torch.float64), matrix, matrix.T, *biases)
+
+    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathWorkspace:
+        """See `Annealer.workspace`."""
+        v, h = (torch.zeros(n_chains, n, dtype=self.dtype, device=self.device) for n in (n_visible, n_hidden))
+        drive = torch.zeros(n_chains, dtype=torch.float64, device=self.device)
+        return PathWorkspace(v, h, torch.zeros_like(v), torch.zeros_like(h), drive, np.zeros((0, 0), np.uint32))
+
+    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
+        """See `Annealer.load`."""
+        ws.v.copy_(v)
+        ws.drive.copy_(ws.v @ (params.visible_bias - params.base_visible))
+
+    def _fields(self, params: PathParameters, ws: PathWorkspace, t: float) -> Tensor:
+        return (1.0 - t) * params.base_hidden + t * (params.hidden_bias + ws.pre_hidden)
+
+    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
+        """See `Annealer.weigh`."""
+        torch.mm(ws.v, params.to_hidden, out=ws.pre_hidden)
+        softplus = torch.nn.functional.softplus
+        change = softplus(self._fields(params, ws, end)) - softplus(self._fields(params, ws, start))
+        log_weights += (end - start) * ws.drive + change.sum(-1)
+
+    def step(
+        self,
+        params: PathParameters,
+        ws: PathWorkspace,
+        log_weights: Tensor,
+        start: float,
+        end: float,
+        stream: Stream,
+        draw: int,
+        first_chain: int = 0,
+    ) -> None:
+        """See `Annealer.step`."""
+        self.weigh(params, ws, log_weights, start, end)
+        hidden = torch.sigmoid(self._fields(params, ws, end))
+        ws.h.copy_(stream.uniform(draw, ws.h.shape[0], ws.h.shape[1], first_chain, self.device) < hidden)
+        torch.mm(ws.h, params.to_visible, out=ws.pre_visible)
+        visible = torch.sigmoid((1.0 - end) * params.base_visible + end * (params.visible_bias + ws.pre_visible))
+        uniform = stream.uniform(draw + 1, ws.v.shape[0], ws.v.shape[1], first_chain, self.device)
+        self.load(params, ws, uniform < visible)
+
+
+class _CpuAnnealer:
+    """What the two processor formats share: the fused passes around two matrix products."""
+
+    name: str
+    state_dtype: torch.dtype
+    product_dtype: torch.dtype
+    width: int
+
+    def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
+        raise NotImplementedError
+
+    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathWorkspace:
+        """See `Annealer.workspace`."""
+        from rbmscape.kernels.annealing_pass import scratch
+
+        v, h = (torch.zeros(n_chains, n, dtype=self.state_dtype) for n in (n_visible, n_hidden))
+        pre_v, pre_h = (torch.zeros(n_chains, self.width * n, dtype=self.product_dtype) for n in (n_visible, n_hidden))
+        return PathWorkspace(v, h, pre_v, pre_h, torch.zeros(n_chains, dtype=torch.float64), scratch())
+
+    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
+        """See `Annealer.load`."""
+        ws.v.copy_(v)
+        difference = (params.visible_bias - params.base_visible).to(torch.float64)
+        ws.drive.copy_(ws.v.to(torch.float64) @ difference)
+
+    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
+        """See `Annealer.weigh`."""
+        self._hidden(params, ws, log_weights, start, end, None, 0, 0)
+
+    def step(
+        self,
+        params: PathParameters,
+        ws: PathWorkspace,
+        log_weights: Tensor,
+        start: float,
+        end: float,
+        stream: Stream,
+        draw: int,
+        first_chain: int = 0,
+    ) -> None:
+        """See `Annealer.step`."""
+        from rbmscape.kernels.annealing_pass import visible_pass
+
+        self._hidden(params, ws, log_weights, start, end, stream, draw, first_chain)
+        self._multiply(ws.h, params.to_visible, ws.pre_visible)
+        visible_pass(
+            ws.pre_visible.numpy(),
+            params.base_visible.numpy(),
+            params.visible_bias.numpy(),
+            (params.scale, end),
+            (ws.v.numpy(), ws.drive.numpy(), ws.words),
+            (stream, draw + 1, first_chain),
+        )
+
+    def _hidden(
+        self,
+        params: PathParameters,
+        ws: PathWorkspace,
+        log_weights: Tensor,
+        start: float,
+        end: float,
+        stream: Stream | None,
+        draw: int,
+        first_chain: int,
+    ) -> None:
+        from rbmscape.kernels.annealing_pass import hidden_pass
+
+        self._multiply(ws.v, params.to_hidden, ws.pre_hidden)
+        log_weights.add_(ws.drive, alpha=end - start)
+        hidden_pass(
+            ws.pre_hidden.numpy(),
+            params.base_hidden.numpy(),
+            params.hidden_bias.numpy(),
+            (params.scale, start, end),
+            (ws.h.numpy(), log_weights.numpy(), ws.words),
+            None if stream is None else (stream, draw, first_chain),
+        )
+
+
+class FloatAnnealer(_CpuAnnealer):
+    """Processor, float32 products."""
+
+    name = "fp32"
+    state_dtype = torch.float32
+    product_dtype = torch.float32
+    width = 1
+
+    def prepare(
+        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
+    ) -> PathParameters:
+        """See `Annealer.prepare`."""
+        matrix = weights.detach().to("cpu", torch.float32).contiguous()
+        biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
+        return PathParameters(matrix.to(torch.float64), matrix, matrix.T, *biases)
+
+    def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
+        torch.mm(states, factor, out=out)
+
+
+class FixedAnnealer(_CpuAnnealer):
+    """Processor, products of 15-bit integers as pairs of bytes: exact sums of the rounded weights."""
+
+    name = "fixed"
+    state_dtype = torch.int8
+    product_dtype = torch.int32
+    width = 2
+
+    def prepare(
+        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
+    ) -> PathParameters:
+        """See `Annealer.prepare`; `weights` of the result are those of the rounded model."""
+        matrix = weights.detach().to("cpu", torch.float64)
+        scale = float(matrix.abs().max()) / _LARGEST or 1.0
+        scale = float(np.float32(scale))
+        integers = torch.round(matrix / scale).clamp_(-_LARGEST, _LARGEST)
+        high = torch.round(integers / BASE)
+        low = integers - BASE * high
+        biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
+        to_hidden, to_visible = torch.cat((high, low), 1), torch.cat((high.T, low.T), 1)
+        return PathParameters(integers * scale, to_hidden.to(torch.int8), to_visible.to(torch.int8), *biases, scale)
+
+    def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
+        torch._int_mm(states, factor, out=out)
+
+
+def annealer_for(engine: Engine) -> Annealer:
+    """The annealer that goes with an engine of `rbmscape.kernels.select`.
+
+    ``cpu`` gets ``fixed`` where the processor has 8-bit dot products and ``fp32`` elsewhere or if that precision was
+    asked for; everything else plain torch, in float64 on a processor and float32 on a GPU.
+    """
+    if engine.name != "cpu":
+        dtype = torch.float64 if engine.device.type == "cpu" else torch.float32
+        return ReferenceAnnealer(dtype, engine.device)
+    if engine.precision == "fp32" or not _has_byte_products():
+        return FloatAnnealer()
+    return FixedAnnealer()
+
+
+def _has_byte_products() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(feature, False) for feature in ("avx512_vnni", "avx_vnni", "amx_int8"))
