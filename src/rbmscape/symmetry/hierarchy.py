@@ -18,7 +18,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from rbmscape.errors import ShapeError
+from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -30,6 +30,7 @@ __all__ = [
     "ModeEffect",
     "RotatedSamples",
     "connected_share",
+    "hierarchy_profile",
     "mode_effect",
     "mode_rotation",
     "random_mode_rotation",
@@ -212,6 +213,41 @@ def mode_effect(samples: RotatedSamples, image_shape: tuple[int, int] | None = N
     return ModeEffect(
         mean_estimate(totals.cpu().numpy()), area, connected, control, mean_estimate(spread.cpu().numpy())
     )
+
+
+def hierarchy_profile(
+    rbm: RBM,
+    modes: Modes,
+    h: Arrays,
+    indices: Sequence[int],
+    image_shape: tuple[int, int] | None = None,
+    *,
+    angle: float = math.pi,
+    pixels: bool = False,
+    beta: float = 1.0,
+    seed: int = 0,
+) -> list[ModeEffect]:
+    """Effect on the image of turning mode i and i + 1 about each other, for every i of ``indices``.
+
+    Parameters
+    ----------
+    h : (n, M) hidden states of independent equilibrium samples
+    indices : first mode of each plane, from 0 to min(N, M) - 2
+    image_shape, angle, pixels, beta : see `mode_effect`, `mode_rotation` and `rotated_field`
+
+    Raises
+    ------
+    InputError : a mode index out of range, an angle that is not finite
+    """
+    outside = [i for i in indices if not 0 <= i < modes.n_paired - 1]
+    if outside:
+        raise InputError(f"planes of neighbouring modes start from 0 to {modes.n_paired - 2}, found {outside[0]}")
+    effects = []
+    for first in indices:
+        rotation = mode_rotation(modes.n_visible, [(first, first + 1)], angle)
+        samples = rotated_samples(rbm, modes, h, rotation, pixels=pixels, beta=beta, seed=seed)
+        effects.append(mode_effect(samples, image_shape, seed))
+    return effects
 
 
 def _shape_of_change(
