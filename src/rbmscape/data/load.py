@@ -73,7 +73,7 @@ def load_dataset(
 
     Returns
     -------
-    Dataset; columns that never change and repeated rows are kept; one column is enough, and one row with test_fraction=0
+    Dataset; columns that never change and repeated rows are kept; one column is enough, one row with test_fraction=0
 
     Raises
     ------

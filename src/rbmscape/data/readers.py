@@ -6,7 +6,9 @@ HDF5 files may have the layout of the package rbms: ``samples`` (n, n_visible) a
 
 from __future__ import annotations
 
+import errno
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -33,6 +35,12 @@ _MAGIC = {
 
 FORMATS = {".npy": ".npy", ".npz": ".npz", ".csv": ".csv", ".parquet": ".parquet", ".h5": ".h5", ".hdf5": ".h5"}
 """Known endings and the format that each stands for."""
+
+_DAMAGED = (
+    ValueError, KeyError, TypeError, EOFError, SyntaxError, RuntimeError, OverflowError, MemoryError,
+    tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What NumPy and zipfile were seen to raise on damaged files."""
 
 
 def read_file(path: Path, key: str | None = None, labels: str | None = None) -> Contents:
@@ -97,7 +105,7 @@ def _read_npy(path: Path) -> Any:
     try:
         with open(path, "rb") as handle:
             return np.lib.format.read_array(handle, allow_pickle=False)
-    except (ValueError, EOFError, TypeError, MemoryError, OverflowError) as error:
+    except _DAMAGED as error:
         raise _numpy_error(str(path), error) from error
 
 
@@ -114,10 +122,6 @@ def _first_line(error: BaseException) -> str:
 
 
 def _read_npz(path: Path, key: str | None, labels: str | None) -> Contents:
-    damaged = (
-        zipfile.BadZipFile, zlib.error, EOFError, TypeError, NotImplementedError, RuntimeError, ValueError, KeyError,
-        MemoryError, OverflowError, struct.error,
-    )  # fmt: skip
     try:
         with zipfile.ZipFile(path) as archive:
             axes = {name[:-4]: _npy_axes(archive, name) for name in archive.namelist() if name.endswith(".npy")}
@@ -129,8 +133,12 @@ def _read_npz(path: Path, key: str | None, labels: str | None) -> Contents:
             return _from_keys(path, axes, fetch, key, labels)
     except (DataError, FormatError):
         raise
-    except damaged as error:
+    except _DAMAGED as error:
         raise _numpy_error(str(path), error) from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # an offset inside the damaged archive points nowhere
+            raise _numpy_error(str(path), error) from error
+        raise
 
 
 def _npy_axes(archive: zipfile.ZipFile, name: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "read_csv", "read_parquet"]
 
-_SEPARATORS = (",", ";", "\t", " ")
+_VALUE_WORDS = frozenset({"", "true", "false", "na", "n/a", "#n/a", "nan", "null", "none", "<na>"})
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def read_parquet(path: Path, labels: str | None = None) -> Columns:
         ) from error
     try:
         frame = pyarrow.parquet.ParquetFile(path).read().to_pandas()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise FormatError(f"{path} is no readable .parquet file ({str(error).splitlines()[0]})") from error
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path} is no readable .parquet file ({type(error).__name__}); write it again") from error
     return _split(path, frame, tuple(str(name) for name in frame.columns), labels)
 
 
@@ -83,14 +84,20 @@ def _first_line(path: Path) -> tuple[list[str], str]:
     """Fields of the first line that is not blank, and the separator."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
-            line = next((line for line in handle if line.strip()), "").strip("\r\n")
+            lines = list(itertools.islice((line.strip("\r\n") for line in handle if line.strip()), 2))
     except UnicodeDecodeError as error:
         raise FormatError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    if not line:
+    if not lines:
         raise DataError(f"{path} has only blank lines; give at least one row")
-    separator = next((mark for mark in _SEPARATORS if mark in line), ",")
-    fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+    separator = _separator(lines)
+    fields = next(csv.reader(lines[:1], delimiter=separator, skipinitialspace=True))
     return [field.strip() for field in fields], separator
+
+
+def _separator(lines: list[str]) -> str:
+    """Comma, semicolon or tab where the first lines have it; a space only where all do, since names contain spaces."""
+    marked = next((mark for mark in (",", ";", "\t") if any(mark in line for line in lines)), None)
+    return marked or (" " if all(" " in line for line in lines) else ",")
 
 
 def _is_header(fields: list[str]) -> bool:
@@ -99,8 +106,9 @@ def _is_header(fields: list[str]) -> bool:
 
 
 def _is_value(field: str) -> bool:
-    if field.lower() in ("", "true", "false"):
-        return field != ""
+    """Whether a field is a number, a truth value or a gap, as pandas reads them."""
+    if field.lower() in _VALUE_WORDS:
+        return True
     try:
         float(field)
     except ValueError:
