@@ -13,7 +13,10 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 
-SHAPES = [(6, 4), (4, 6), (5, 5)]
+# torch.func compiles its decompositions with torch.jit.script when it is first used
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+
+SHAPES = [(5, 3), (3, 5), (4, 4)]
 
 
 def model(n_visible: int, n_hidden: int, seed: int = 0) -> RBM:
@@ -74,8 +77,8 @@ def test_every_derivative_agrees_with_automatic_differentiation(shape: tuple[int
     np.testing.assert_allclose(point.fourth_trace(), traces, rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(point.third_slice("u", 1), third[1], rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(point.fourth_slice("w", 2), fourth[min(shape) + 2, min(shape) + 2], rtol=1e-8, atol=1e-8)
-    mixed = point.element(("u", 0), ("u", 3), ("w", 1))
-    assert mixed == pytest.approx(third[0, 3, min(shape) + 1], rel=1e-9)
+    mixed = point.element(("u", 0), ("u", 2), ("w", 1))
+    assert mixed == pytest.approx(third[0, 2, min(shape) + 1], rel=1e-9)
 
 
 def test_x_and_y_derivatives_are_those_of_their_own_layer() -> None:
