@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -77,6 +78,8 @@ COLUMN_WIDTH = 3.4
 PAGE_WIDTH = 7.0
 """Widths of a journal's column and page, inches."""
 
+_DRAWING = threading.RLock()
+
 _STYLE: Any = {
     "font.size": 8.0,
     "axes.titlesize": 8.5,
@@ -102,13 +105,16 @@ _STYLE: Any = {
 }
 
 
-def print_style() -> AbstractContextManager[None]:
+@contextmanager
+def print_style() -> Iterator[None]:
     """Context (or decorator, ``@print_style()``) under which artists take the package's print sizes and colours.
 
     `new_figure` creates its axes under it.  A ``draw`` function that calls ``set_title``, ``legend``, ``errorbar`` or
-    ``imshow`` should be decorated with it, because Matplotlib reads those defaults when the artist is made.
+    ``imshow`` should be decorated with it, because Matplotlib reads those defaults when the artist is made.  The
+    settings are the process's, so one thread draws at a time.
     """
-    return matplotlib.rc_context(_STYLE)
+    with _DRAWING, matplotlib.rc_context(_STYLE):
+        yield
 
 
 def new_figure(

@@ -1,0 +1,215 @@
+"""What a study is: data, sizes, replicas, recipes, how the likelihood is estimated, and which figures are drawn.
+
+A `StudyConfig` is declarative and immutable: it can come from Python, from JSON or from a parsed TOML plan, and
+everything that a study computes follows from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rbmscape.data.dataset import Dataset
+from rbmscape.errors import ConfigError
+from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
+from rbmscape.runs.config import TrainingConfig
+
+__all__ = ["DataPlan", "LikelihoodPlan", "StudyConfig", "derived_seed", "fingerprint"]
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class _Plan(BaseModel):
+    """Frozen, refuses unknown keys, and says which plan a wrong value was in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, type(self))) from None
+
+
+class DataPlan(_Plan):
+    """Which data set, as `rbmscape.load_dataset` takes it.
+
+    Parameters
+    ----------
+    source : "mnist", "bars-and-stripes", "planted", or the path of a file
+    options : keyword arguments of `rbmscape.load_dataset`, for example ``{"n_train": 2000}``
+    """
+
+    source: str = "mnist"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def load(self) -> Dataset:
+        """Load the data; errors as those of `rbmscape.load_dataset`, ConfigError for an unknown option."""
+        from rbmscape.data.load import load_dataset
+
+        try:
+            return load_dataset(self.source, **self.options)
+        except TypeError as error:
+            raise ConfigError(f"the study's data options {sorted(self.options)} cannot be used: {error}") from error
+
+
+class LikelihoodPlan(_Plan):
+    """How the test log-likelihood is estimated at each whole epoch that has a checkpoint.
+
+    Parameters
+    ----------
+    method : "ais" or "exact" (small models only), see `rbmscape.log_likelihood`
+    n_betas : temperatures of the annealing
+    n_chains : annealed chains
+    n_checkpoints : at most this many checkpoints of a run, spread evenly and always with the last; 0 for all
+    """
+
+    method: Literal["ais", "exact"] = "ais"
+    n_betas: PositiveInt = 500
+    n_chains: PositiveInt = 250
+    n_checkpoints: Annotated[int, Field(ge=0)] = 0
+
+    def updates(self, config: TrainingConfig, updates_per_epoch: int) -> tuple[int, ...]:
+        """Updates at which the likelihood is estimated."""
+        updates = [epoch * updates_per_epoch for epoch in config.epochs_with_checkpoint()]
+        count = len(updates)
+        if 0 < self.n_checkpoints < count:
+            keep = {
+                count - 1 - round(k * (count - 1) / max(1, self.n_checkpoints - 1)) for k in range(self.n_checkpoints)
+            }
+            updates = [updates[index] for index in sorted(keep)]
+        return tuple(updates)
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `rbmscape.log_likelihood` beside the seed."""
+        return {} if self.method == "exact" else {"n_betas": self.n_betas, "n_chains": self.n_chains}
+
+
+def _default_recipes() -> dict[str, dict[str, Any]]:
+    return {DEFAULT_RECIPE: {}}
+
+
+class StudyConfig(_Plan):
+    """Sizes times replicas times recipes, and what is made of them.
+
+    Parameters
+    ----------
+    name : what the report calls the study
+    data : the data set
+    hidden : sizes M of the hidden layer
+    replicas : independently initialised and shuffled runs of each size and recipe
+    recipes : name to `TrainingConfig` values; n_hidden and seed are set by the study
+    likelihood : how the log-likelihood is estimated
+    figures : names of the figures, in the order of the report; None for all that are registered
+    figure_options : figure name to keyword arguments of its ``compute``, for example
+        ``{"gallery": {"n_steps": 500}}``
+    seed : of everything random in the study
+
+    Raises
+    ------
+    ConfigError : an unknown key (with the nearest valid one), a repeated size or an impossible value
+    """
+
+    name: str = "study"
+    data: DataPlan = Field(default_factory=DataPlan)
+    hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    replicas: PositiveInt = 2
+    recipes: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] = Field(default_factory=_default_recipes)
+    likelihood: LikelihoodPlan = Field(default_factory=LikelihoodPlan)
+    figures: tuple[str, ...] | None = None
+    figure_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @field_validator("hidden")
+    @classmethod
+    def _sizes_differ(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(sizes)) != len(sizes):
+            raise ValueError("each size must be listed once; ask for more replicas instead")
+        return tuple(sorted(sizes))
+
+    @model_validator(mode="after")
+    def _recipes_are_recipes(self) -> Self:
+        for name, recipe in self.recipes.items():
+            taken = {"n_hidden", "seed"} & set(recipe)
+            if taken:
+                raise ValueError(f"recipe {name!r} sets {min(taken)!r}, which the study sets itself; leave it out")
+            if not name or not all(letter.isalnum() or letter in "-_" for letter in name):
+                raise ValueError(f"the recipe name {name!r} must be of letters, digits, - and _ only")
+            TrainingConfig(**recipe)
+        return self
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> StudyConfig:
+        """From parsed JSON or TOML; ConfigError as for the class."""
+        return cls(**dict(values))
+
+    def replace(self, **changes: Any) -> StudyConfig:
+        """Copy with some values changed, checked again."""
+        return StudyConfig(**(self.model_dump() | changes))
+
+    def run_keys(self) -> Iterator[RunKey]:
+        """Every (recipe, size, replica), small sizes and first replicas first."""
+        for recipe in self.recipes:
+            for hidden in self.hidden:
+                for replica in range(self.replicas):
+                    yield RunKey(recipe, hidden, replica)
+
+    def training(self, key: RunKey) -> TrainingConfig:
+        """The complete recipe of one run; recipes of one size and replica share a seed, to be compared in pairs."""
+        seed = derived_seed(self.seed, f"train/M{key.hidden}/r{key.replica}")
+        return TrainingConfig(**self.recipes[key.recipe], n_hidden=key.hidden, seed=seed)
+
+    def conflict(self, other: StudyConfig) -> str | None:
+        """What keeps two plans from sharing a directory, or None; sizes, replicas, analyses and figures may differ."""
+        if self.data != other.data:
+            return (
+                f"its data are {other.data.source!r} {other.data.options}, not {self.data.source!r} {self.data.options}"
+            )
+        if self.seed != other.seed:
+            return f"its seed is {other.seed}, not {self.seed}"
+        for name in sorted(set(self.recipes) & set(other.recipes)):
+            if TrainingConfig(**self.recipes[name]) != TrainingConfig(**other.recipes[name]):
+                return f"its recipe {name!r} has other values"
+        return None
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """A 32-bit seed for one purpose, the first bytes of SHA-256 of both."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:4], "little")
+
+
+def fingerprint(content: Any) -> str:
+    """SHA-256 of a value's canonical JSON, 64 hexadecimal digits."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _explain(error: ValidationError, plan: type[BaseModel]) -> str:
+    """One sentence for the first thing that pydantic refused."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(plan, first["loc"])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else f"the keys there are {', '.join(known)}"
+        return f"the study plan has no key {key!r}; {cure}"
+    if first["type"] == "missing":
+        return f"the study plan lacks {key!r}; add it"
+    reason = first["msg"].removeprefix("Value error, ")
+    where = f"the study plan's {key} cannot be {first['input']!r}" if key else "the study plan cannot be used"
+    return f"{where}: {reason[:1].lower()}{reason[1:]}"
+
+
+def _known_keys(plan: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Keys of the (nested) plan in which the refused key stood."""
+    for part in location[:-1]:
+        field = plan.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break
+        plan = field.annotation
+    return list(plan.model_fields)

@@ -1,0 +1,139 @@
+"""The tasks of a study and what each depends on.
+
+A `Task` is plain data: its kind, its parameters, the tasks whose results it reads, and a fingerprint of all that its
+result follows from (its own parameters and, through theirs, everything upstream).  What was done with the same
+fingerprint is not done again.  Being plain data, a task can be sent to another process, which looks its function up
+by kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rbmscape.data.dataset import Dataset
+from rbmscape.figures.material import RunKey
+from rbmscape.figures.registry import FigureEntry, select
+from rbmscape.study.config import StudyConfig, derived_seed, fingerprint
+
+__all__ = ["Task", "TaskGraph", "build_graph"]
+
+# Raise a number when the function of that kind would give another result for the same parameters.
+VERSIONS = {"train": 1, "likelihood": 1, "collect-likelihood": 1, "figure": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One resumable piece of work.
+
+    Attributes
+    ----------
+    name : unique in the study, for example ``likelihood/M0500-r0/720``
+    kind : which function does it
+    parameters : JSON values that the function needs
+    needs : names of the tasks that must be done before
+    fingerprint : of everything that the result follows from
+    outputs : files or folders that it leaves, relative to the study's directory
+    cost : rough amount of work, for progress; any unit, the same for all tasks
+    """
+
+    name: str
+    kind: str
+    parameters: Mapping[str, Any]
+    needs: tuple[str, ...]
+    fingerprint: str
+    outputs: tuple[str, ...]
+    cost: float = 1.0
+
+
+@dataclass
+class TaskGraph:
+    """Tasks in an order in which they can be done."""
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        kind: str,
+        parameters: Mapping[str, Any],
+        *,
+        needs: Iterable[str] = (),
+        outputs: Iterable[str] = (),
+        cost: float = 1.0,
+    ) -> str:
+        """Append a task whose needs are already in the graph; returns its name."""
+        needed = tuple(needs)
+        upstream = {other: self.tasks[other].fingerprint for other in needed}
+        mark = fingerprint({"kind": kind, "version": VERSIONS[kind], "parameters": dict(parameters), "needs": upstream})
+        self.tasks[name] = Task(name, kind, parameters, needed, mark, tuple(outputs), cost)
+        return name
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks.values())
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+
+def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
+    """Every task of a study: train each run, estimate its likelihoods, collect them, draw the figures.
+
+    Raises
+    ------
+    ConfigError : a figure of the plan does not exist
+    """
+    graph = TaskGraph()
+    entries = select(config.figures)
+    data = dataset.fingerprint
+    trained = {key: _add_training(graph, config, key, dataset, data) for key in config.run_keys()}
+    if any("likelihood" in entry.needs for entry in entries) or config.figures is None:
+        _add_likelihoods(graph, config, trained, dataset)
+    for entry in entries:
+        _add_figure(graph, config, entry, tuple(trained.values()))
+    return graph
+
+
+def _updates_per_epoch(config: StudyConfig, key: RunKey, dataset: Dataset) -> int:
+    n_train = len(dataset.train)
+    return n_train // min(config.training(key).batch_size, n_train)
+
+
+def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: Dataset, data: str) -> str:
+    recipe = config.training(key)
+    updates = recipe.epochs * _updates_per_epoch(config, key, dataset)
+    cost = updates * (recipe.gibbs_steps + 4) * recipe.n_chains * dataset.n_visible * key.hidden
+    parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "data": data}
+    parameters["config"] = recipe.model_dump(mode="json")
+    return graph.add(f"train/{key}", "train", parameters, outputs=(f"runs/{key}/config.json",), cost=float(cost))
+
+
+def _add_likelihoods(graph: TaskGraph, config: StudyConfig, trained: Mapping[RunKey, str], dataset: Dataset) -> None:
+    plan = config.likelihood
+    points = []
+    for key, training in trained.items():
+        sweeps = plan.n_betas * plan.n_chains if plan.method == "ais" else len(dataset.test)
+        cost = float(sweeps * dataset.n_visible * key.hidden)
+        for update in plan.updates(config.training(key), _updates_per_epoch(config, key, dataset)):
+            parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "update": update}
+            parameters |= {"method": plan.method, "options": plan.options()}
+            parameters["seed"] = derived_seed(config.seed, f"likelihood/M{key.hidden}/r{key.replica}/{update}")
+            file = f"results/likelihood/{key}-{update:08d}.json"
+            name = f"likelihood/{key}/{update}"
+            points.append(graph.add(name, "likelihood", parameters, needs=(training,), outputs=(file,), cost=cost))
+    graph.add(
+        "results/likelihood", "collect-likelihood", {}, needs=points, outputs=("results/likelihood.nc",), cost=1e8
+    )
+
+
+def _add_figure(graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: tuple[str, ...]) -> None:
+    parameters = {
+        "name": entry.name,
+        "source": entry.source_hash(),
+        "seed": config.seed,
+        "options": dict(config.figure_options.get(entry.name, {})),
+    }
+    needs = (*trained, *(f"results/{result}" for result in entry.needs))
+    outputs = tuple(f"figures/{entry.name}.{suffix}" for suffix in ("png", "pdf", "nc"))
+    graph.add(f"figure/{entry.name}", "figure", parameters, needs=needs, outputs=outputs, cost=1e10)

@@ -1,0 +1,53 @@
+"""Built-in plans of `rbmscape reproduce`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from rbmscape.errors import ConfigError
+from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
+
+__all__ = ["PROFILES", "profile"]
+
+
+def _smoke() -> StudyConfig:
+    """Seconds: does every part work?"""
+    return StudyConfig(
+        name="smoke",
+        data=DataPlan(source="mnist", options={"n_train": 2000, "n_test": 500}),
+        hidden=(16, 32),
+        replicas=2,
+        recipes={"recommended": {"epochs": 3, "batch_size": 100, "n_chains": 100, "gibbs_steps": 2}},
+        likelihood=LikelihoodPlan(n_betas=100, n_chains=50),
+        figure_options={"gallery": {"n_samples": 6, "n_steps": 200}},
+    )
+
+
+def _quick() -> StudyConfig:
+    """Minutes on two processor cores: three sizes, two replicas each."""
+    return StudyConfig(
+        name="quick",
+        data=DataPlan(source="mnist"),
+        hidden=(100, 500, 1200),
+        replicas=2,
+        recipes={"recommended": {"epochs": 6, "checkpoint_epochs": (1, 2, 3, 4, 5, 6)}},
+        likelihood=LikelihoodPlan(n_betas=500, n_chains=200),
+    )
+
+
+PROFILES: dict[str, Callable[[], StudyConfig]] = {"smoke": _smoke, "quick": _quick}
+
+
+def profile(name: str) -> StudyConfig:
+    """A built-in plan.
+
+    Raises
+    ------
+    ConfigError : there is no such profile (with the nearest one)
+    """
+    if name not in PROFILES:
+        near = difflib.get_close_matches(name, PROFILES, n=1)
+        cure = f"did you mean {near[0]!r}?" if near else f"the profiles are {', '.join(PROFILES)}"
+        raise ConfigError(f"there is no profile {name!r}; {cure}")
+    return PROFILES[name]()

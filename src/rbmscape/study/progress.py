@@ -1,0 +1,143 @@
+"""What a user sees while a study runs: any object with these methods can watch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rbmscape.study.graph import Task
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+__all__ = ["ConsoleReporter", "SilentReporter", "StudyReporter"]
+
+
+class StudyReporter(Protocol):
+    """Watches a study; called between and during tasks, so it must be quick."""
+
+    def start(self, tasks: Sequence[Task], done: Sequence[Task]) -> None:
+        """A study begins: all its tasks, and those that were done before."""
+
+    def begin(self, task: Task) -> None:
+        """A task begins."""
+
+    def advance(self, task: Task, fraction: float, note: str = "") -> None:
+        """Part of a task is done, from 0 to 1."""
+
+    def finish(self, task: Task, seconds: float) -> None:
+        """A task is done."""
+
+    def fail(self, task: Task, reason: str) -> None:
+        """A task could not be done, or was left out because one that it needs failed."""
+
+    def stop(self) -> None:
+        """The study has ended, for whatever reason."""
+
+
+class SilentReporter:
+    """Shows nothing."""
+
+    def start(self, tasks: Sequence[Task], done: Sequence[Task]) -> None:
+        """See `StudyReporter.start`."""
+
+    def begin(self, task: Task) -> None:
+        """See `StudyReporter.begin`."""
+
+    def advance(self, task: Task, fraction: float, note: str = "") -> None:
+        """See `StudyReporter.advance`."""
+
+    def finish(self, task: Task, seconds: float) -> None:
+        """See `StudyReporter.finish`."""
+
+    def fail(self, task: Task, reason: str) -> None:
+        """See `StudyReporter.fail`."""
+
+    def stop(self) -> None:
+        """See `StudyReporter.stop`."""
+
+
+class ConsoleReporter:
+    """Two lines on a terminal: the whole study with its remaining time, and the task at hand.
+
+    Where the output is no terminal, one plain line for each finished task that took longer than a second.
+    """
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._done = self._total = self._before = 0.0
+        self._began = self._shown = time.monotonic()
+        self._count = self._finished = 0
+        self._study: TaskID | Any = None
+        self._current: TaskID | Any = None
+
+    def start(self, tasks: Sequence[Task], done: Sequence[Task]) -> None:
+        """See `StudyReporter.start`."""
+        self._total = sum(task.cost for task in tasks)
+        self._done = self._before = sum(task.cost for task in done)
+        self._count, self._finished = len(tasks), len(done)
+        self._began = time.monotonic()
+        self._study = self._progress.add_task("study", total=self._total, note="")
+        self._progress.update(self._study, completed=self._done)
+        self._current = self._progress.add_task("", total=1.0, note="")
+        self._progress.start()
+        if done and not self._console.is_terminal:
+            self._console.print(f"{len(done)} of {len(tasks)} tasks were done before", highlight=False)
+
+    def begin(self, task: Task) -> None:
+        """See `StudyReporter.begin`."""
+        self._progress.reset(self._current, total=1.0, description=task.name, note="")
+        self._show_study(0.0)
+
+    def advance(self, task: Task, fraction: float, note: str = "") -> None:
+        """See `StudyReporter.advance`."""
+        now = time.monotonic()
+        if now - self._shown > 0.2:
+            self._shown = now
+            self._progress.update(self._current, completed=fraction, note=note)
+            self._show_study(task.cost * fraction)
+
+    def finish(self, task: Task, seconds: float) -> None:
+        """See `StudyReporter.finish`."""
+        self._done += task.cost
+        self._finished += 1
+        self._progress.update(self._current, completed=1.0)
+        self._show_study(0.0)
+        if seconds > 1.0 and not self._console.is_terminal:
+            line = f"[{self._finished}/{self._count}] {task.name}: {seconds:.1f} s{self._remaining(0.0)}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def fail(self, task: Task, reason: str) -> None:
+        """See `StudyReporter.fail`."""
+        self._done += task.cost
+        self._console.print(f"{task.name}: {reason}", highlight=False, markup=False, style="red", soft_wrap=True)
+
+    def stop(self) -> None:
+        """See `StudyReporter.stop`."""
+        self._progress.stop()
+
+    def _show_study(self, extra: float) -> None:
+        note = f"{self._finished} of {self._count} tasks{self._remaining(extra)}"
+        self._progress.update(self._study, completed=self._done + extra, note=note)
+
+    def _remaining(self, extra: float) -> str:
+        """Estimate from the cost done since the start; the unit of cost drops out."""
+        worked, left = self._done + extra - self._before, self._total - self._done - extra
+        elapsed = time.monotonic() - self._began
+        if worked <= 0 or elapsed < 3.0 or left <= 0:
+            return ""
+        seconds = round(elapsed * left / worked)
+        return f", about {seconds // 60}:{seconds % 60:02d} left"

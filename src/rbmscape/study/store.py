@@ -1,0 +1,143 @@
+"""A study's directory: the plan, what is done, and who may write.
+
+``study.json`` the plan and the data's fingerprint; ``runs/`` one run directory a (size, replica); ``results/*.nc``;
+``figures/*.{png,pdf,nc}``; ``report.html``; ``tasks/`` one small record a finished task; ``lock``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from filelock import FileLock, Timeout
+
+from rbmscape.errors import DiskError, RunLocked, StudyError
+from rbmscape.files import write_text
+from rbmscape.runs.layout import check_schema, read_json
+from rbmscape.study.config import StudyConfig
+from rbmscape.study.graph import Task
+
+__all__ = ["STUDY_FORMAT", "StudyStore"]
+
+STUDY_FORMAT: Final = "rbmscape-study"
+SCHEMA: Final = 1
+CONTENTS: Final = ("study.json", "runs", "results", "figures", "tasks", "report.html", "lock")
+
+
+class StudyStore:
+    """Names and records in one study's directory.
+
+    Parameters
+    ----------
+    directory : where the study lies or will lie
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        self.plan = self.directory / "study.json"
+        self.runs = self.directory / "runs"
+        self.results = self.directory / "results"
+        self.figures = self.directory / "figures"
+        self.report = self.directory / "report.html"
+        self._tasks = self.directory / "tasks"
+        self._lock = FileLock(self.directory / "lock")
+
+    def __enter__(self) -> Self:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunLocked(
+                f"{self.directory} is in use by another process; wait for it to end or choose another directory"
+            ) from None
+        except OSError as error:
+            raise DiskError(
+                f"{self.directory} could not be made ({error.strerror or error}); choose another directory"
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the directory holds a study."""
+        return self.plan.is_file()
+
+    def read(self) -> dict[str, Any]:
+        """Content of study.json.
+
+        Raises
+        ------
+        StudyError : the directory holds no study
+        FormatError : the file is damaged or of a newer release
+        """
+        if not self.exists:
+            raise StudyError(f"{self.directory} holds no study (there is no study.json); give the directory of a study")
+        record = read_json(self.plan)
+        check_schema(record, STUDY_FORMAT, self.plan)
+        return record
+
+    def begin(self, config: StudyConfig, record: Mapping[str, Any], *, overwrite: bool) -> None:
+        """Start a new study, or check that the one that is there may be continued with this plan.
+
+        Raises
+        ------
+        StudyError : the directory holds another study or other files
+        """
+        if self.exists and not overwrite:
+            reason = config.conflict(StudyConfig.from_mapping(self.read()["config"]))
+            if reason:
+                raise StudyError(
+                    f"{self.directory} holds another study ({reason}); choose another directory, or pass --overwrite "
+                    "to start it again from nothing"
+                )
+        else:
+            self._refuse_strangers()
+            self._clear()
+        full = {"format": STUDY_FORMAT, "schema": SCHEMA, "config": config.model_dump(mode="json")} | dict(record)
+        write_text(self.plan, json.dumps(full, indent=2) + "\n")
+
+    def _refuse_strangers(self) -> None:
+        strangers = [
+            p.name for p in self.directory.iterdir() if p.name not in CONTENTS and not p.name.endswith(".part")
+        ]
+        if strangers or (not self.exists and any((self.directory / name).exists() for name in CONTENTS[1:-1])):
+            found = strangers[0] if strangers else "files of a study without its study.json"
+            raise StudyError(
+                f"{self.directory} holds other files ({found}), which a study would mix with; "
+                "choose an empty or new directory"
+            )
+
+    def _clear(self) -> None:
+        for folder in (self._tasks, self.runs, self.results, self.figures):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.report.unlink(missing_ok=True)
+        self.plan.unlink(missing_ok=True)  # last, so that a half-cleared directory is still known as a study's
+
+    def record(self, task: Task) -> dict[str, Any] | None:
+        """What `finish` recorded of this very task (same fingerprint, outputs still there), or None."""
+        path = self._record_path(task)
+        if not path.is_file():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:  # torn by a crash of the file system: do the task again
+            return None
+        same = isinstance(record, dict) and record.get("fingerprint") == task.fingerprint
+        return record if same and all((self.directory / name).exists() for name in task.outputs) else None
+
+    def finish(self, task: Task, seconds: float, outcome: Mapping[str, Any]) -> None:
+        """Record that a task is done, after its outputs are on the disk."""
+        record = {"task": task.name, "fingerprint": task.fingerprint, "seconds": seconds, "outcome": dict(outcome)}
+        write_text(self._record_path(task), json.dumps(record) + "\n")
+
+    def _record_path(self, task: Task) -> Path:
+        return self._tasks / f"{task.name.replace('/', '.')}.json"

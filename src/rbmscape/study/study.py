@@ -1,0 +1,163 @@
+"""`run_study` and `open_study`: the two ways to a study's results."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import rbmscape
+from rbmscape.data.dataset import Dataset
+from rbmscape.errors import StudyError
+from rbmscape.figures.material import RunKey
+from rbmscape.figures.registry import FigureEntry, select
+from rbmscape.runs.run import Run
+from rbmscape.study.config import StudyConfig
+from rbmscape.study.execute import Outcome, execute
+from rbmscape.study.graph import TaskGraph, build_graph
+from rbmscape.study.progress import ConsoleReporter, SilentReporter, StudyReporter
+from rbmscape.study.store import StudyStore
+from rbmscape.study.tasks import Workshop
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Study", "open_study", "run_study"]
+
+
+class Study:
+    """A study's directory, opened for reading; files are read when they are asked for.
+
+    Attributes
+    ----------
+    directory : where it lies
+    config : its plan
+    info : versions, machine, data and times, as recorded in study.json
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self._store = StudyStore(directory)
+        self.info: dict[str, Any] = self._store.read()
+        self.config = StudyConfig.from_mapping(self.info["config"])
+        self.directory = self._store.directory
+        self._shop = Workshop(self.config, self._store)
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.directory)!r}, hidden={self.config.hidden}, replicas={self.config.replicas})"
+
+    @property
+    def runs(self) -> dict[RunKey, Run]:
+        """The runs that have begun, by recipe, size and replica."""
+        return self._shop.runs()
+
+    def result(self, name: str) -> xr.Dataset:
+        """Dataset of an analysis, for example ``result("likelihood")``.
+
+        Raises
+        ------
+        StudyError : the study has no such result (yet)
+        """
+        if not (self._store.results / f"{name}.nc").is_file():
+            known = sorted(path.stem for path in self._store.results.glob("*.nc"))
+            raise StudyError(f"{self.directory} has no result {name!r}; it has {', '.join(known) or 'none yet'}")
+        return self._shop.result(name)
+
+    def graph(self) -> TaskGraph:
+        """All tasks of the plan, done or not."""
+        return build_graph(self.config, self._shop.dataset)
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """What is recorded of every finished task: its seconds and its outcome."""
+        found = {task.name: self._store.record(task) for task in self.graph()}
+        return {name: record for name, record in found.items() if record is not None}
+
+    def figures(self) -> list[tuple[FigureEntry, Path]]:
+        """The figures that are there, with the path of their pictures, in the plan's order."""
+        pairs = [(entry, self._store.figures / f"{entry.name}.png") for entry in select(self.config.figures)]
+        return [(entry, path) for entry, path in pairs if path.is_file()]
+
+
+def open_study(directory: str | os.PathLike[str]) -> Study:
+    """Open a study's directory, finished or not.
+
+    Raises
+    ------
+    StudyError : the directory holds no study
+    FormatError : its study.json is damaged or of a newer release
+    """
+    return Study(directory)
+
+
+def run_study(
+    config: StudyConfig,
+    directory: str | os.PathLike[str],
+    overwrite: bool = False,
+    progress: bool | StudyReporter = True,
+) -> tuple[Study, Outcome]:
+    """Do what is not yet done of a study.
+
+    Parameters
+    ----------
+    config : the plan
+    directory : of the study; a study that is there is continued, whatever was interrupted
+    overwrite : start again from nothing
+    progress : show progress on the console, or a `StudyReporter` of one's own
+
+    Returns
+    -------
+    The study, and what became of its tasks; failures of single tasks are listed there, not raised
+
+    Raises
+    ------
+    StudyError : the directory holds another study or other files
+    RunLocked : another process works on it
+    DataError, ConfigError : the data or the plan cannot be used
+    DiskError : results cannot be written
+    KeyboardInterrupt : Ctrl-C; the same call continues
+    """
+    dataset = config.data.load()
+    if not len(dataset.test):
+        raise StudyError(f"the data {dataset.name!r} have no test samples, which a study needs; set some aside")
+    graph = build_graph(config, dataset)
+    if isinstance(progress, bool):
+        reporter: StudyReporter = ConsoleReporter() if progress else SilentReporter()
+    else:
+        reporter = progress
+    with StudyStore(directory) as store:
+        began = _previous_start(store, overwrite)
+        store.begin(config, _record(dataset, began), overwrite=overwrite)
+        shop = Workshop(config, store)
+        shop.__dict__["dataset"] = dataset
+        outcome = execute(graph, shop, reporter)
+    return Study(directory), outcome
+
+
+def _previous_start(store: StudyStore, overwrite: bool) -> str:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return str(store.read().get("created", now)) if store.exists and not overwrite else now
+
+
+def _record(dataset: Dataset, created: str) -> dict[str, Any]:
+    """What study.json says beside the plan."""
+    return {
+        "created": created,
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "n_train": len(dataset.train),
+            "n_test": len(dataset.test),
+            "n_visible": dataset.n_visible,
+            "image_shape": dataset.image_shape,
+        },
+        "versions": {
+            "rbmscape": rbmscape.__version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "threads": torch.get_num_threads(),
+        },
+    }
