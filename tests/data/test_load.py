@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -157,6 +158,35 @@ def test_fingerprint_sees_every_bit_and_the_split_but_not_labels(bits):
     changed = bits.copy()
     changed[49, 11] ^= 1
     assert Dataset.from_array(changed[:40], changed[40:]).fingerprint != reference.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        ("mnist", {"digits": (3, 8), "n_train": 20, "n_test": 5}),
+        ("bars-and-stripes", {"image_shape": (2, 3)}),
+        ("planted", {"n_visible": 8, "rank": 1, "strengths": [6.0], "n_train": 9, "n_test": 3, "seed": 4}),
+        ("data.npy", {"test_fraction": 0.3, "seed": 2, "image_shape": (3, 4)}),
+        ("data.npy", {"test": "data.npy", "threshold": 0.5}),
+    ],
+)
+def test_the_origin_loads_the_same_data_again_from_anywhere(bits, tmp_path, monkeypatch, source, options):
+    monkeypatch.chdir(tmp_path)
+    np.save("data.npy", bits)
+    dataset = load_dataset(source, **options)
+    origin = json.loads(json.dumps(dataset.origin))
+    monkeypatch.chdir("/")
+    again = load_dataset(origin["source"], **origin["options"])
+    assert again.fingerprint == dataset.fingerprint
+    assert again.image_shape == dataset.image_shape
+    assert again.limited(n_train=2).origin is None
+
+
+def test_arrays_have_no_origin(bits, tmp_path):
+    np.save(tmp_path / "data.npy", bits)
+    assert load_dataset(bits).origin is None
+    assert load_dataset(tmp_path / "data.npy", labels=np.arange(50)).origin is None
+    assert load_dataset(tmp_path / "data.npy", test=bits).origin is None
 
 
 def test_importing_the_package_reads_no_data_and_no_table_library():

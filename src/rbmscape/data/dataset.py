@@ -53,6 +53,8 @@ class Dataset:
     train_labels, test_labels : (n_train,), (n_test,) integers or strings, or None
     image_shape : (height, width) with height·width = n_visible, or None
     attributes : facts known about the data, for example the planted directions or the exact log-likelihood
+    origin : ``{"source": ..., "options": {...}}`` in JSON types with which `load_dataset` gives the same data again, or
+        None where that is not possible (arrays in memory, changes after loading)
 
     Use `load_dataset` or `Dataset.from_array`, which check values; the constructor trusts its arrays.
     """
@@ -64,6 +66,7 @@ class Dataset:
     test_labels: NDArray[Any] | None = None
     image_shape: tuple[int, int] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Any] | None = None
 
     @classmethod
     def from_array(
@@ -186,6 +189,7 @@ class Dataset:
             train_labels=None if self.train_labels is None else self.train_labels[train],
             test_labels=None if self.test_labels is None else self.test_labels[test],
             attributes={},
+            origin=None,
         )
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ def load_dataset(
     DiskError : a file that cannot be read
     """
     kind = _kind(source)
+    digits = None if digits is None else tuple(digits)
     given: dict[str, Any] = {
         "threshold": threshold, "test": test, "test_fraction": test_fraction, "labels": labels, "key": key,
         "image_shape": image_shape, "n_train": n_train, "n_test": n_test, "n_visible": n_visible, "rank": rank,
@@ -90,6 +91,7 @@ def load_dataset(
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
     _refuse_options(kind, options)
+    origin = _origin(kind, source, options, digits, seed)
     limits: dict[str, int | None] = {"n_train": options.pop("n_train", None), "n_test": options.pop("n_test", None)}
     if kind == "mnist":
         dataset = embedded_mnist()
@@ -102,7 +104,7 @@ def load_dataset(
         dataset = _users_data(source, seed=seed, **options)
     if digits is not None:
         dataset = dataset.with_labels(digits)
-    return dataset.limited(**limits)
+    return replace(dataset.limited(**limits), origin=origin)
 
 
 def _kind(source: Any) -> str:
@@ -127,6 +129,19 @@ def _refuse_options(kind: str, options: dict[str, Any]) -> None:
             raise DataError(
                 f"{name} does not apply to {kind}{reason}; leave it out (options there: {', '.join(_APPLIES[kind])})"
             )
+
+
+def _origin(
+    kind: str, source: Any, options: Mapping[str, Any], digits: tuple[Any, ...] | None, seed: int
+) -> dict[str, Any] | None:
+    """The call in JSON types, files by absolute path; None where an array was given."""
+    parts = dict(options) | ({} if digits is None else {"digits": digits}) | ({"seed": seed} if seed else {})
+    if isinstance(parts.get("test"), str | os.PathLike):
+        parts["test"] = str(Path(parts["test"]).resolve())
+    if kind == "an array" or not all(isinstance(part, str | int | float | tuple | list) for part in parts.values()):
+        return None
+    plain = {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items()}
+    return {"source": str(Path(os.fspath(source)).resolve()) if kind == "a file" else kind, "options": plain}
 
 
 def _users_data(
