@@ -39,7 +39,7 @@ def _array_stats() -> Any:
     """The array interface of arviz-stats, imported late because it brings xarray."""
     from arviz_stats import base
 
-    return base.array_stats
+    return base.array_stats  # type: ignore[attr-defined]
 
 
 def _constant(array: FloatArray) -> NDArray[np.bool_]:
