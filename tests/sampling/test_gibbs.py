@@ -76,7 +76,7 @@ def test_negative_control_faults_are_found(rbm, fault):
     """The test above must fail for each of these, by a clear margin."""
     weights, visible_bias, hidden_bias = rbm.weights.clone(), rbm.visible_bias.clone(), rbm.hidden_bias.clone()
     if fault == "hidden_bias":
-        hidden_bias -= 0.1
+        hidden_bias -= 0.15
     if fault == "visible_bias":
         visible_bias[0] += 0.25
     if fault == "dropped_weight":
