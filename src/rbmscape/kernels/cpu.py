@@ -44,6 +44,13 @@ class CpuWorkspace(Workspace):
     hidden_views: tuple[NDArray[Any], NDArray[Any]]
 
 
+def _start_numba_threads() -> None:
+    """Let Numba start its threads now: doing so it resets the number of threads of the pool it shares with torch."""
+    threads = torch.get_num_threads()
+    numba.get_num_threads()
+    torch.set_num_threads(threads)
+
+
 class CpuEngine(BaseEngine):
     """Fused engine for processors, precision ``bf16`` or ``fp32``."""
 
@@ -53,6 +60,7 @@ class CpuEngine(BaseEngine):
         self.precision = precision
         self.state_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.device = torch.device("cpu")
+        _start_numba_threads()
 
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> CpuWorkspace:
         """See `Engine.workspace`."""
