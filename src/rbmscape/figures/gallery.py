@@ -67,8 +67,9 @@ def compute(
     pool = dataset.test if len(dataset.test) else dataset.train
     picks = Stream(seed, "gallery/data").numpy().choice(len(pool), size=n_samples, replace=n_samples > len(pool))
     groups = [np.asarray(pool[picks])]
-    for model in models.values():
-        states = sample(model, n_chains=n_samples, n_steps=n_steps, seed=seed).v
+    for label, model in models.items():  # chains of different models must not share random numbers
+        own_seed = int(Stream(seed, f"gallery/{label}").numpy().integers(2**63))
+        states = sample(model, n_chains=n_samples, n_steps=n_steps, seed=own_seed).v
         groups.append(states.cpu().numpy())
     height, width = dataset.image_shape or (0, 0)
     return xr.Dataset(

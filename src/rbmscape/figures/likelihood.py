@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from rbmscape.figures.style import colour, marker, new_figure, print_style, provenance_attrs
 
@@ -65,7 +66,8 @@ def draw(dataset: xr.Dataset) -> Figure:
         _draw_size(panel, dataset.sel(hidden=hidden), index)
     panel.set_xlabel("epochs")
     panel.set_ylabel("log-likelihood of test data (nats)")
-    panel.legend(title="hidden units", loc="lower right")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.legend(title="hidden units", loc="best")
     return figure
 
 

@@ -164,6 +164,10 @@ class StudyConfig(_Plan):
         seed = derived_seed(self.seed, f"train/M{key.hidden}/r{key.replica}")
         return TrainingConfig(**self.recipes[key.recipe], n_hidden=key.hidden, seed=seed)
 
+    def training_values(self, recipe: str) -> dict[str, Any]:
+        """All values of one recipe, defaults filled in, without those that the study sets."""
+        return TrainingConfig(**self.recipes[recipe]).model_dump(exclude={"n_hidden", "seed"})
+
     def conflict(self, other: StudyConfig) -> str | None:
         """What keeps two plans from sharing a directory, or None; sizes, replicas, analyses and figures may differ."""
         if self.data != other.data:
