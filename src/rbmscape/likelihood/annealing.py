@@ -1,0 +1,164 @@
+r"""Annealed importance sampling along a path, in both directions (Neal, Statistics and Computing 11, 125, 2001).
+
+Forward: start from exact draws of the base and, for each pair of neighbouring temperatures, weigh
+(``ln w += ln f_{k+1}(v) - ln f_k(v)``) and then move by one Gibbs step at the new temperature.  ``E[w] = Z``, so
+``ln mean w`` is in expectation at most ln Z (Jensen): a *lower* bound on ln Z, an upper one on the likelihood.
+
+Backward: the same steps in the opposite order from exact samples of the model (Burda, Grosse and Salakhutdinov,
+AISTATS 2015).  ``E[1/w] = 1/Z``, so ``-ln mean(1/w)`` is in expectation at least ln Z.  The two processes are each
+other's time reversal, hence ``P_back(ln w) / P_forward(ln w) = w / Z`` (Crooks), which is what BAR uses.
+
+(The paper, section 2, has the two bounds the other way round.)
+
+Both kinds of log weights are returned in the same convention: each is a value that estimates ln Z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rbmscape.kernels.annealing import Annealer, PathParameters, PathWorkspace
+from rbmscape.likelihood.path import AnnealingPath, log_weight
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+
+__all__ = ["Annealed", "anneal", "anneal_back"]
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[int], None]
+CHUNK = 512  # chains advanced together: the products of larger batches leave the caches
+
+
+@dataclass(frozen=True, slots=True)
+class Annealed:
+    """What a set of annealed chains leaves.
+
+    Attributes
+    ----------
+    log_weights : (n_chains,) float64, each an estimate of ln Z
+    v : (n_chains, N) uint8, where the chains ended
+    spread : (n_temperatures - 1,) standard deviation over the chains of each increment of the log weights
+    """
+
+    log_weights: FloatArray
+    v: Tensor
+    spread: FloatArray
+
+
+def _silent(_steps: int) -> None:
+    return None
+
+
+def anneal(
+    path: AnnealingPath,
+    schedule: FloatArray,
+    n_chains: int,
+    stream: Stream,
+    annealer: Annealer,
+    progress: Progress = _silent,
+) -> Annealed:
+    """Forward AIS: n_chains chains from the base (t = 0) to the model (t = 1).
+
+    Parameters
+    ----------
+    schedule : (n_temperatures,) increasing from 0 to 1
+    progress : called with the number of chain-steps done since the last call
+    """
+    params = _prepare(path, annealer)
+    parts = []
+    for first in range(0, n_chains, CHUNK):
+        count = min(CHUNK, n_chains - first)
+        ws = annealer.workspace(count, path.rbm.n_visible, path.rbm.n_hidden)
+        annealer.load(params, ws, path.base_samples(count, stream, 0, first))
+        log_weights = torch.full((count,), path.log_base, dtype=torch.float64, device=path.rbm.device)
+        spread = _walk(annealer, params, ws, log_weights, schedule, stream, first, progress)
+        log_weights += _rounding(path, params, ws.v)
+        parts.append((log_weights, ws.v.to(torch.uint8), spread))
+    return _joined(parts)
+
+
+def anneal_back(
+    path: AnnealingPath,
+    schedule: FloatArray,
+    starts: Tensor,
+    stream: Stream,
+    annealer: Annealer,
+    progress: Progress = _silent,
+) -> Annealed:
+    """Reverse AIS from samples of the model, one chain each; arguments as in `anneal`.
+
+    Parameters
+    ----------
+    starts : (n_chains, N) entries 0 or 1; the bound holds if they are independent draws from p(v)
+    """
+    params = _prepare(path, annealer)
+    parts = []
+    for first in range(0, starts.shape[0], CHUNK):
+        v = starts[first : first + CHUNK]
+        ws = annealer.workspace(v.shape[0], path.rbm.n_visible, path.rbm.n_hidden)
+        annealer.load(params, ws, v)
+        changes = -_rounding(path, params, v)
+        spread = _walk(annealer, params, ws, changes, schedule[::-1], stream, first, progress)
+        parts.append((path.log_base - changes, ws.v.to(torch.uint8), spread))
+    return _joined(parts)
+
+
+def _prepare(path: AnnealingPath, annealer: Annealer) -> PathParameters:
+    rbm = path.rbm
+    return annealer.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias, path.base_visible, path.base_hidden)
+
+
+def _walk(
+    annealer: Annealer,
+    params: PathParameters,
+    ws: PathWorkspace,
+    log_weights: Tensor,
+    temperatures: FloatArray,
+    stream: Stream,
+    first_chain: int,
+    progress: Progress,
+) -> FloatArray:
+    """Weigh and move through the temperatures in the given order; the last of them is only weighed.
+
+    Returns the summed squares of the increments' deviations; log_weights and the workspace are changed.
+    """
+    last = len(temperatures) - 2
+    spread = torch.zeros(last + 1, dtype=torch.float64, device=log_weights.device)
+    for k in range(last + 1):
+        start, end = float(temperatures[k]), float(temperatures[k + 1])
+        before = log_weights.clone()
+        if k < last:
+            annealer.step(params, ws, log_weights, start, end, stream, 2 * k + 1, first_chain)
+        else:
+            annealer.weigh(params, ws, log_weights, start, end)
+        spread[k] = (log_weights - before).var(correction=0)
+        if k % 16 == 15 or k == last:
+            progress((k % 16 + 1) * log_weights.shape[0])
+    return spread.sqrt().cpu().numpy()
+
+
+def _rounding(path: AnnealingPath, params: PathParameters, v: Tensor) -> Tensor:
+    """ln f_1(v) of the model less that of the parameters that the annealer works with; (n,) float64."""
+    rbm = path.rbm
+    worked = RBM(params.weights, params.visible_bias, params.hidden_bias)
+    same = torch.equal(worked.weights, rbm.weights.to(torch.float64)) and all(
+        torch.equal(one.to(torch.float64), other.to(torch.float64))
+        for one, other in ((params.visible_bias, rbm.visible_bias), (params.hidden_bias, rbm.hidden_bias))
+    )
+    if same:
+        return torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
+    return log_weight(rbm, v) - log_weight(worked, v)
+
+
+def _joined(parts: list[tuple[Tensor, Tensor, FloatArray]]) -> Annealed:
+    log_weights = torch.cat([part[0] for part in parts])
+    sizes = np.array([len(part[0]) for part in parts], dtype=np.float64)
+    variances = np.stack([np.square(part[2]) for part in parts])
+    spread = np.sqrt(np.average(variances, axis=0, weights=sizes))
+    return Annealed(log_weights.cpu().numpy(), torch.cat([part[1] for part in parts]), spread)

@@ -1,0 +1,94 @@
+r"""Bennett's acceptance ratio: the best estimate of ln Z from log weights of both directions.
+
+With x an annealed log weight in the convention of `rbmscape.likelihood.annealing` and n_F, n_R the numbers of chains,
+``p(backward | x) = σ(x - ln Z - ln(n_F / n_R))`` by Crooks' relation; ln Z solves
+
+``Σ_forward p(backward | x) = Σ_backward p(forward | x)``
+
+(Bennett, Journal of Computational Physics 22, 245, 1976; Shirts, Bair, Hooker and Pande, Physical Review Letters 91,
+140601, 2003, show that it is the maximum-likelihood estimate).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rbmscape.errors import InputError
+
+__all__ = ["LogRatio", "bennett"]
+
+FloatArray = NDArray[np.float64]
+_RESAMPLES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LogRatio:
+    """Result of `bennett`.
+
+    Attributes
+    ----------
+    value, stderr : the logarithm of the ratio and its standard error (bootstrap over the samples of both sides)
+    overlap : in [0, 1]; 1 if both directions have the same distribution, near 0 if they hardly meet; below 0.03
+        neither value nor error should be believed (Klimovich, Shirts and Mobley, Journal of Computer-Aided Molecular
+        Design 29, 397, 2015)
+    """
+
+    value: float
+    stderr: float
+    overlap: float
+
+
+def bennett(forward: ArrayLike, backward: ArrayLike, generator: np.random.Generator) -> LogRatio:
+    """Combine forward and backward log weights, each of which estimates ln Z on its own.
+
+    Parameters
+    ----------
+    forward, backward : (n_F,), (n_R,) log weights; independent draws within each
+    generator : for the bootstrap
+
+    Raises
+    ------
+    InputError : one of the two is empty
+    """
+    ahead, back = (np.asarray(values, dtype=np.float64).ravel() for values in (forward, backward))
+    if ahead.size == 0 or back.size == 0:
+        raise InputError(
+            f"BAR needs log weights of both directions, found {ahead.size} forward and {back.size} backward"
+        )
+    value = _solve(ahead, back)
+    resampled = [
+        _solve(generator.choice(ahead, ahead.size), generator.choice(back, back.size)) for _ in range(_RESAMPLES)
+    ]
+    return LogRatio(value, float(np.std(resampled, ddof=1)), _overlap(ahead, back, value))
+
+
+def _solve(ahead: FloatArray, back: FloatArray) -> float:
+    from scipy.optimize import brentq
+    from scipy.special import expit
+
+    offset = math.log(ahead.size / back.size)
+
+    def imbalance(log_z: float) -> float:
+        return float(expit(ahead - log_z - offset).sum() - expit(log_z + offset - back).sum())
+
+    low = min(ahead.min(), back.min()) - abs(offset) - 1.0
+    high = max(ahead.max(), back.max()) + abs(offset) + 1.0
+    while imbalance(low) < 0.0:
+        low -= high - low
+    while imbalance(high) > 0.0:
+        high += high - low
+    return float(brentq(imbalance, low, high, xtol=1e-10))
+
+
+def _overlap(ahead: FloatArray, back: FloatArray, log_z: float) -> float:
+    """Mean of p(forward|x) p(backward|x) over all samples, in units of its largest possible value."""
+    from scipy.special import expit
+
+    together = np.concatenate([ahead, back])
+    backward = expit(together - log_z - math.log(ahead.size / back.size))
+    largest = ahead.size * back.size / together.size**2
+    return float(np.mean(backward * (1.0 - backward)) / largest)

@@ -1,0 +1,265 @@
+r"""ln Z and log-likelihoods with their errors: one entry for all methods (arXiv:2503.21536, section 2, figure 1 left).
+
+========  ======================================================================================================
+exact     sum over the smaller layer, up to 2^25 states
+ais       annealing from the base to the model; in expectation a lower bound on ln Z
+reverse   annealing from samples of the model to the base (``reverse_ais``); an upper bound if they are equilibrated
+bar       Bennett's combination of both; the smallest error
+========  ======================================================================================================
+
+For the log-likelihood ``mean(-F(v)) - ln Z`` the bounds change places.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rbmscape.errors import InputError, ShapeError
+from rbmscape.kernels.annealing import Annealer, annealer_for
+from rbmscape.kernels.select import select_engine
+from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
+from rbmscape.likelihood.bar import bennett
+from rbmscape.likelihood.path import AnnealingPath, log_weight
+from rbmscape.likelihood.schedules import Schedule, make_schedule
+from rbmscape.model.exact import exact_log_partition
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.stats import Estimate, bootstrap_stderr, effective_sample_size, log_mean_exp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rbmscape.data.dataset import Dataset
+
+__all__ = ["METHODS", "LogPartition", "forward_estimate", "log_likelihood", "log_partition", "reverse_estimate"]
+
+FloatArray = NDArray[np.float64]
+METHODS = ("auto", "exact", "ais", "reverse_ais", "bar")
+AUTO_EXACT_UNITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LogPartition(Estimate):
+    """An estimate of ln Z or of a log-likelihood that also says how it was made.
+
+    Attributes
+    ----------
+    value, stderr, ess : as in `Estimate`; the error is a bootstrap over chains, the ess that of the weights, Kish's
+        (Σw)²/Σw² (for BAR that of the direction with fewer)
+    method : one of ``exact``, ``ais``, ``reverse_ais``, ``bar``
+    spread : standard deviation of the log weights; far above 1 the mean hangs on few chains
+    n_chains, n_betas : chains in each direction, and temperatures
+    overlap : of both directions, see `rbmscape.likelihood.bar`; NaN without two directions
+    """
+
+    method: str = "exact"
+    spread: float = 0.0
+    n_chains: int = 0
+    n_betas: int = 0
+    overlap: float = math.nan
+
+
+def log_partition(
+    rbm: RBM,
+    method: str = "auto",
+    data: Dataset | Tensor | Any | None = None,
+    n_chains: int = 500,
+    n_betas: int = 1000,
+    seed: int = 0,
+    *,
+    schedule: Schedule = "adaptive",
+    starts: Tensor | Any | None = None,
+    models: Sequence[RBM] | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    progress: Progress | None = None,
+) -> LogPartition:
+    """ln Z = ln Σ_{v,h} exp(-E(v, h)) of a model.
+
+    Parameters
+    ----------
+    method : see the table above; ``auto`` is ``exact`` up to 16 units in the smaller layer, else ``ais``
+    data : (n, N) zeros and ones, or a `Dataset` (its training data), to which the base of the path is fitted; without
+        data short Gibbs chains of the model serve
+    n_chains : annealed chains in each direction
+    n_betas : temperatures, unless `schedule` gives them
+    seed : key of all random numbers
+    schedule : ``adaptive``, ``uniform``, ``piecewise``, or increasing values from 0 to 1
+    starts : (n, N) samples of the model for the reverse direction, trusted to be independent and equilibrated; without
+        them `rbmscape.likelihood.equilibrium` makes n_chains by tempering
+    models : earlier models of the same training, first to last, for that tempering; else it runs along the path
+    engine, precision : see `rbmscape.kernels.select.select_engine`
+    progress : called with the number of chain-steps done since its last call
+
+    Returns
+    -------
+    LogPartition; only ``exact`` is free of error.  One direction alone says nothing about its own bias: see
+    `rbmscape.likelihood_bracket`.
+
+    Raises
+    ------
+    InputError : unknown method or schedule, no chains, or too many units for ``exact``
+    ShapeError, DataError : data or starts that do not fit the model or are not binary
+    EngineError : engine or precision is not available on this machine
+    """
+    _check(method, n_chains)
+    if method == "auto":
+        method = "exact" if min(rbm.n_visible, rbm.n_hidden) <= AUTO_EXACT_UNITS else "ais"
+    if method == "exact":
+        return LogPartition(exact_log_partition(rbm), 0.0)
+    stream = Stream(seed, "likelihood")
+    annealer = annealer_for(select_engine(engine, precision, rbm.device))
+    path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
+    temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
+    report = progress or _silent
+    forward = backward = None
+    if method in ("ais", "bar"):
+        forward = anneal(path, temperatures, n_chains, stream.child("forward"), annealer, report)
+    if method in ("reverse_ais", "bar"):
+        samples = _reverse_starts(path, starts, models, n_chains, stream, (engine, precision))
+        backward = anneal_back(path, temperatures, samples, stream.child("backward"), annealer, report)
+    return _summary(forward, backward, len(temperatures), stream)
+
+
+def log_likelihood(
+    rbm: RBM, data: Dataset | Tensor | Any, method: str = "auto", *, partition: Estimate | None = None, **options: Any
+) -> LogPartition:
+    """Mean of ln p(v) = -F(v) - ln Z over samples, in nats a sample.
+
+    Parameters
+    ----------
+    data : (n, N) zeros and ones, or a `Dataset`, of which the test data are scored (the training data if there are
+        none) and the base is fitted to the training data
+    method, options : as in `log_partition`
+    partition : a known estimate of ln Z, instead of a new one
+
+    Returns
+    -------
+    LogPartition whose error is that of ln Z; the scatter between samples is no error of the mean over *these* samples
+
+    Raises
+    ------
+    as `log_partition`
+    """
+    rows = scored_data(rbm, data)
+    log_z = partition if partition is not None else log_partition(rbm, method, data, **options)
+    return shifted(log_z, float(log_weight(rbm, rows).mean()))
+
+
+def shifted(log_z: Estimate, mean_log_weight: float) -> LogPartition:
+    """``mean(-F) - ln Z`` with everything that is known about ln Z."""
+    value = mean_log_weight - log_z.value
+    if not isinstance(log_z, LogPartition):
+        return LogPartition(value, log_z.stderr, log_z.ess, method="given")
+    extras = (log_z.method, log_z.spread, log_z.n_chains, log_z.n_betas, log_z.overlap)
+    return LogPartition(value, log_z.stderr, log_z.ess, *extras)
+
+
+def _silent(_steps: int) -> None:
+    return None
+
+
+def _check(method: str, n_chains: int) -> None:
+    if method not in METHODS:
+        raise InputError(f"method must be one of {', '.join(METHODS)}, found {method!r}")
+    if isinstance(n_chains, bool) or n_chains < 1:
+        raise InputError(f"n_chains must be a positive integer, found {n_chains!r}; 500 is a usual value")
+
+
+def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
+    """Checked (n, N) uint8 tensor on the model's device.
+
+    Raises
+    ------
+    DataError : empty, or entries other than zero and one
+    ShapeError : rows of another width
+    """
+    from rbmscape.data.validate import as_binary
+
+    if isinstance(values, Tensor) and values.dtype == torch.uint8 and values.ndim == 2 and int(values.max()) <= 1:
+        rows = values
+    else:
+        rows = torch.from_numpy(as_binary(values, where=where).values)
+    if rows.ndim != 2 or rows.shape[1] != rbm.n_visible:
+        raise ShapeError(
+            f"{where} must have {rbm.n_visible} pixels (columns) for this model, found shape {tuple(rows.shape)}; "
+            "use the data set that the model was trained on"
+        )
+    return rows.to(rbm.device)
+
+
+def base_data(rbm: RBM, data: Any) -> Tensor | None:
+    """What the base is fitted to: the training part of a Dataset, the rows of an array, or nothing."""
+    return None if data is None else binary_rows(rbm, data.train if hasattr(data, "train") else data, "data")
+
+
+def scored_data(rbm: RBM, data: Any) -> Tensor:
+    """What is scored: the test part of a Dataset if it has one, else its training part; or the rows of an array."""
+    if data is None:
+        raise InputError("log_likelihood needs data to score, found None; pass an array of zeros and ones or a Dataset")
+    if hasattr(data, "train"):
+        data = data.test if len(data.test) else data.train
+    return binary_rows(rbm, data, "data")
+
+
+def _reverse_starts(
+    path: AnnealingPath,
+    starts: Any,
+    models: Sequence[RBM] | None,
+    n_chains: int,
+    stream: Stream,
+    engine: tuple[str, str],
+) -> Tensor:
+    if starts is not None:
+        return binary_rows(path.rbm, starts, "starts")
+    from rbmscape.likelihood.equilibrium import equilibrium_samples
+
+    return equilibrium_samples(path, n_chains, stream.child("equilibrium"), models, *engine).v
+
+
+def forward_estimate(annealed: Annealed, generator: np.random.Generator, n_betas: int) -> LogPartition:
+    """ln mean w with a bootstrap error: in expectation a lower bound on ln Z."""
+    x = annealed.log_weights
+    stderr = bootstrap_stderr(x, log_mean_exp, generator) if x.size > 1 else math.nan
+    return LogPartition(
+        float(log_mean_exp(x)), stderr, effective_sample_size(x), "ais", float(np.std(x)), x.size, n_betas
+    )
+
+
+def reverse_estimate(annealed: Annealed, generator: np.random.Generator, n_betas: int) -> LogPartition:
+    """-ln mean(1/w) with a bootstrap error: in expectation an upper bound on ln Z, if the starts were equilibrated."""
+    mirrored = forward_estimate(Annealed(-annealed.log_weights, annealed.v, annealed.spread), generator, n_betas)
+    return LogPartition(
+        -mirrored.value, mirrored.stderr, mirrored.ess, "reverse_ais", mirrored.spread, mirrored.n_chains, n_betas
+    )
+
+
+def _summary(forward: Annealed | None, backward: Annealed | None, n_betas: int, stream: Stream) -> LogPartition:
+    generator = stream.child("bootstrap").numpy()
+    if backward is None:
+        assert forward is not None
+        return forward_estimate(forward, generator, n_betas)
+    if forward is None:
+        return reverse_estimate(backward, generator, n_betas)
+    return bar_estimate(forward, backward, generator, n_betas)
+
+
+def bar_estimate(forward: Annealed, backward: Annealed, generator: np.random.Generator, n_betas: int) -> LogPartition:
+    """Bennett's combination of both directions."""
+    x, y = forward.log_weights, backward.log_weights
+    both = bennett(x, y, generator)
+    ess = min(effective_sample_size(x), effective_sample_size(-y))
+    spread = max(float(np.std(x)), float(np.std(y)))
+    return LogPartition(both.value, both.stderr, ess, "bar", spread, min(x.size, y.size), n_betas, both.overlap)
+
+
+def annealer_of(rbm: RBM, engine: str, precision: str) -> Annealer:
+    """The annealer for a model's device; raises EngineError like `select_engine`."""
+    return annealer_for(select_engine(engine, precision, rbm.device))
