@@ -14,6 +14,7 @@ alternate between filling the scratch with random words and consuming it, two lo
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -42,9 +43,15 @@ _MATHS = {"contract", "nsz", "arcp"}
 
 
 def _compile(parallel: bool) -> Callable[[Kernel], Kernel]:
-    """njit with a cache on disk, or without where no cache directory can be written."""
+    """njit with a cache on disk, or without where no cache directory can be written.
 
-    def decorate(function: Kernel) -> Kernel:
+    Numba's cache knows a function by its qualified name and does not look at ``parallel``: two versions, two names.
+    """
+
+    def decorate(source: Kernel) -> Kernel:
+        assert isinstance(source, FunctionType)
+        function = FunctionType(source.__code__, source.__globals__, source.__name__)
+        function.__qualname__ = f"{source.__qualname__}_{'parallel' if parallel else 'serial'}"
         options: dict[str, Any] = {"parallel": parallel, "nogil": True, "error_model": "numpy", "fastmath": _MATHS}
         try:
             return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
