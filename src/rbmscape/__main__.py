@@ -1,0 +1,7 @@
+"""``python -m rbmscape``."""
+
+import sys
+
+from rbmscape.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,83 @@
+"""``rbmscape info``: what sampling will run on here, and the versions to report with a problem."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from rbmscape.cli.options import JsonOption
+from rbmscape.cli.tables import print_table, write_json
+
+__all__ = ["collect", "info"]
+
+_PACKAGES = ("torch", "numpy", "numba", "triton", "scipy", "xarray", "safetensors")
+_FEATURES = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "amx_fp16", "sve_bf16")
+
+
+def info(json_file: JsonOption = None) -> None:
+    """Versions, sampling engine, processor, GPU and threads."""
+    found = collect()
+    if json_file is not None:
+        write_json(json_file, found)
+    print_table("rbmscape on this machine", [(name, _words(value)) for name, value in found.items()])
+
+
+def collect() -> dict[str, Any]:
+    """What `info` shows, as plain values."""
+    import torch
+
+    from rbmscape import __version__
+    from rbmscape.kernels.select import select_engine
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    engine = select_engine("auto", "auto", "cuda" if gpus else "cpu")
+    capabilities = torch.cpu.get_capabilities()
+    return {
+        "rbmscape": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        **{name: installed for name in _PACKAGES if (installed := _installed(name))},
+        "engine": engine.name,
+        "precision": engine.precision,
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "threads": torch.get_num_threads(),
+        "features": [name for name in _FEATURES if capabilities.get(name)],
+        "memory_gib": _memory_gib(),
+        "gpus": gpus,
+        "cuda": torch.version.cuda,
+    }
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """Name of the processor as the system gives it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as handle:
+            names = (line.partition(":")[2].strip() for line in handle if line.startswith("model name"))
+            return next(names, "") or platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError, AttributeError):
+        return None

@@ -1,0 +1,132 @@
+"""``rbmscape COMMAND ...``: finds the command, and turns errors into exit codes.
+
+Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong usage, 130 interrupted with everything resumable.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final
+
+import typer
+
+from rbmscape.errors import RbmscapeError
+
+__all__ = ["COMMANDS", "DONE", "FAILED", "INTERRUPTED", "WRONG_USAGE", "build", "main"]
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+COMMANDS: Final = {
+    "train": "Train a model; an interrupted run continues with --resume.",
+    "sample": "Draw samples: an .npz file and a picture.",
+    "evaluate": "Log-likelihood of a model, exact or by annealed importance sampling.",
+    "bench": "Measure the speed of sampling on this machine.",
+    "info": "Versions, sampling engine, processor, GPU and threads.",
+}
+"""Name and summary of each command.
+
+The command is the function (or `typer.Typer`) of the same name in ``rbmscape.cli.<name>``.  Only the one that is
+called is imported, so that ``--help`` stays quick.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : without the program's name; those of the process by default
+
+    Returns
+    -------
+    The exit code
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = build(words)(args=words, prog_name="rbmscape", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", INTERRUPTED)
+    except typer.Exit as signal:
+        return signal.exit_code
+    except RbmscapeError as error:
+        return _say(f"error: {error}", FAILED)
+    except BrokenPipeError:
+        # The reader of our output went away (``rbmscape info | head -1``); say nothing, also not at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _say(f"error: {place}{error.strerror or error}; free some space or choose another place", FAILED)
+    except MemoryError:
+        return _say("error: out of memory; use a smaller model, fewer chains or fewer samples", FAILED)
+    except Exception as error:
+        # Typer's errors of usage have no public class; they know how to show themselves and their exit code.
+        show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if show is None or not isinstance(code, int):
+            raise
+        show()
+        return code
+
+
+def build(words: Sequence[str] = ()) -> typer.Typer:
+    """The application in which the command named by the first word is complete and the others are only summaries."""
+    app = typer.Typer(
+        name="rbmscape",
+        help="Train Restricted Boltzmann Machines fast, measure them honestly, and see how they learn.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    called = next((word for word in words if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        target = _load(name) if name == called else _placeholder
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=name, help=summary)
+        else:
+            app.command(name, short_help=summary)(target)
+    return app
+
+
+def _load(name: str) -> Callable[..., Any] | typer.Typer:
+    target: Callable[..., Any] | typer.Typer = getattr(import_module(f"rbmscape.cli.{name}"), name)
+    return target
+
+
+def _placeholder() -> None:
+    raise AssertionError("only the command that was called is run")
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        from rbmscape import __version__
+
+        typer.echo(f"rbmscape {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+def _say(message: str, code: int) -> int:
+    """One line on stderr, whatever the message holds; returns the exit code."""
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""A run's directory or a model's file, as the commands that need a trained model take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rbmscape.errors import DataError, EngineError, InputError, RunNotFound
+
+if TYPE_CHECKING:
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.model.rbm import RBM
+    from rbmscape.runs.run import Run
+
+__all__ = ["OpenModel", "check_absent", "data_of_run", "open_model"]
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model, the run that it belongs to (None for a file), and what to call it."""
+
+    rbm: RBM
+    run: Run | None
+    name: str
+
+    @property
+    def image_shape(self) -> tuple[int, int] | None:
+        """(height, width) of the data that it was trained on, where known."""
+        shape = self.run.data.get("image_shape") if self.run is not None else None
+        return None if shape is None else (int(shape[0]), int(shape[1]))
+
+
+def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
+    """Load a model and put it where it is to be used.
+
+    Raises
+    ------
+    RunNotFound : there is nothing at that path, or a directory without a run
+    InputError : a file was given together with a checkpoint's number, or the run has no such checkpoint
+    EngineError : the device is not there
+    """
+    import torch
+
+    from rbmscape.model.rbm import RBM
+    from rbmscape.runs.run import Run
+
+    place = Path(path)
+    if not place.exists():
+        raise RunNotFound(f"there is no run or model file {path}; give a run's directory or a .safetensors file")
+    if place.is_dir():
+        run = Run.open(place)
+        rbm = run.load(update)
+        reached = run.updates[-1] if update == -1 else update
+        found = OpenModel(rbm, run, f"{path} at update {reached}")
+    else:
+        if update != -1:
+            raise InputError(f"{path} is a single model; --update chooses among the checkpoints of a run's directory")
+        found = OpenModel(RBM.load(place), None, path)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return OpenModel(found.rbm.to(device=device), found.run, found.name)
+    except (RuntimeError, AssertionError) as error:
+        raise EngineError(
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose --device cpu"
+        ) from error
+
+
+def data_of_run(run: Run) -> Dataset:
+    """The data that a run was trained on, loaded as they were then.
+
+    Raises
+    ------
+    DataError : the run does not know where they came from, or they have changed since
+    """
+    from rbmscape.data.load import load_dataset
+
+    origin: dict[str, Any] | None = run.data.get("origin")
+    if origin is None:
+        raise DataError(
+            f"{run.directory} was trained on data in memory ({run.data['name']!r}), which are not kept; "
+            "name a file with --data"
+        )
+    dataset = load_dataset(origin["source"], **origin["options"])
+    if dataset.fingerprint != run.data["fingerprint"]:
+        raise DataError(
+            f"{origin['source']} has changed since {run.directory} was trained on it; "
+            "restore it, or name the data with --data"
+        )
+    return dataset
+
+
+def check_absent(paths: list[Path], *, overwrite: bool) -> None:
+    """Refuse to replace files unless that was asked for.
+
+    Raises
+    ------
+    InputError : one of them exists
+    """
+    for path in paths:
+        if path.exists() and (path.is_dir() or not overwrite):
+            raise InputError(f"{path} exists already; choose another name or pass --overwrite")

@@ -1,0 +1,128 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+__all__ = [
+    "BetaOption",
+    "DeviceOption",
+    "DigitsOption",
+    "Engine",
+    "EngineOption",
+    "ImageShapeOption",
+    "JsonOption",
+    "KeyOption",
+    "LabelsOption",
+    "NTestOption",
+    "NTrainOption",
+    "OverwriteOption",
+    "Precision",
+    "PrecisionOption",
+    "TestFractionOption",
+    "TestOption",
+    "ThresholdOption",
+    "UpdateOption",
+    "data_options",
+    "parse_image_shape",
+    "parse_list",
+]
+
+Value = TypeVar("Value")
+
+
+class Engine(StrEnum):
+    """What samples."""
+
+    AUTO = "auto"
+    REFERENCE = "reference"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Precision(StrEnum):
+    """Of the sampling's matrix products."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP64 = "fp64"
+
+
+def parse_image_shape(text: str) -> tuple[int, int]:
+    """Height and width from ``28x28``."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.strip().isdigit() for part in parts):
+        raise typer.BadParameter(f"{text!r} is no image shape; write HEIGHTxWIDTH, for example 28x28")
+    return int(parts[0]), int(parts[1])
+
+
+def parse_list(text: str, kind: Callable[[str], Value], example: str) -> tuple[Value, ...]:
+    """Values separated by commas."""
+    try:
+        return tuple(kind(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list; write values separated by commas, for example {example}") from None
+
+
+def _label(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def data_options(**options: Any) -> dict[str, Any]:
+    """Keyword arguments of `rbmscape.load_dataset` from options as they were typed; absent ones are left out."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if "image_shape" in given:
+        given["image_shape"] = parse_image_shape(given["image_shape"])
+    if "digits" in given:
+        given["digits"] = parse_list(given["digits"], _label, "0,1")
+    return given
+
+
+_DATA = "Data"
+_SAMPLING = "Sampling"
+
+ThresholdOption = Annotated[
+    float | None, typer.Option(help="Values from here on become 1, the others 0.", rich_help_panel=_DATA)
+]
+TestOption = Annotated[
+    str | None, typer.Option("--test", help="File with the test data.", metavar="FILE", rich_help_panel=_DATA)
+]
+TestFractionOption = Annotated[
+    float | None, typer.Option(help="Fraction of a file's rows that become test data (0.2).", rich_help_panel=_DATA)
+]
+LabelsOption = Annotated[
+    str | None, typer.Option(help="Column or key that holds the labels.", rich_help_panel=_DATA)
+]
+KeyOption = Annotated[str | None, typer.Option(help="Array inside an .npz or .h5 file.", rich_help_panel=_DATA)]
+ImageShapeOption = Annotated[
+    str | None, typer.Option(help="HEIGHTxWIDTH of a sample, for example 28x28.", rich_help_panel=_DATA)
+]
+DigitsOption = Annotated[
+    str | None, typer.Option(help="Only samples with these labels, for example 0,1.", rich_help_panel=_DATA)
+]
+NTrainOption = Annotated[
+    int | None, typer.Option(help="Use only so many training samples.", min=1, rich_help_panel=_DATA)
+]
+NTestOption = Annotated[
+    int | None, typer.Option(help="Use only so many test samples.", min=0, rich_help_panel=_DATA)
+]
+EngineOption = Annotated[Engine, typer.Option(help="What samples.", rich_help_panel=_SAMPLING)]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="Of the sampling's matrix products.", rich_help_panel=_SAMPLING)
+]
+DeviceOption = Annotated[
+    str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:1.", rich_help_panel=_SAMPLING)
+]
+BetaOption = Annotated[float, typer.Option(help="Inverse temperature.", min=0.0, rich_help_panel=_SAMPLING)]
+UpdateOption = Annotated[
+    int, typer.Option(help="Checkpoint of a run, by its number of updates; -1 is the last.", min=-1)
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+JsonOption = Annotated[
+    str | None, typer.Option("--json", help="Also write the numbers to this file.", metavar="FILE")
+]
