@@ -3,7 +3,7 @@ r"""Phase transitions along training (arXiv:2503.21536, sections 5.3 and 6, figu
 A mode orders where its paramagnetic state becomes unstable: for activities m, n where
 ``β ‖diag(m(1-m))^½ W diag(n(1-n))^½‖₂ = 1``, which is βλ = 4 at activities ½ (the *dressed* singular value; the
 predicted transition).  The measured one is where the Binder cumulant of the mode's coordinate reaches its critical
-value.  Modes are followed from checkpoint to checkpoint: by index with a continuous sign, or by overlap of singular vectors.
+value.  Modes are followed from checkpoint to checkpoint: by index with a continuous sign, or by overlap of vectors.
 Shapes: draws (n_chains, n_draws, n_modes).
 """
 
