@@ -66,7 +66,9 @@ def parse_list(text: str, kind: Callable[[str], Value], example: str) -> tuple[V
     try:
         return tuple(kind(part.strip()) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no list; write values separated by commas, for example {example}") from None
+        raise typer.BadParameter(
+            f"{text!r} is no list; write values separated by commas, for example {example}"
+        ) from None
 
 
 def _label(text: str) -> int | str:
@@ -95,9 +97,7 @@ TestOption = Annotated[
 TestFractionOption = Annotated[
     float | None, typer.Option(help="Fraction of a file's rows that become test data (0.2).", rich_help_panel=_DATA)
 ]
-LabelsOption = Annotated[
-    str | None, typer.Option(help="Column or key that holds the labels.", rich_help_panel=_DATA)
-]
+LabelsOption = Annotated[str | None, typer.Option(help="Column or key that holds the labels.", rich_help_panel=_DATA)]
 KeyOption = Annotated[str | None, typer.Option(help="Array inside an .npz or .h5 file.", rich_help_panel=_DATA)]
 ImageShapeOption = Annotated[
     str | None, typer.Option(help="HEIGHTxWIDTH of a sample, for example 28x28.", rich_help_panel=_DATA)
@@ -108,9 +108,7 @@ DigitsOption = Annotated[
 NTrainOption = Annotated[
     int | None, typer.Option(help="Use only so many training samples.", min=1, rich_help_panel=_DATA)
 ]
-NTestOption = Annotated[
-    int | None, typer.Option(help="Use only so many test samples.", min=0, rich_help_panel=_DATA)
-]
+NTestOption = Annotated[int | None, typer.Option(help="Use only so many test samples.", min=0, rich_help_panel=_DATA)]
 EngineOption = Annotated[Engine, typer.Option(help="What samples.", rich_help_panel=_SAMPLING)]
 PrecisionOption = Annotated[
     Precision, typer.Option(help="Of the sampling's matrix products.", rich_help_panel=_SAMPLING)
@@ -123,6 +121,4 @@ UpdateOption = Annotated[
     int, typer.Option(help="Checkpoint of a run, by its number of updates; -1 is the last.", min=-1)
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-JsonOption = Annotated[
-    str | None, typer.Option("--json", help="Also write the numbers to this file.", metavar="FILE")
-]
+JsonOption = Annotated[str | None, typer.Option("--json", help="Also write the numbers to this file.", metavar="FILE")]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
-__all__ = ["Reporter", "SilentReporter", "TrainingProgress", "TrainingStatus", "make_reporter"]
-
-from dataclasses import dataclass, field
+__all__ = ["Reporter", "SilentReporter", "Stopwatch", "TrainingStatus", "make_reporter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,69 +61,15 @@ class SilentReporter:
         """See `Reporter.stop`."""
 
 
-class TrainingProgress:
-    """Live line on the terminal: epoch, speed, remaining time, likelihood proxy, largest singular values."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[metrics]}"),
-            console=Console(stderr=True),
-            transient=False,
-        )
-        self._task: Any = None
-        self._shown = 0.0
-
-    def start(self, status: TrainingStatus) -> None:
-        """See `Reporter.start`."""
-        self._task = self._progress.add_task(
-            "train", total=max(1, status.total_updates), completed=status.update, epoch="0", speed="", metrics=""
-        )
-        self._progress.start()
-        self._show(status)
-
-    def advance(self, status: TrainingStatus) -> None:
-        """See `Reporter.advance`."""
-        if time.monotonic() - self._shown > 0.2:
-            self._show(status)
-
-    def checkpoint(self, status: TrainingStatus) -> None:
-        """See `Reporter.checkpoint`."""
-        self._show(status)
-
-    def stop(self) -> None:
-        """See `Reporter.stop`."""
-        self._progress.stop()
-
-    def _show(self, status: TrainingStatus) -> None:
-        self._shown = time.monotonic()
-        self._progress.update(
-            self._task,
-            completed=status.update,
-            epoch=f"{status.epoch:.1f}/{status.epochs}",
-            speed=f"{status.updates_per_second:.0f} updates/s" if status.updates_per_second > 0 else "",
-            metrics=_summary(status.metrics),
-        )
-
-
-def _summary(metrics: dict[str, Any]) -> str:
-    if not metrics:
-        return ""
-    singular = " ".join(f"{value:.1f}" for value in metrics["singular_values"][:3])
-    return f"pseudo-LL {metrics['pseudo_log_likelihood']:.1f}  λ {singular}"
-
-
 def make_reporter(progress: bool | Reporter) -> Reporter:
     """The console display for True, nothing for False, the given reporter otherwise."""
-    if isinstance(progress, bool):
-        return TrainingProgress() if progress else SilentReporter()
-    return progress
+    if not isinstance(progress, bool):
+        return progress
+    if not progress:
+        return SilentReporter()
+    from rbmscape.training.display import TrainingDisplay
+
+    return TrainingDisplay()
 
 
 class Stopwatch:
