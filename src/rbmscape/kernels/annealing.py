@@ -50,13 +50,11 @@ class PathParameters:
 
     Attributes
     ----------
-    weights : (N, M) float64, the weights that the annealer's products represent exactly
     to_hidden, to_visible : right factors of the two products, in the annealer's format
     visible_bias, hidden_bias, base_visible, base_hidden : a (N,), b (M,), a0 (N,), b0 (M,)
     scale : value of one unit of the products; 1 where these are floats
     """
 
-    weights: Tensor
     to_hidden: Tensor
     to_visible: Tensor
     visible_bias: Tensor
@@ -64,6 +62,15 @@ class PathParameters:
     base_visible: Tensor
     base_hidden: Tensor
     scale: float = 1.0
+
+    @property
+    def weights(self) -> Tensor:
+        """(N, M) float64 weights that the annealer's products represent exactly."""
+        factor = self.to_hidden.to(torch.float64)
+        if self.to_hidden.dtype != torch.int8:
+            return factor
+        high, low = factor.chunk(2, dim=1)
+        return self.scale * (BASE * high + low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,7 @@ class ReferenceAnnealer:
         """See `Annealer.prepare`."""
         matrix = weights.detach().to(self.device, self.dtype)
         biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), self.device, self.dtype)
-        return PathParameters(matrix.to(torch.float64), matrix, matrix.T, *biases)
+        return PathParameters(matrix, matrix.T, *biases)
 
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathWorkspace:
         """See `Annealer.workspace`."""
@@ -201,8 +208,7 @@ class _CpuAnnealer:
     def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
         """See `Annealer.load`."""
         ws.v.copy_(v)
-        difference = (params.visible_bias - params.base_visible).to(torch.float64)
-        ws.drive.copy_(ws.v.to(torch.float64) @ difference)
+        ws.drive.copy_(ws.v.to(torch.float32) @ (params.visible_bias - params.base_visible))
 
     def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
         """See `Annealer.weigh`."""
@@ -272,7 +278,7 @@ class FloatAnnealer(_CpuAnnealer):
         """See `Annealer.prepare`."""
         matrix = weights.detach().to("cpu", torch.float32).contiguous()
         biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
-        return PathParameters(matrix.to(torch.float64), matrix, matrix.T, *biases)
+        return PathParameters(matrix, matrix.T, *biases)
 
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
         torch.mm(states, factor, out=out)
@@ -289,7 +295,7 @@ class FixedAnnealer(_CpuAnnealer):
     def prepare(
         self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
     ) -> PathParameters:
-        """See `Annealer.prepare`; `weights` of the result are those of the rounded model."""
+        """See `Annealer.prepare`; `weights` of the result are the rounded ones."""
         matrix = weights.detach().to("cpu", torch.float64)
         scale = float(matrix.abs().max()) / _LARGEST or 1.0
         scale = float(np.float32(scale))
@@ -298,7 +304,7 @@ class FixedAnnealer(_CpuAnnealer):
         low = integers - BASE * high
         biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
         to_hidden, to_visible = torch.cat((high, low), 1), torch.cat((high.T, low.T), 1)
-        return PathParameters(integers * scale, to_hidden.to(torch.int8), to_visible.to(torch.int8), *biases, scale)
+        return PathParameters(to_hidden.to(torch.int8), to_visible.to(torch.int8), *biases, scale)
 
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
         torch._int_mm(states, factor, out=out)
