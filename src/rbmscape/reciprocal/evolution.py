@@ -1,0 +1,233 @@
+"""How the modes of a model change during training (arXiv:2503.21536, section 3; figures 1, 3f, 7).
+
+The identity of a mode is fixed at the last checkpoint, where modes stand in the order of their singular values; going
+back through the run, each checkpoint's modes are matched to the later one's by overlap.  Mode 0 is therefore the mode
+that ends with the largest singular value, also while it was not the largest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rbmscape.errors import DataError, InputError
+from rbmscape.model.rbm import RBM
+from rbmscape.reciprocal.bulk import bulk_threshold, departure_updates, outliers
+from rbmscape.reciprocal.coordinates import Coordinates
+from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.runs.run import Run
+from rbmscape.sampling.sample import sample
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmscape.model.arrays import Arrays
+
+__all__ = ["evolution", "run_evolution"]
+
+FloatArray = NDArray[np.float64]
+COORDINATES = ("x", "y", "u", "w")
+LONG_NAMES = {
+    "singular_value": "singular value of the mode",
+    "sorted_singular_value": "singular values in falling order at each checkpoint",
+    "overlap": "mean overlap of the mode's vectors with those at the next checkpoint",
+    "visible_bias": "a0 = Uᵀa",
+    "hidden_bias": "b0 = Vᵀb",
+    "saddle_energy": "energy at the saddle, a0 b0 / λ",
+}
+ENERGY_UNITS = ("singular_value", "sorted_singular_value", "saddle_energy", "visible_bias", "hidden_bias")
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What one checkpoint contributes: values by name, each (L,), or (K, 2) pairs of crossings."""
+
+    values: dict[str, FloatArray]
+    crossings: NDArray[np.int64]
+
+
+def run_evolution(
+    run: Run, data: Arrays | None = None, updates: Sequence[int] | None = None, **options: Any
+) -> xr.Dataset:
+    """:func:`evolution` of a run's checkpoints, with their epochs and the law of the run's initial weights."""
+    chosen = list(run.updates if updates is None else updates)
+    if not chosen:
+        raise InputError(f"{run.directory} has no checkpoint yet; train it first")
+    options.setdefault("weight_std", run.config.weight_std or None)
+    result = evolution([partial(run.load, update) for update in chosen], chosen, data, **options)
+    epochs = np.asarray(chosen) / run.updates_per_epoch
+    return result.assign_coords(epoch=("update", epochs, {"units": "epochs"}))
+
+
+def evolution(
+    models: Sequence[RBM | Callable[[], RBM]],
+    updates: Sequence[int],
+    data: Arrays | None = None,
+    n_chains: int = 500,
+    n_steps: int = 50,
+    leading: int | None = None,
+    weight_std: float | None = None,
+    false_alarm: float = 0.01,
+    seed: int = 0,
+    report: Callable[[int], Any] | None = None,
+) -> xr.Dataset:
+    """Spectra, saddles, biases and projections of states against updates.
+
+    Parameters
+    ----------
+    models : (T,) models, or functions that load them, in the order of training, all of one size
+    updates : (T,) their updates, rising
+    data : (n, N) visible states to project, for example test images; h is replaced by its conditional mean
+    n_chains, n_steps : Gibbs chains and steps at each checkpoint; chains start from random bits and go on from one
+        checkpoint to the next; 0 chains take no samples
+    leading : modes matched by overlap between checkpoints, later ones keep their order; None matches all
+    weight_std : standard deviation of the initial weights, for the bulk that modes leave; None leaves that out
+    false_alarm : probability that a random matrix shows any mode outside the bulk
+    seed : of the chains
+    report : called with the number of checkpoints done
+
+    Returns
+    -------
+    Dataset over (update, mode) with L = min(N, M) modes: ``singular_value``, ``rank``, ``overlap``, ``visible_bias``,
+    ``hidden_bias``, ``saddle_x|y|energy``, ``random_x|y|u|w`` (mean μ of random states), ``data_x|y|u|w_mean|sd``,
+    ``samples_x|y|u|w_mean|sd``; over (update, order) ``sorted_singular_value``; over mode ``departure`` (update at
+    which the mode leaves the random bulk for good); over crossing the updates and the two modes whose order changed.
+    Energies in k_B T at beta = 1; coordinates are dimensionless; projections of samples are estimates
+
+    Raises
+    ------
+    InputError : no model, or models and updates of different number
+    DataError : the data do not fit the models
+    """
+    if not models or len(models) != len(updates):
+        raise InputError(f"evolution needs one update a model and at least one, found {len(models)} and {len(updates)}")
+    if list(updates) != sorted(set(updates)):
+        raise InputError("updates must rise; sort the checkpoints by update")
+    chains = _chains(models, n_chains, n_steps, seed)
+    visible = None if data is None else _data(data, _load(models[0]).n_visible)
+    steps: list[_Step] = []
+    later: Modes | None = None
+    for index in range(len(models) - 1, -1, -1):
+        modes = Modes.of(_load(models[index]))
+        if later is not None:
+            modes = modes.aligned_to(later, leading=modes.n_paired if leading is None else leading)
+        steps.append(_step(modes, visible, chains[index] if chains else None))
+        later = modes
+        if report is not None:
+            report(len(steps))
+    steps.reverse()
+    result = _assemble(steps, list(updates))
+    if weight_std is not None:
+        law = MarchenkoPastur(_load(models[0]).n_visible, _load(models[0]).n_hidden, weight_std)
+        result = _with_bulk(result, law, false_alarm)
+    return result.assign_attrs(
+        n_chains=n_chains, n_steps=n_steps, seed=seed, matched_modes=-1 if leading is None else leading
+    )
+
+
+def _load(model: RBM | Callable[[], RBM]) -> RBM:
+    return model if isinstance(model, RBM) else model()
+
+
+def _data(data: Arrays, n_visible: int) -> torch.Tensor:
+    tensor = data if isinstance(data, torch.Tensor) else torch.as_tensor(np.asarray(data))
+    if tensor.ndim != 2 or tensor.shape[1] != n_visible or tensor.shape[0] == 0:
+        raise DataError(
+            f"data to project must be (n, {n_visible}) for these models, found shape {tuple(tensor.shape)}; "
+            f"pass the set that the run was trained on"
+        )
+    return tensor
+
+
+def _chains(
+    models: Sequence[RBM | Callable[[], RBM]], n_chains: int, n_steps: int, seed: int
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """(v, h) of chains that follow the model through training; one pair a checkpoint."""
+    states: list[tuple[torch.Tensor, torch.Tensor]] = []
+    if n_chains == 0:
+        return states
+    start: torch.Tensor | None = None
+    for index, model in enumerate(models):
+        drawn = sample(_load(model), n_chains=n_chains, n_steps=n_steps, seed=seed + index, start=start)
+        start = drawn.v
+        states.append((drawn.v, drawn.h))
+    return states
+
+
+def _step(modes: Modes, data: torch.Tensor | None, chains: tuple[torch.Tensor, torch.Tensor] | None) -> _Step:
+    paired = modes.n_paired
+    values = {
+        "singular_value": modes.singular_values,
+        "visible_bias": modes.visible_bias[:paired],
+        "hidden_bias": modes.hidden_bias[:paired],
+        "saddle_x": modes.saddle_x,
+        "saddle_y": modes.saddle_y,
+        "saddle_energy": modes.saddle_energy,
+    }
+    values |= {f"random_{name}": value for name, value in _coordinates(modes.random_state_mean(), paired).items()}
+    if data is not None:
+        values |= _mean_and_sd("data", modes.project(data), paired)
+    if chains is not None:
+        values |= _mean_and_sd("samples", modes.project(*chains), paired)
+    arrays = {name: value.cpu().numpy() for name, value in values.items()}
+    alignment = modes.alignment
+    arrays["rank"] = modes.ranks
+    arrays["overlap"] = np.ones(paired) if alignment is None else alignment.overlap
+    crossings = np.empty((0, 2), np.int64) if alignment is None else alignment.crossings
+    return _Step(arrays, crossings)
+
+
+def _coordinates(states: Coordinates, paired: int) -> dict[str, torch.Tensor]:
+    return {name: getattr(states, name)[..., :paired] for name in COORDINATES}
+
+
+def _mean_and_sd(prefix: str, states: Coordinates, paired: int) -> dict[str, torch.Tensor]:
+    result = {}
+    for name, values in _coordinates(states, paired).items():
+        result[f"{prefix}_{name}_mean"] = values.mean(dim=0)
+        result[f"{prefix}_{name}_sd"] = values.std(dim=0, correction=0)
+    return result
+
+
+def _assemble(steps: list[_Step], updates: list[int]) -> xr.Dataset:
+    import xarray as xr
+
+    variables: dict[str, Any] = {}
+    for name in steps[0].values:
+        attrs = {"units": "k_B T" if name in ENERGY_UNITS else "1", "long_name": LONG_NAMES.get(name, name)}
+        variables[name] = (("update", "mode"), np.stack([step.values[name] for step in steps]), attrs)
+    by_size = np.sort(variables["singular_value"][1], axis=1)[:, ::-1]
+    attrs = {"units": "k_B T", "long_name": LONG_NAMES["sorted_singular_value"]}
+    variables["sorted_singular_value"] = (("update", "order"), by_size, attrs)
+    # alignment runs backwards, so that the crossings of a checkpoint happened between it and the next one
+    rows = [
+        (updates[t], updates[t + 1], *pair) for t, step in enumerate(steps[:-1]) for pair in step.crossings.tolist()
+    ]
+    table = np.asarray(rows, dtype=np.int64).reshape(-1, 4)
+    for column, name in enumerate(("crossing_after", "crossing_before", "crossing_mode", "crossing_other")):
+        variables[name] = ("crossing", table[:, column])
+    return xr.Dataset(variables, coords={"update": updates, "mode": np.arange(by_size.shape[1])})
+
+
+def _with_bulk(result: xr.Dataset, law: MarchenkoPastur, false_alarm: float) -> xr.Dataset:
+    outside = outliers(result.singular_value.values, law, false_alarm)
+    return result.assign(
+        departure=(
+            "mode",
+            departure_updates(result["update"].values, outside),
+            {"units": "updates", "long_name": "update at which the mode leaves the random bulk for good"},
+        ),
+        outside_bulk=(("update", "mode"), outside),
+    ).assign_attrs(
+        bulk_std=law.std,
+        bulk_edge=law.edges[1],
+        bulk_threshold=bulk_threshold(law, false_alarm),
+        false_alarm=false_alarm,
+    )
