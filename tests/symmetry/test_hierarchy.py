@@ -126,9 +126,9 @@ def test_global_and_local_become_numbers():
     assert first.pixels_changed.value > 5 * third.pixels_changed.value
     assert first.area.value > 2 * third.area.value
     assert first.spread.value > 2 * third.spread.value
-    # The change of a smooth mode hangs together more than as many pixels in random places.
-    for effect in (first, third):
-        assert effect.connected.value > effect.connected_random.value + 3 * effect.connected.stderr
+    # A local change hangs together more than as many pixels in random places; half of all pixels always do.
+    assert third.connected.value > third.connected_random.value + 10 * third.connected.stderr
+    assert first.connected_random.value > 0.9
 
 
 def test_scattered_changes_are_as_connected_as_the_control():

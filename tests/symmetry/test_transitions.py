@@ -140,12 +140,13 @@ def rotated_run(n_checkpoints=9):
 
 def test_following_modes_by_overlap_crosses_and_by_index_does_not():
     models, left = rotated_run()
-    by_overlap = list(follow_modes(models, "overlap"))
-    for modes in by_overlap[1:]:
-        assert abs(float(modes.left[:, 1] @ torch.from_numpy(left[:, 0]))) > 0.85
-    values = [float(modes.singular_values[1]) for modes in by_overlap]
-    assert np.all(np.diff(values) > 0.4)
-    by_index = list(follow_modes(models, "index"))
+    positions, by_overlap = zip(*follow_modes(models, "overlap"), strict=True)
+    assert positions == tuple(range(len(models)))[::-1]
+    for modes in by_overlap:
+        assert abs(float(modes.left[:, 0] @ torch.from_numpy(left[:, 0]))) > 0.85
+    values = [float(modes.singular_values[0]) for modes in by_overlap]
+    assert np.all(np.diff(values) < -0.4)
+    by_index = [modes for _, modes in follow_modes([lambda m=m: m for m in models], "index")]
     for modes in by_index:
         assert float(modes.singular_values[0]) >= float(modes.singular_values[1])
     for series in (by_overlap, by_index):

@@ -10,7 +10,7 @@ Shapes: draws (n_chains, n_draws, n_modes).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,19 +56,23 @@ class Draws:
     h: torch.Tensor
 
 
-def follow_modes(models: Iterable[RBM], follow: Follow = "index", leading: int = 32) -> Iterator[Modes]:
-    """Modes of successive checkpoints with continuous signs.
+def follow_modes(
+    models: Sequence[RBM | Callable[[], RBM]], follow: Follow = "overlap", leading: int = 32
+) -> Iterator[tuple[int, Modes]]:
+    """Modes of the checkpoints of a run with continuous signs, from the last checkpoint back to the first.
+
+    Modes are named at the last checkpoint, where they are no noise any more, as in `rbmscape.reciprocal.evolution`.
 
     Parameters
     ----------
-    models : checkpoints in the order of training
-    follow : "index", mode i is the one of i-th largest singular value (what figures 7 and 8 show); "overlap", mode i
-        continues the mode i of the checkpoint before, through crossings
+    models : checkpoints in the order of training, or functions that load them
+    follow : "overlap", mode i leads to the mode i of the last checkpoint through all crossings; "index", mode i is
+        everywhere the one of i-th largest singular value
     leading : number of modes of largest singular value that are matched by overlap
 
     Yields
     ------
-    Modes; the first in the canonical gauge, each later one aligned to the one before
+    Position of the checkpoint and its Modes, last one first and in the canonical gauge, each aligned to the later one
 
     Raises
     ------
@@ -77,13 +81,14 @@ def follow_modes(models: Iterable[RBM], follow: Follow = "index", leading: int =
     """
     if follow not in ("index", "overlap"):
         raise InputError(f"follow must be 'index' or 'overlap', found {follow!r}")
-    previous: Modes | None = None
-    for rbm in models:
-        modes = Modes.of(rbm)
-        if previous is not None:
-            modes = modes.aligned_to(previous, leading=0 if follow == "index" else leading)
-        yield modes
-        previous = modes
+    later: Modes | None = None
+    for position in range(len(models) - 1, -1, -1):
+        model = models[position]
+        modes = Modes.of(model if isinstance(model, RBM) else model())
+        if later is not None:
+            modes = modes.aligned_to(later, leading=0 if follow == "index" else leading)
+        yield position, modes
+        later = modes
 
 
 def dressed_singular_values(
