@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError
@@ -22,6 +22,16 @@ from rbmscape.runs.config import TrainingConfig
 __all__ = ["DataPlan", "LikelihoodPlan", "StudyConfig", "derived_seed", "fingerprint"]
 
 PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _frozen(value: Any) -> Any:
+    """Lists, also nested ones, as tuples, so that a plan equals itself after a journey through JSON."""
+    if isinstance(value, Mapping):
+        return {key: _frozen(part) for key, part in value.items()}
+    return tuple(_frozen(part) for part in value) if isinstance(value, list | tuple) else value
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_frozen)]
 
 
 class _Plan(BaseModel):
@@ -46,7 +56,7 @@ class DataPlan(_Plan):
     """
 
     source: str = "mnist"
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Values = Field(default_factory=dict)
 
     def load(self) -> Dataset:
         """Load the data; errors as those of `rbmscape.load_dataset`, ConfigError for an unknown option."""
@@ -119,10 +129,10 @@ class StudyConfig(_Plan):
     data: DataPlan = Field(default_factory=DataPlan)
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
     replicas: PositiveInt = 2
-    recipes: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] = Field(default_factory=_default_recipes)
+    recipes: Annotated[dict[str, Values], Field(min_length=1)] = Field(default_factory=_default_recipes)
     likelihood: LikelihoodPlan = Field(default_factory=LikelihoodPlan)
     figures: tuple[str, ...] | None = None
-    figure_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    figure_options: dict[str, Values] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @field_validator("hidden")
@@ -194,8 +204,11 @@ def fingerprint(content: Any) -> str:
 
 
 def _explain(error: ValidationError, plan: type[BaseModel]) -> str:
-    """One sentence for the first thing that pydantic refused."""
-    first = error.errors()[0]
+    """One sentence for what pydantic refused first, unknown keys before all else."""
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, ConfigError):  # of a plan within this one, which has said it all
+        return str(inner)
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _known_keys(plan, first["loc"])

@@ -107,20 +107,32 @@ def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str
     model = run.load(parameters["update"])
     options = dict(parameters["options"])
     if parameters["method"] != "exact":
-        options["seed"] = parameters["seed"]
-    reporter.advance(task, 0.0, f"M = {key.hidden}, update {parameters['update']}")
-    estimate = log_likelihood(model, shop.dataset.test, method=parameters["method"], **options)
+        options |= {"seed": parameters["seed"], "progress": _Counter(task, reporter, options)}
+    estimate = log_likelihood(model, shop.dataset, method=parameters["method"], **options)
     row = _key_values(task) | {
         "update": parameters["update"],
         "epoch": parameters["update"] / run.updates_per_epoch,
         "value": estimate.value,
         "stderr": estimate.stderr,
         "ess": None if np.isnan(estimate.ess) else estimate.ess,
+        "spread": estimate.spread,
         "method": parameters["method"],
         "seed": parameters["seed"],
     }
     write_text(shop.store.directory / task.outputs[0], json.dumps(row) + "\n")
     return {"value": estimate.value, "stderr": estimate.stderr}
+
+
+class _Counter:
+    """Counts annealed chain-steps and passes the fraction on."""
+
+    def __init__(self, task: Task, reporter: StudyReporter, options: Mapping[str, Any]) -> None:
+        self._task, self._reporter = task, reporter
+        self._done, self._total = 0, max(1, options["n_betas"] * options["n_chains"])
+
+    def __call__(self, steps: int) -> None:
+        self._done += steps
+        self._reporter.advance(self._task, min(1.0, self._done / self._total), "annealing")
 
 
 def _collect_likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
@@ -154,13 +166,13 @@ def likelihood_dataset(rows: list[dict[str, Any]]) -> xr.Dataset:
 
     axes = {name: sorted({row[name] for row in rows}) for name in ("recipe", "hidden", "replica", "update")}
     shape = tuple(len(values) for values in axes.values())
-    names = {"value": "log_likelihood", "stderr": "stderr", "ess": "ess", "epoch": "epoch"}
+    names = {name: name for name in ("stderr", "ess", "spread", "epoch")} | {"value": "log_likelihood"}
     arrays = {name: np.full(shape, np.nan) for name in names}
     for row in rows:
         place = tuple(axes[name].index(row[name]) for name in axes)
         for name, array in arrays.items():
             array[place] = np.nan if row[name] is None else row[name]
-    units = {"value": "nat", "stderr": "nat", "ess": "chains", "epoch": "epochs"}
+    units = {"value": "nat", "stderr": "nat", "ess": "chains", "spread": "nat", "epoch": "epochs"}
     variables = {names[name]: (tuple(axes), array, {"units": units[name]}) for name, array in arrays.items()}
     return xr.Dataset(variables, coords=axes)
 
