@@ -13,7 +13,6 @@ from rbmscape.cli.tables import print_table, write_json
 __all__ = ["collect", "info"]
 
 _PACKAGES = ("torch", "numpy", "numba", "triton", "scipy", "xarray", "safetensors")
-_FEATURES = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "amx_fp16", "sve_bf16")
 
 
 def info(json_file: JsonOption = None) -> None:
@@ -29,11 +28,12 @@ def collect() -> dict[str, Any]:
     import torch
 
     from rbmscape import __version__
+    from rbmscape.kernels.bench import machine
     from rbmscape.kernels.select import select_engine
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     engine = select_engine("auto", "auto", "cuda" if gpus else "cpu")
-    capabilities = torch.cpu.get_capabilities()
+    here = machine()
     return {
         "rbmscape": __version__,
         "python": platform.python_version(),
@@ -41,10 +41,10 @@ def collect() -> dict[str, Any]:
         **{name: installed for name in _PACKAGES if (installed := _installed(name))},
         "engine": engine.name,
         "precision": engine.precision,
-        "processor": _processor(),
+        "processor": here["processor"],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "threads": torch.get_num_threads(),
-        "features": [name for name in _FEATURES if capabilities.get(name)],
+        "threads": here["threads"],
+        "features": here["features"],
         "memory_gib": _memory_gib(),
         "gpus": gpus,
         "cuda": torch.version.cuda,
@@ -64,16 +64,6 @@ def _installed(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    """Name of the processor as the system gives it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as handle:
-            names = (line.partition(":")[2].strip() for line in handle if line.startswith("model name"))
-            return next(names, "") or platform.machine()
-    except OSError:
-        return platform.processor() or platform.machine()
 
 
 def _memory_gib() -> float | None:

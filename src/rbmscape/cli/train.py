@@ -159,10 +159,11 @@ def train(
         digits=digits, n_train=n_train, n_test=n_test, seed=data_seed,
     )  # fmt: skip
     choices: dict[str, Any] = {
-        "n_hidden": hidden, "method": method, "gibbs_steps": steps, "n_chains": chains,
-        "visible_bias_init": visible_bias, "weight_std": weight_std, "engine": engine, "precision": precision, "epochs": epochs,
-        "batch_size": batch_size, "learning_rate": learning_rate, "gradient": gradient, "optimizer": optimizer, "momentum": momentum,
-        "schedule": schedule, "decay_start": decay_start, "l1": l1, "l2": l2, "averaging": averaging, "seed": seed,
+        "n_hidden": hidden, "method": method, "gibbs_steps": steps, "n_chains": chains, "engine": engine,
+        "precision": precision, "visible_bias_init": visible_bias, "weight_std": weight_std, "epochs": epochs,
+        "batch_size": batch_size, "learning_rate": learning_rate, "gradient": gradient, "optimizer": optimizer,
+        "momentum": momentum, "schedule": schedule, "decay_start": decay_start, "l1": l1, "l2": l2, "seed": seed,
+        "averaging": averaging,
         "checkpoint_epochs": None if checkpoint_epochs is None else parse_list(checkpoint_epochs, int, "1,5,20"),
     }  # fmt: skip
     given = {

@@ -1,0 +1,173 @@
+"""``rbmscape evaluate RUN|MODEL``: the log-likelihood with its error, exact for small models, else by annealing."""
+
+from __future__ import annotations
+
+import math
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rbmscape.cli.options import (
+    DeviceOption,
+    DigitsOption,
+    Engine,
+    EngineOption,
+    ImageShapeOption,
+    JsonOption,
+    KeyOption,
+    LabelsOption,
+    NTestOption,
+    NTrainOption,
+    Precision,
+    PrecisionOption,
+    TestFractionOption,
+    TestOption,
+    ThresholdOption,
+    UpdateOption,
+    data_options,
+)
+from rbmscape.cli.tables import print_table, progress_bar, write_json
+
+if TYPE_CHECKING:
+    from rbmscape.cli.models import OpenModel
+    from rbmscape.data.dataset import Binary, Dataset
+    from rbmscape.likelihood.estimate import LogPartition
+    from rbmscape.model.rbm import RBM
+
+__all__ = ["evaluate"]
+
+_ROWS_A_BLOCK = 5000  # bounds the memory of the hidden layer's activations
+_FEW_CHAINS = 30.0
+
+
+class Method(StrEnum):
+    """Of estimating ln Z."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    AIS = "ais"
+    REVERSE_AIS = "reverse_ais"
+    BAR = "bar"
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Directory of a run, or a model's .safetensors file.")],
+    data: Annotated[
+        str | None, typer.Option(help="Data set or file to judge by; by default what the run was trained on.")
+    ] = None,
+    method: Annotated[Method, typer.Option(help="Of ln Z: auto is exact for small models, else ais.")] = Method.AUTO,
+    chains: Annotated[int, typer.Option(help="Annealed chains.", min=2)] = 500,
+    betas: Annotated[int, typer.Option(help="Temperatures.", min=2)] = 1000,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
+    update: UpdateOption = -1,
+    json_file: JsonOption = None,
+    engine: EngineOption = Engine.AUTO,
+    precision: PrecisionOption = Precision.AUTO,
+    device: DeviceOption = "auto",
+    threshold: ThresholdOption = None,
+    test: TestOption = None,
+    test_fraction: TestFractionOption = None,
+    labels: LabelsOption = None,
+    key: KeyOption = None,
+    image_shape: ImageShapeOption = None,
+    digits: DigitsOption = None,
+    n_train: NTrainOption = None,
+    n_test: NTestOption = None,
+    data_seed: Annotated[
+        int | None, typer.Option(help="Of the split into training and test data.", rich_help_panel="Data")
+    ] = None,
+) -> None:
+    """Mean log-likelihood of training and test data, in nats a sample, with the error of ln Z."""
+    from rbmscape.cli.models import open_model
+    from rbmscape.likelihood.estimate import log_partition
+
+    loading = data_options(
+        threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
+        digits=digits, n_train=n_train, n_test=n_test, seed=data_seed,
+    )  # fmt: skip
+    opened = open_model(model, update, device)
+    dataset = _data(opened, data, loading)
+    began = time.perf_counter()
+    directions = 2 if method is Method.BAR else 1
+    with progress_bar("annealing", chains * betas * directions) as advance:
+        log_z = log_partition(
+            opened.rbm, method.value, dataset, chains, betas, seed,
+            engine=engine.value, precision=precision.value, progress=advance,
+        )  # fmt: skip
+        scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in _parts(dataset)}
+    seconds = time.perf_counter() - began
+    _show(opened, dataset, log_z, scores, seconds)
+    if json_file is not None:
+        write_json(json_file, _numbers(opened, dataset, log_z, scores) | {"seed": seed, "seconds": seconds})
+
+
+def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> Dataset:
+    from rbmscape.cli.models import data_of_run
+    from rbmscape.data.load import load_dataset
+    from rbmscape.errors import InputError
+
+    if data is not None:
+        return load_dataset(data, **loading)
+    if opened.run is None:
+        raise InputError(f"{opened.name} is a single model that knows no data; name them with --data")
+    if loading:
+        raise typer.BadParameter(f"--{next(iter(loading)).replace('_', '-')} needs --data, which it applies to")
+    return data_of_run(opened.run)
+
+
+def _parts(dataset: Dataset) -> list[tuple[str, Binary]]:
+    return [(name, rows) for name, rows in (("train", dataset.train), ("test", dataset.test)) if len(rows)]
+
+
+def _mean(rbm: RBM, rows: Binary, log_z: LogPartition) -> LogPartition:
+    """Mean over all rows, a block at a time; the error is that of ln Z."""
+    from dataclasses import replace
+
+    from rbmscape.likelihood.estimate import log_likelihood
+
+    total = 0.0
+    for start in range(0, len(rows), _ROWS_A_BLOCK):
+        block = rows[start : start + _ROWS_A_BLOCK]
+        total += log_likelihood(rbm, block, partition=log_z).value * len(block)
+    return replace(log_z, value=total / len(rows))
+
+
+def _show(
+    opened: OpenModel, dataset: Dataset, log_z: LogPartition, scores: dict[str, LogPartition], seconds: float
+) -> None:
+    how = "exact, by enumeration"
+    if log_z.method != "exact":
+        how = f"{log_z.method}, {log_z.n_chains} chains, {log_z.n_betas} temperatures, {log_z.ess:.0f} effective chains"
+    lines = [
+        ("model", f"{opened.name}, {opened.rbm.n_visible} visible and {opened.rbm.n_hidden} hidden units"),
+        ("ln Z", str(log_z)),
+        *((f"{part} log-likelihood", f"{score} nats a sample") for part, score in scores.items()),
+        ("method", how),
+        ("time", f"{seconds:.1f} s"),
+    ]
+    if math.isfinite(log_z.ess) and log_z.ess < _FEW_CHAINS:
+        lines.append(("caution", "few chains carry the estimate; raise --betas and --chains"))
+    print_table(f"Log-likelihood on {dataset.name}", lines)
+
+
+def _numbers(
+    opened: OpenModel, dataset: Dataset, log_z: LogPartition, scores: dict[str, LogPartition]
+) -> dict[str, Any]:
+    def plain(estimate: LogPartition) -> dict[str, float]:
+        return {"value": estimate.value, "stderr": estimate.stderr}
+
+    return {
+        "model": opened.name,
+        "n_visible": opened.rbm.n_visible,
+        "n_hidden": opened.rbm.n_hidden,
+        "data": dataset.name,
+        "data_fingerprint": dataset.fingerprint,
+        "method": log_z.method,
+        "n_chains": log_z.n_chains,
+        "n_betas": log_z.n_betas,
+        "ess": log_z.ess,
+        "log_partition": plain(log_z),
+        "log_likelihood": {part: plain(score) for part, score in scores.items()},
+    }
