@@ -1,0 +1,216 @@
+r"""A ladder of models between independent units and the model that is to be sampled.
+
+The rungs lie on the piecewise linear path through a sequence of models: the checkpoints of a training run (tempering
+along the trajectory: Béreux, Decelle, Furtlehner and Seoane, arXiv:2405.15376), or only the two ends, which gives
+ordinary tempering in temperature.  Below the first model comes one of independent units with its mean activities, so
+that the lowest rung can be drawn exactly.
+
+Each next rung is put where exchanges with the last one are accepted with a target probability: checkpoints are skipped
+where they lie closer, interpolated models are inserted where they lie further apart.  With an acceptance of one half
+and deterministic even-odd exchanges the time of a round trip is near its minimum (Syed, Bouchard-Côté, Deligiannidis
+and Doucet, Journal of the Royal Statistical Society B 84, 321, 2022).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rbmscape.errors import InputError, NotConverged
+from rbmscape.kernels.annealing import Annealer, PathParameters
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+
+__all__ = ["Ladder", "annealer_parameters", "choose_ladder", "independent_model", "log_density"]
+
+TARGET_ACCEPTANCE = 0.5
+MAX_RUNGS = 400
+_PILOT_CHAINS = 128
+_PILOT_STEPS = 4
+_TOLERANCE = 0.1
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Rungs from independent units (no weights) to the target.
+
+    Attributes
+    ----------
+    models : the rungs, lowest first
+    positions : where each lies: k + f is the fraction f of the way from given model k to given model k + 1; -1 is the
+        rung of independent units
+    start : (n_rungs, n_pilots, N) uint8 states near equilibrium of each rung, from which chains can start
+    """
+
+    models: tuple[RBM, ...]
+    positions: tuple[float, ...]
+    start: Tensor
+
+
+def independent_model(visible_mean: Tensor, hidden_mean: Tensor) -> RBM:
+    """The RBM without weights whose units have the given mean activities (kept inside (0, 1))."""
+    visible, hidden = (
+        torch.logit(mean.to(torch.float64).clamp(1e-4, 1.0 - 1e-4)) for mean in (visible_mean, hidden_mean)
+    )
+    return RBM(torch.zeros(len(visible), len(hidden), device=visible.device, dtype=visible.dtype), visible, hidden)
+
+
+def annealer_parameters(annealer: Annealer, rbm: RBM) -> PathParameters:
+    """A model as the end (t = 1) of a path from the flat measure (t = 0)."""
+    flat = torch.zeros_like(rbm.visible_bias), torch.zeros_like(rbm.hidden_bias)
+    return annealer.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias, *flat)
+
+
+def log_density(annealer: Annealer, params: PathParameters, v: Tensor) -> Tensor:
+    """-F(v) in the annealer's precision, up to the constant M ln 2 that all models share; (n,) float64."""
+    ws = annealer.workspace(v.shape[0], v.shape[1], params.hidden_bias.shape[0])
+    annealer.load(params, ws, v)
+    result = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
+    annealer.weigh(params, ws, result, 0.0, 1.0)
+    return result
+
+
+def choose_ladder(
+    models: Sequence[RBM],
+    stream: Stream,
+    annealer: Annealer,
+    target: float = TARGET_ACCEPTANCE,
+    keep: Sequence[int] = (),
+) -> Ladder:
+    """Rungs for a target acceptance on the path through the models.
+
+    Parameters
+    ----------
+    models : one or more models of equal shape, the target last
+    target : acceptance of an exchange between neighbouring rungs, in (0, 1)
+    keep : indices of models that must be rungs; the last one always is
+
+    Raises
+    ------
+    InputError : no models, different shapes, or an impossible target
+    NotConverged : more than 400 rungs would be needed
+    """
+    _check(models, target)
+    return _Climb(models, stream, annealer, target, {*keep, len(models) - 1}).ladder()
+
+
+def _check(models: Sequence[RBM], target: float) -> None:
+    if not models:
+        raise InputError("tempering needs at least one model, found none; pass the checkpoints of a run or the model")
+    shapes = {tuple(model.weights.shape) for model in models}
+    if len(shapes) > 1:
+        raise InputError(f"tempering needs models of one shape, found {sorted(shapes)}; take the models of one run")
+    if not 0.0 < target < 1.0:
+        raise InputError(f"target acceptance must lie in (0, 1), found {target}; 0.5 is a good value")
+
+
+class _Climb:
+    """Pilot chains that climb the path rung by rung and measure how far the next rung may be."""
+
+    def __init__(
+        self, models: Sequence[RBM], stream: Stream, annealer: Annealer, target: float, keep: set[int]
+    ) -> None:
+        self.models, self.stream, self.annealer, self.target = models, stream, annealer, target
+        self.keep = sorted(keep)
+        self.base = self._independent()
+        self.draws = 0
+
+    def _independent(self) -> RBM:
+        """Independent units with the mean activities of the first model, as short chains from fair bits give them."""
+        first, stream = self.models[0], self.stream.child("base")
+        v = (stream.uniform(0, _PILOT_CHAINS, first.n_visible, 0, first.device) < 0.5).to(torch.uint8)
+        v = self._move(first, v, 25 * _PILOT_STEPS, stream, 1)
+        n = v.shape[0]
+        visible = (v.to(torch.float64).sum(0) + 0.5) / (n + 1.0)
+        hidden = (first.hidden_probability(v).to(torch.float64).sum(0) + 0.5) / (n + 1.0)
+        return independent_model(visible, hidden)
+
+    def _move(self, rbm: RBM, v: Tensor, n_steps: int, stream: Stream, draw: int) -> Tensor:
+        params = annealer_parameters(self.annealer, rbm)
+        ws = self.annealer.workspace(v.shape[0], rbm.n_visible, rbm.n_hidden)
+        self.annealer.load(params, ws, v)
+        unused = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
+        for step in range(n_steps):
+            self.annealer.step(params, ws, unused, 1.0, 1.0, stream, draw + 2 * step)
+        return ws.v.to(torch.uint8)
+
+    def model_at(self, position: float) -> RBM:
+        """The model at a position, see `Ladder`."""
+        low = math.floor(position)
+        fraction = position - low
+        lower = self.base if low < 0 else self.models[low]
+        if fraction == 0.0:
+            return lower
+        upper = self.models[low + 1]
+        parts = (
+            (1.0 - fraction) * one.to(upper.dtype) + fraction * other
+            for one, other in (
+                (lower.weights, upper.weights),
+                (lower.visible_bias, upper.visible_bias),
+                (lower.hidden_bias, upper.hidden_bias),
+            )
+        )
+        return RBM(*parts)
+
+    def ladder(self) -> Ladder:
+        """Climb from the base to the last model."""
+        top = float(len(self.models) - 1)
+        stream = self.stream.child("climb")
+        v = (stream.uniform(0, _PILOT_CHAINS, self.base.n_visible, 0, self.base.device)) < torch.sigmoid(
+            self.base.visible_bias
+        )
+        position, jump, states = -1.0, 1.0, v.to(torch.uint8)
+        self.draws = 1
+        positions, models, start = [position], [self.base], [states]
+        while position < top:
+            if len(positions) >= MAX_RUNGS:
+                raise NotConverged(
+                    f"tempering needs more than {MAX_RUNGS} rungs for an acceptance of {self.target}; "
+                    "lower the target or give more checkpoints of the training"
+                )
+            position, jump, states = self._next(position, jump, states, models[-1])
+            positions.append(position)
+            models.append(self.model_at(position))
+            start.append(states)
+        return Ladder(tuple(models), tuple(positions), torch.stack(start))
+
+    def _next(self, position: float, jump: float, states: Tensor, model: RBM) -> tuple[float, float, Tensor]:
+        """Next position, the jump to try first afterwards, and pilot states there."""
+        limit = min(float(index) for index in self.keep if index > position)
+        best: tuple[float, Tensor] | None = None
+        for _ in range(_ATTEMPTS):
+            candidate = min(position + jump, limit)
+            moved, acceptance = self._acceptance(model, self.model_at(candidate), states)
+            reached = candidate == limit and acceptance >= self.target
+            if acceptance >= self.target - _TOLERANCE:
+                best = (candidate, moved)
+            jump = (candidate - position) * _correction(acceptance, self.target)
+            if reached or abs(acceptance - self.target) <= _TOLERANCE:
+                break
+        if best is None:
+            best = (candidate, moved)
+        return best[0], jump, best[1]
+
+    def _acceptance(self, lower: RBM, upper: RBM, states: Tensor) -> tuple[Tensor, float]:
+        """Pilot states at the upper model, and the mean acceptance of exchanges with the lower one."""
+        stream = self.stream.child("climb")
+        moved = self._move(upper, states, _PILOT_STEPS, stream, self.draws)
+        self.draws += 2 * _PILOT_STEPS
+        low, high = annealer_parameters(self.annealer, lower), annealer_parameters(self.annealer, upper)
+        gain = log_density(self.annealer, high, states) - log_density(self.annealer, low, states)
+        loss = log_density(self.annealer, high, moved) - log_density(self.annealer, low, moved)
+        return moved, float(torch.exp((gain - loss).clamp(max=0.0)).mean())
+
+
+def _correction(acceptance: float, target: float) -> float:
+    """Factor for the jump, from acceptance = erfc(jump · const), which holds for normal energies."""
+    from scipy.special import erfcinv
+
+    measured = float(erfcinv(min(max(acceptance, 1e-6), 1.0 - 1e-3)))
+    return float(np.clip(erfcinv(target) / measured, 0.2, 4.0))
