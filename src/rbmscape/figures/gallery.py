@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rbmscape.errors import InputError
+from rbmscape.errors import InputError, ShapeError
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
 from rbmscape.rng import Stream
 from rbmscape.sampling.sample import sample
@@ -59,11 +59,18 @@ def compute(
     Raises
     ------
     InputError : fewer than one sample is asked for
+    ShapeError : a model has another number of visible units than the data
     """
     import xarray as xr
 
     if n_samples < 1:
         raise InputError(f"a gallery needs at least one sample, found n_samples={n_samples}; ask for more")
+    for label, model in models.items():
+        if model.n_visible != dataset.n_visible:
+            raise ShapeError(
+                f"{label} has {model.n_visible} visible units but the data {dataset.n_visible}; "
+                "show it beside the data it was trained on"
+            )
     pool = dataset.test if len(dataset.test) else dataset.train
     picks = Stream(seed, "gallery/data").numpy().choice(len(pool), size=n_samples, replace=n_samples > len(pool))
     groups = [np.asarray(pool[picks])]
