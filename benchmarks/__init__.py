@@ -1,0 +1,1 @@
+"""Benchmarks of rbmscape; run one with ``python -m benchmarks.NAME``."""
