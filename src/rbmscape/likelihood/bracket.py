@@ -1,0 +1,279 @@
+r"""The bracket: a lower and an upper bound on the log-likelihood, and a verdict on whether to believe them.
+
+Forward annealing bounds ln Z from below and hence the log-likelihood from above; reverse annealing, started from
+equilibrated samples, does the opposite (both in expectation; the gap between them is what cannot be resolved).  The
+number of temperatures is doubled until both agree or the budget is spent.  A single direction can be wrong by tens of
+nats with a small error bar, so the verdict asks for all of
+
+1. the gap between the bounds is explained by their errors (or below the tolerance),
+2. neither bound moved by more than its error (or the tolerance) when the temperatures were doubled,
+3. the log weights of both directions overlap (BAR's overlap, at least 0.03),
+4. the weights of each direction are carried by enough chains,
+5. nothing speaks against the equilibrium of the reverse starts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rbmscape.errors import InputError
+from rbmscape.kernels.annealing import Annealer
+from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
+from rbmscape.likelihood.equilibrium import equilibrium_samples
+from rbmscape.likelihood.estimate import (
+    LogPartition,
+    annealer_of,
+    bar_estimate,
+    base_data,
+    binary_rows,
+    forward_estimate,
+    reverse_estimate,
+    scored_data,
+    shifted,
+)
+from rbmscape.likelihood.path import AnnealingPath, log_weight
+from rbmscape.likelihood.schedules import Schedule, make_schedule
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+
+if TYPE_CHECKING:
+    from rbmscape.data.dataset import Dataset
+
+__all__ = ["Bracket", "likelihood_bracket"]
+
+SIGMAS = 3.0
+TOLERANCE = 0.1
+MIN_OVERLAP = 0.03
+MIN_CHAINS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Bounds on the mean log-likelihood, in nats a sample.
+
+    Attributes
+    ----------
+    lower, upper : from reverse and from forward annealing at the largest number of temperatures
+    best : BAR's combination of both
+    converged : whether all the demands of this module's opening are met
+    reasons : one sentence for each of them, met or not
+    objections : those that are not met
+    n_betas : temperatures at the end
+    history : (n_betas, lower, upper) of each doubling
+    """
+
+    lower: LogPartition
+    upper: LogPartition
+    best: LogPartition
+    reasons: tuple[str, ...]
+    objections: tuple[str, ...]
+    n_betas: int
+    history: tuple[tuple[int, LogPartition, LogPartition], ...] = field(repr=False)
+
+    @property
+    def converged(self) -> bool:
+        """Whether nothing speaks against the bracket."""
+        return not self.objections
+
+    @property
+    def gap(self) -> float:
+        """upper - lower in nats; may be slightly negative, by chance."""
+        return self.upper.value - self.lower.value
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """From the lower end of the lower bound's interval to the upper end of the upper bound's."""
+        lower, upper = self.lower.interval(level), self.upper.interval(level)
+        return min(lower[0], upper[0]), max(lower[1], upper[1])
+
+    def __str__(self) -> str:
+        verdict = "converged" if self.converged else "NOT converged: " + "; ".join(self.objections)
+        return f"{self.best} (between {self.lower} and {self.upper}, gap {self.gap:.2f}); {verdict}"
+
+
+def likelihood_bracket(
+    rbm: RBM,
+    data: Dataset | Tensor | Any,
+    n_chains: int = 500,
+    n_betas: int = 1000,
+    seed: int = 0,
+    *,
+    max_betas: int = 16000,
+    tolerance: float = TOLERANCE,
+    schedule: Schedule = "adaptive",
+    models: Sequence[RBM] | None = None,
+    starts: Tensor | Any | None = None,
+    n_rounds: int | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    progress: Progress | None = None,
+) -> Bracket:
+    """Lower and upper bound on the mean log-likelihood, with a verdict.
+
+    Parameters
+    ----------
+    rbm : the model
+    data : (n, N) zeros and ones, or a `Dataset`: see `rbmscape.log_likelihood`
+    n_chains : chains in each direction
+    n_betas, max_betas : temperatures to begin with and at most; a schedule given as values is used as it is, once
+    tolerance : in nats; differences below it are not held against convergence
+    schedule : as in `rbmscape.log_partition`
+    models : earlier models of the same training, for tempering along it; without them in temperature
+    starts : (n, N) samples of the model instead of tempering, trusted to be independent and equilibrated
+    n_rounds : rounds of tempering
+    progress : called with the number of chain-steps done since its last call
+
+    Returns
+    -------
+    Bracket
+
+    Raises
+    ------
+    as `rbmscape.log_partition`; InputError also where max_betas < n_betas or the tolerance is negative
+    """
+    _check(n_chains, n_betas, max_betas, tolerance)
+    rows = scored_data(rbm, data)
+    stream = Stream(seed, "bracket")
+    annealer = annealer_of(rbm, engine, precision)
+    path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
+    temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
+    if starts is None:
+        tempered = equilibrium_samples(
+            path, n_chains, stream.child("equilibrium"), models, engine, precision, n_rounds=n_rounds, progress=progress
+        )
+        samples, doubts = tempered.v, tempered.objections
+        origin = f"tempering: R-hat {tempered.r_hat:.3f}, {tempered.passages.mean():.1f} fresh states a chain"
+    else:
+        samples, doubts, origin = binary_rows(rbm, starts, "starts"), (), "given by the caller and trusted"
+    search = _Search(path, annealer, stream, n_chains, samples, tolerance, progress or _silent)
+    search.run(temperatures, max_betas if isinstance(schedule, str) else len(temperatures))
+    return search.bracket(float(log_weight(rbm, rows).mean()), doubts, origin)
+
+
+def _silent(_steps: int) -> None:
+    return None
+
+
+def _check(n_chains: int, n_betas: int, max_betas: int, tolerance: float) -> None:
+    if n_chains < 2:
+        raise InputError(f"a bracket needs at least 2 chains for its errors, found {n_chains}; 500 is a usual value")
+    if max_betas < n_betas:
+        raise InputError(f"max_betas must be at least n_betas = {n_betas}, found {max_betas}")
+    if not tolerance >= 0.0:
+        raise InputError(f"tolerance must be a number of nats >= 0, found {tolerance}")
+
+
+@dataclass
+class _Level:
+    """Both directions at one number of temperatures, as bounds on ln Z."""
+
+    n_betas: int
+    forward: Annealed
+    backward: Annealed
+    low: LogPartition
+    high: LogPartition
+
+
+class _Search:
+    """Doubles the temperatures until both directions agree with each other and with themselves."""
+
+    def __init__(
+        self,
+        path: AnnealingPath,
+        annealer: Annealer,
+        stream: Stream,
+        n_chains: int,
+        samples: Tensor,
+        tolerance: float,
+        progress: Progress,
+    ) -> None:
+        self.path, self.annealer, self.stream = path, annealer, stream
+        self.n_chains, self.samples, self.tolerance, self.progress = n_chains, samples, tolerance, progress
+        self.levels: list[_Level] = []
+
+    def run(self, temperatures: NDArray[np.float64], max_betas: int) -> None:
+        """Levels of n, 2n, … temperatures; at least two where the budget allows."""
+        self._level(temperatures)
+        while 2 * len(temperatures) <= max_betas and (len(self.levels) < 2 or self._objections()):
+            temperatures = _doubled(temperatures)
+            self._level(temperatures)
+
+    def _level(self, temperatures: NDArray[np.float64]) -> None:
+        number, n = len(self.levels), len(temperatures)
+        stream = self.stream.child(f"level/{number}")
+        ahead = anneal(self.path, temperatures, self.n_chains, stream.child("forward"), self.annealer, self.progress)
+        back = anneal_back(
+            self.path, temperatures, self.samples, stream.child("backward"), self.annealer, self.progress
+        )
+        generator = stream.child("bootstrap").numpy()
+        low, high = forward_estimate(ahead, generator, n), reverse_estimate(back, generator, n)
+        self.levels.append(_Level(n, ahead, back, low, high))
+
+    def _best(self) -> LogPartition:
+        level = self.levels[-1]
+        return bar_estimate(level.forward, level.backward, self.stream.child("bar").numpy(), level.n_betas)
+
+    def _judge(self) -> list[tuple[bool, str]]:
+        """Whether each demand is met, and a sentence about it."""
+        level = self.levels[-1]
+        judged = [self._gap(level), self._doubled()]
+        overlap = self._best().overlap
+        judged.append((overlap >= MIN_OVERLAP, f"overlap of both directions {overlap:.3f} (at least {MIN_OVERLAP})"))
+        ess = min(level.low.ess, level.high.ess)
+        judged.append(
+            (
+                ess >= MIN_CHAINS,
+                f"the weights of one direction are carried by {ess:.1f} chains (at least {MIN_CHAINS:g})",
+            )
+        )
+        return judged
+
+    def _gap(self, level: _Level) -> tuple[bool, str]:
+        gap = level.high.value - level.low.value
+        error = SIGMAS * math.hypot(level.high.stderr, level.low.stderr)
+        allowed = max(error, self.tolerance)
+        return abs(gap) <= allowed, f"gap {gap:.3f} nats (at most {allowed:.3f}, {SIGMAS:g} errors or the tolerance)"
+
+    def _doubled(self) -> tuple[bool, str]:
+        if len(self.levels) < 2:
+            return False, "the number of temperatures was not doubled, so that the bounds' drift is unknown"
+        old, new = self.levels[-2:]
+        worst, met = 0.0, True
+        for before, after in ((old.low, new.low), (old.high, new.high)):
+            moved = abs(after.value - before.value)
+            met &= moved <= max(SIGMAS * math.hypot(before.stderr, after.stderr), self.tolerance)
+            worst = max(worst, moved)
+        return met, f"the bounds moved by {worst:.3f} nats from {old.n_betas} to {new.n_betas} temperatures"
+
+    def _objections(self) -> list[str]:
+        return [sentence for met, sentence in self._judge() if not met]
+
+    def bracket(self, mean_log_weight: float, doubts: Sequence[str], origin: str) -> Bracket:
+        """The result for data whose mean of -F(v) is given."""
+        level, judged = self.levels[-1], self._judge()
+        starts = f"reverse starts: {origin}" if not doubts else f"reverse starts doubtful: {'; '.join(doubts)}"
+        judged.append((not doubts, starts))
+        return Bracket(
+            shifted(level.high, mean_log_weight),
+            shifted(level.low, mean_log_weight),
+            shifted(self._best(), mean_log_weight),
+            tuple(sentence for _, sentence in judged),
+            tuple(sentence for met, sentence in judged if not met),
+            level.n_betas,
+            tuple(
+                (one.n_betas, shifted(one.high, mean_log_weight), shifted(one.low, mean_log_weight))
+                for one in self.levels
+            ),
+        )
+
+
+def _doubled(temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same schedule with about twice as many temperatures."""
+    old = np.linspace(0.0, 1.0, len(temperatures))
+    return np.interp(np.linspace(0.0, 1.0, 2 * len(temperatures)), old, temperatures)

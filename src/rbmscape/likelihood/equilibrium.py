@@ -1,0 +1,90 @@
+"""Equilibrated samples of a model, by tempering along its training or along the annealing path.
+
+Reverse annealing bounds ln Z only if its starts are equilibrated, so the samples come with what speaks against that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from rbmscape.errors import InputError
+from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.select import select_engine
+from rbmscape.likelihood.path import AnnealingPath
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.sampling.ladder import Ladder, choose_ladder
+from rbmscape.sampling.tempering import Progress, Tempered, temper
+
+__all__ = ["equilibrium_ladder", "equilibrium_samples"]
+
+ROUNDS_PER_RUNG = 6
+MIN_ROUNDS = 100
+
+
+def equilibrium_ladder(
+    path: AnnealingPath,
+    stream: Stream,
+    models: Sequence[RBM] | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    target: float = 0.5,
+) -> Ladder:
+    """Rungs along the training where earlier models are given, else along the annealing path.
+
+    Parameters
+    ----------
+    models : earlier models of the same training, first to last; the path's own model may be the last of them
+
+    Raises
+    ------
+    InputError : an empty sequence, or models of another shape
+    """
+    if models is not None and len(models) == 0:
+        raise InputError("models is empty; pass the checkpoints of the training, or None to temper in temperature")
+    given = [path.model_at(0.0)] if models is None else [model for model in models if not same_model(model, path.rbm)]
+    annealer = annealer_for(select_engine(engine, precision, path.rbm.device))
+    return choose_ladder([*given, path.rbm], stream.child("ladder"), annealer, target)
+
+
+def equilibrium_samples(
+    path: AnnealingPath,
+    n_chains: int,
+    stream: Stream,
+    models: Sequence[RBM] | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    *,
+    n_rounds: int | None = None,
+    ladder: Ladder | None = None,
+    progress: Progress | None = None,
+) -> Tempered:
+    """n_chains independent samples of the path's model.
+
+    Parameters
+    ----------
+    n_rounds : rounds of tempering; by default 6 for each rung and at least 100, enough for a few round trips
+    ladder : from `equilibrium_ladder`, to use it again
+
+    Returns
+    -------
+    `Tempered`, whose `objections` say what speaks against equilibrium
+    """
+    chosen = ladder or equilibrium_ladder(path, stream, models, engine, precision)
+    rounds = n_rounds or max(MIN_ROUNDS, ROUNDS_PER_RUNG * len(chosen.models))
+    annealer = annealer_for(select_engine(engine, precision, path.rbm.device))
+    return temper(chosen, n_chains, rounds, stream.child("tempering"), annealer, progress=progress)
+
+
+def same_model(one: RBM, other: RBM) -> bool:
+    """Whether all parameters are equal."""
+    return one.weights.shape == other.weights.shape and all(
+        torch.equal(a, b.to(a.dtype))
+        for a, b in (
+            (one.weights, other.weights),
+            (one.visible_bias, other.visible_bias),
+            (one.hidden_bias, other.hidden_bias),
+        )
+    )
