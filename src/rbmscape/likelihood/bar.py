@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.errors import InputError
 
-__all__ = ["LogRatio", "bennett"]
+__all__ = ["LogRatio", "bennett", "overlap", "solve"]
 
 FloatArray = NDArray[np.float64]
 _RESAMPLES = 200
@@ -59,14 +59,15 @@ def bennett(forward: ArrayLike, backward: ArrayLike, generator: np.random.Genera
         raise InputError(
             f"BAR needs log weights of both directions, found {ahead.size} forward and {back.size} backward"
         )
-    value = _solve(ahead, back)
+    value = solve(ahead, back)
     resampled = [
-        _solve(generator.choice(ahead, ahead.size), generator.choice(back, back.size)) for _ in range(_RESAMPLES)
+        solve(generator.choice(ahead, ahead.size), generator.choice(back, back.size)) for _ in range(_RESAMPLES)
     ]
-    return LogRatio(value, float(np.std(resampled, ddof=1)), _overlap(ahead, back, value))
+    return LogRatio(value, float(np.std(resampled, ddof=1)), overlap(ahead, back, value))
 
 
-def _solve(ahead: FloatArray, back: FloatArray) -> float:
+def solve(ahead: FloatArray, back: FloatArray) -> float:
+    """The root of this module's equation for forward and backward log weights."""
     from scipy.optimize import brentq
     from scipy.special import expit
 
@@ -84,7 +85,7 @@ def _solve(ahead: FloatArray, back: FloatArray) -> float:
     return float(brentq(imbalance, low, high, xtol=1e-10))
 
 
-def _overlap(ahead: FloatArray, back: FloatArray, log_z: float) -> float:
+def overlap(ahead: FloatArray, back: FloatArray, log_z: float) -> float:
     """Mean of p(forward|x) p(backward|x) over all samples, in units of its largest possible value."""
     from scipy.special import expit
 

@@ -1,0 +1,81 @@
+r"""The ratio of the partition functions of two models from samples of both.
+
+Neighbouring checkpoints of a training are linked by a few interpolated models, ``(1-t) old + t new``: annealed forward
+from samples of the old model and backward from samples of the new one, the two sets of log weights go into Bennett's
+acceptance ratio.  The number of stages is doubled until both directions overlap.  With one stage this is plain BAR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from rbmscape.kernels.annealing import Annealer, PathParameters
+from rbmscape.likelihood.bar import LogRatio, bennett
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.sampling.ladder import annealer_parameters
+
+__all__ = ["bridge"]
+
+ENOUGH_OVERLAP = 0.3
+MAX_STAGES = 128
+
+
+def bridge(
+    old: RBM,
+    new: RBM,
+    old_states: Tensor,
+    new_states: Tensor,
+    stream: Stream,
+    annealer: Annealer,
+    max_stages: int = MAX_STAGES,
+) -> LogRatio:
+    """ln Z(new) - ln Z(old), with the overlap that tells whether to believe it.
+
+    Parameters
+    ----------
+    old_states, new_states : (n, N) independent samples of each model, entries 0 or 1
+    max_stages : most interpolation steps
+    """
+    stages = 1
+    while True:
+        level = stream.child(f"stages/{stages}")
+        rungs = [annealer_parameters(annealer, _between(old, new, k / stages)) for k in range(stages + 1)]
+        ahead = _anneal(rungs, old_states, level.child("forward"), annealer)
+        back = -_anneal(rungs[::-1], new_states, level.child("backward"), annealer)
+        ratio = bennett(ahead.cpu().numpy(), back.cpu().numpy(), level.child("bootstrap").numpy())
+        if ratio.overlap >= ENOUGH_OVERLAP or 2 * stages > max_stages:
+            return ratio
+        stages *= 2
+
+
+def _between(old: RBM, new: RBM, t: float) -> RBM:
+    if t in (0.0, 1.0):
+        return new if t else old
+    return RBM(
+        (1.0 - t) * old.weights + t * new.weights,
+        (1.0 - t) * old.visible_bias + t * new.visible_bias,
+        (1.0 - t) * old.hidden_bias + t * new.hidden_bias,
+    )
+
+
+def _anneal(rungs: Sequence[PathParameters], v: Tensor, stream: Stream, annealer: Annealer) -> Tensor:
+    """Log weights of chains that go through the rungs: weigh, then one Gibbs step, except at the last."""
+    first = rungs[0]
+    ws = annealer.workspace(v.shape[0], first.visible_bias.shape[0], first.hidden_bias.shape[0])
+    log_weights = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
+    states = v.to(torch.uint8)
+    for k, (low, high) in enumerate(pairwise(rungs)):
+        annealer.load(low, ws, states)
+        annealer.weigh(low, ws, log_weights, 1.0, 0.0)
+        annealer.load(high, ws, states)
+        if k == len(rungs) - 2:
+            annealer.weigh(high, ws, log_weights, 0.0, 1.0)
+        else:
+            annealer.step(high, ws, log_weights, 0.0, 1.0, stream, 2 * k)
+            states = ws.v.to(torch.uint8)
+    return log_weights

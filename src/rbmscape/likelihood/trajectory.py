@@ -1,0 +1,198 @@
+r"""ln Z along a training: carried from model to model with the samples at hand.
+
+Two ways.  `trajectory_log_partition` tempers along the checkpoints (`rbmscape.sampling.tempering`); the exchanges
+already evaluate each state under the neighbouring models, so that Bennett's acceptance ratio gives
+``ln Z_{r+1} - ln Z_r`` for every pair of rungs, and the sum from the exactly solvable lowest rung gives a whole curve
+of ln Z for the price of the samples.  `OnlineLogPartition` does the same during training, from checkpoint to
+checkpoint, with the training's own chains; it inherits their disequilibrium.
+
+Errors.  BAR solves ``Σ_c g_c(L) = 0``, ``g_c = Σ_k σ(x_ck - L) - σ(L - y_ck)``, c the independent columns.  The
+influence of a column on L is ``g_c / D``, ``D = Σ σ(1-σ)``; influences of all pairs below a rung are added *before*
+they are squared, so that correlations in time and between rungs are in the error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rbmscape.errors import InputError
+from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.select import select_engine
+from rbmscape.likelihood.bar import overlap, solve
+from rbmscape.likelihood.bracket import MIN_OVERLAP
+from rbmscape.likelihood.bridge import bridge
+from rbmscape.likelihood.estimate import LogPartition, log_partition
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.sampling.ladder import choose_ladder
+from rbmscape.sampling.tempering import Tempered, temper
+
+__all__ = ["OnlineLogPartition", "Trajectory", "trajectory_log_partition"]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """ln Z of each model of a sequence.
+
+    Attributes
+    ----------
+    log_partitions : one estimate a model, ``method`` "trajectory", ``overlap`` the smallest below it
+    objections : for each model, what speaks against its estimate; empty if nothing does
+    positions : (n_rungs,) where the rungs lie, see `rbmscape.sampling.ladder.Ladder`
+    tempered : the samples; its top rung is the last model
+    """
+
+    log_partitions: tuple[LogPartition, ...]
+    objections: tuple[tuple[str, ...], ...]
+    positions: tuple[float, ...]
+    tempered: Tempered
+
+    @property
+    def converged(self) -> tuple[bool, ...]:
+        """For each model, whether nothing speaks against its estimate."""
+        return tuple(not found for found in self.objections)
+
+
+def trajectory_log_partition(
+    models: Sequence[RBM],
+    n_chains: int = 200,
+    n_rounds: int | None = None,
+    seed: int = 0,
+    *,
+    target: float = 0.5,
+    engine: str = "auto",
+    precision: str = "auto",
+    progress: Callable[[int], None] | None = None,
+) -> Trajectory:
+    """ln Z of every model of a training, first to last, from one run of tempering along it.
+
+    Parameters
+    ----------
+    models : two or more models of one shape, in the order of training; the first ones should be weakly coupled
+    n_chains : independent columns of replicas
+    n_rounds : by default 6 for each rung and at least 100
+    target : acceptance of exchanges, which sets how many models are interpolated
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    InputError : fewer than two models, different shapes, or numbers out of range
+    """
+    if len(models) < 2:
+        raise InputError(
+            f"a trajectory needs at least two models, found {len(models)}; "
+            "train with more checkpoints or use likelihood_bracket for a single model"
+        )
+    if n_chains < 2:
+        raise InputError(f"a trajectory estimate needs at least 2 chains for its errors, found {n_chains}")
+    stream = Stream(seed, "trajectory")
+    annealer = annealer_for(select_engine(engine, precision, models[-1].device))
+    ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
+    rounds = n_rounds or max(100, 6 * len(ladder.models))
+    tempered = temper(ladder, n_chains, rounds, stream.child("tempering"), annealer, progress=progress)
+    estimates = _along(ladder.models[0], tempered)
+    at_models = [ladder.positions.index(float(k)) for k in range(len(models))]
+    doubts = tuple(_objections(estimates[rung], tempered) for rung in at_models)
+    return Trajectory(tuple(estimates[rung] for rung in at_models), doubts, ladder.positions, tempered)
+
+
+def _along(lowest: RBM, tempered: Tempered) -> list[LogPartition]:
+    """ln Z of every rung."""
+    softplus = torch.nn.functional.softplus
+    value = float(softplus(lowest.visible_bias).sum() + softplus(lowest.hidden_bias).sum())
+    n_chains = tempered.v.shape[0]
+    influence, smallest = np.zeros(n_chains), 1.0
+    estimates = [LogPartition(value, 0.0, method="exact", n_chains=n_chains)]
+    for ahead, back in zip(tempered.forward, tempered.backward, strict=True):
+        ratio, share, common = _pair(ahead, back)
+        value += ratio
+        influence += share
+        smallest = min(smallest, common)
+        stderr = float(np.sqrt(np.square(influence).sum() * n_chains / (n_chains - 1)))
+        spread = float(max(ahead.std(), back.std()))
+        estimates.append(
+            LogPartition(value, stderr, math.nan, "trajectory", spread, n_chains, len(estimates) + 1, smallest)
+        )
+    return estimates
+
+
+def _pair(ahead: FloatArray, back: FloatArray) -> tuple[float, FloatArray, float]:
+    """BAR of one pair of rungs: value, influence of each column, overlap."""
+    from scipy.special import expit
+
+    x, y = ahead.ravel(), back.ravel()
+    value = solve(x, y)
+    forward, backward = expit(ahead - value), expit(value - back)
+    steepness = float((forward * (1.0 - forward)).sum() + (backward * (1.0 - backward)).sum())
+    share = (forward.sum(1) - backward.sum(1)) / steepness
+    return value, share, overlap(x, y, value)
+
+
+def _objections(estimate: LogPartition, tempered: Tempered) -> tuple[str, ...]:
+    found = list(tempered.objections)
+    if estimate.overlap < MIN_OVERLAP:
+        found.append(f"two neighbouring rungs overlap by {estimate.overlap:.3f} only (at least {MIN_OVERLAP})")
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineLogPartition:
+    """A running ln Z that follows a training from checkpoint to checkpoint.
+
+    `start` it with the untrained model and `update` it with the model and the chains at each checkpoint; each call
+    returns a new state.  The chains must be (close to) samples of the model they come with; what they are short of
+    equilibrium goes into ln Z and is not in the error.
+
+    Attributes
+    ----------
+    rbm, states : the model ln Z belongs to, and (n, N) samples of it
+    log_partition : running estimate; its ``overlap`` is the smallest so far, below 0.03 it has lost the track
+    updates : how often it was updated
+    seed : key of all random numbers
+    """
+
+    rbm: RBM
+    states: Tensor
+    log_partition: LogPartition
+    updates: int = 0
+    seed: int = 0
+
+    @classmethod
+    def start(cls, rbm: RBM, states: Tensor, data: Tensor | None = None, seed: int = 0) -> OnlineLogPartition:
+        """Begin with a weakly coupled model, whose ln Z short annealing gives; arguments as in `log_partition`."""
+        first = log_partition(rbm, "ais", data, n_chains=100, n_betas=200, seed=seed)
+        return cls(rbm, states, first, 0, seed)
+
+    def update(self, rbm: RBM, states: Tensor, engine: str = "auto", precision: str = "auto") -> OnlineLogPartition:
+        """Carry ln Z to the next model with samples of both.
+
+        Parameters
+        ----------
+        rbm : the next model
+        states : (n, N) samples of it, entries 0 or 1
+        """
+        annealer = annealer_for(select_engine(engine, precision, rbm.device))
+        stream = Stream(self.seed, "online").child(str(self.updates))
+        ratio = bridge(self.rbm, rbm, self.states, states, stream, annealer)
+        old = self.log_partition
+        shared = ratio.overlap if math.isnan(old.overlap) else min(old.overlap, ratio.overlap)
+        new = LogPartition(
+            old.value + ratio.value,
+            math.hypot(old.stderr, ratio.stderr),
+            method="online",
+            n_chains=len(states),
+            overlap=shared,
+        )
+        return OnlineLogPartition(rbm, states.clone(), new, self.updates + 1, self.seed)
