@@ -1,0 +1,158 @@
+"""What `rbmscape analyze` makes of one model or run: one line a figure.
+
+A registered module has three functions::
+
+    for_model(subject: Subject) -> xarray.Dataset
+    draw(dataset: xarray.Dataset) -> matplotlib Figure
+    alt_text(dataset: xarray.Dataset) -> str
+
+``for_model`` may raise a `rbmscape.errors.RbmscapeError` where the model cannot show what the figure is about; the
+other figures are made all the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from rbmscape.data.dataset import Dataset
+from rbmscape.errors import ConfigError
+from rbmscape.model.rbm import RBM
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.runs.run import Run
+from rbmscape.sampling.sample import Samples, sample
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+__all__ = ["ANALYSES", "AnalysisEntry", "Need", "Subject", "select"]
+
+Need = Literal["run", "data"]
+N_CHAINS = 500
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that is analysed, and what is known about it; what several figures need is computed once.
+
+    Attributes
+    ----------
+    model : the model
+    run : the run it belongs to; None for a single model
+    dataset : its data; None where there are none
+    image_shape : (height, width) of a visible state, or None
+    name : what pictures call it
+    seed : of everything random
+    n_steps : Gibbs steps of the samples
+    """
+
+    model: RBM
+    run: Run | None = None
+    dataset: Dataset | None = None
+    image_shape: tuple[int, int] | None = None
+    name: str = "model"
+    seed: int = 0
+    n_steps: int = 1000
+
+    @cached_property
+    def modes(self) -> Modes:
+        """Singular modes of the model."""
+        return Modes.of(self.model)
+
+    @cached_property
+    def samples(self) -> Samples:
+        """500 Gibbs chains: those of training taken further where the run kept them, else from random bits."""
+        start: torch.Tensor | None = None
+        if self.run is not None and self.run.config.method == "pcd" and self.run.last_update > 0:
+            start = self.run.chains
+        return sample(
+            self.model,
+            n_chains=N_CHAINS if start is None else len(start),
+            n_steps=self.n_steps,
+            seed=self.seed,
+            start=start,
+        )
+
+    @cached_property
+    def untrained(self) -> RBM:
+        """Model of the same size with fresh random weights and no biases, as before training."""
+        std = 0.01 if self.run is None else self.run.config.weight_std
+        fresh = RBM.random(self.model.n_visible, self.model.n_hidden, std or 0.01, self.seed)
+        return fresh.to(device=self.model.device)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisEntry:
+    """One figure of an analysis.
+
+    Attributes
+    ----------
+    name : of its files
+    title : heading
+    needs : "run" for a figure over training, "data" for one that shows data; left out where they are not there
+    module : where its functions are; by default ``rbmscape.figures.<name>``
+    """
+
+    name: str
+    title: str
+    needs: tuple[Need, ...] = ()
+    module: str = ""
+
+    def missing(self, subject: Subject) -> tuple[Need, ...]:
+        """What it needs and the subject has not."""
+        there = {"run": subject.run is not None, "data": subject.dataset is not None}
+        return tuple(need for need in self.needs if not there[need])
+
+    def compute(self, subject: Subject) -> xr.Dataset:
+        """Data of the figure."""
+        result: xr.Dataset = self._module().for_model(subject)
+        return result
+
+    def draw(self, dataset: xr.Dataset) -> Figure:
+        """Picture of those data."""
+        figure: Figure = self._module().draw(dataset)
+        return figure
+
+    def alt_text(self, dataset: xr.Dataset) -> str:
+        """What the picture shows, in words."""
+        return str(self._module().alt_text(dataset))
+
+    def _module(self) -> Any:
+        return import_module(self.module or f"rbmscape.figures.{self.name}")
+
+
+ANALYSES: tuple[AnalysisEntry, ...] = (
+    AnalysisEntry("spectrum", "Singular values against the random-matrix law"),
+    AnalysisEntry("image_landscapes", "One generated state on twelve energy landscapes"),
+    AnalysisEntry("landscapes", "Energy landscapes with data and samples"),
+    AnalysisEntry("gaussianity", "Reciprocal variables of random states"),
+    AnalysisEntry("evolution", "Modes during training", needs=("run",)),
+)
+"""In the order in which they are made.  A new figure is one more entry here."""
+
+
+def select(names: Iterable[str] | None = None) -> tuple[AnalysisEntry, ...]:
+    """Entries by name, in the given order; all for None.
+
+    Raises
+    ------
+    ConfigError : there is no such figure (with the nearest name that exists)
+    """
+    if names is None:
+        return ANALYSES
+    known = {entry.name: entry for entry in ANALYSES}
+    chosen = []
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            cure = f"did you mean {near[0]!r}?" if near else f"the figures are {', '.join(known)}"
+            raise ConfigError(f"there is no figure {name!r}; {cure}")
+        chosen.append(known[name])
+    return tuple(chosen)

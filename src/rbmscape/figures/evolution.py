@@ -1,0 +1,134 @@
+"""Modes of a run during training: spectrum, saddles, projections of data and samples (arXiv:2503.21536, section 3).
+
+Modes are numbered from 1 in the order of their singular values at the last checkpoint and followed back by overlap.
+Singular values and energies are in k_B T at beta = 1, coordinates dimensionless.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.reciprocal.evolution import run_evolution
+from rbmscape.rng import Stream
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.analysis import Subject
+    from rbmscape.figures.material import Material
+    from rbmscape.runs.run import Run
+
+__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+
+N_SHOWN = 5
+N_DATA = 2000
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """The run of the size nearest to the paper's, M = 500."""
+    return compute(material.run(), material.dataset, seed=material.seed, **material.options)
+
+
+def for_model(subject: Subject) -> xr.Dataset:
+    """All checkpoints of the subject's run."""
+    assert subject.run is not None
+    return compute(subject.run, subject.dataset, seed=subject.seed)
+
+
+def compute(
+    run: Run, dataset: Dataset | None = None, n_data: int = N_DATA, seed: int = 0, **options: Any
+) -> xr.Dataset:
+    """`rbmscape.reciprocal.evolution.run_evolution` with some test data.
+
+    Parameters
+    ----------
+    n_data : randomly chosen test samples (training samples where there are none) that are projected
+    **options : passed on
+    """
+    data = None
+    if dataset is not None:
+        pool = dataset.test if len(dataset.test) else dataset.train
+        data = pool[Stream(seed, "figures/evolution").numpy().permutation(len(pool))[:n_data]]
+    result = run_evolution(run, data, seed=seed, **options)
+    return result.assign_attrs(provenance_attrs(seed=seed, n_hidden=run.config.n_hidden, method=run.config.method))
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """Singular values; saddle energies; u and w of the first mode; the number of modes outside the bulk."""
+    figure, axes = new_figure(2, 2, size=(PAGE_WIDTH, 5.2), sharex=True)
+    panel_letters(axes)
+    _draw_singular_values(axes[0, 0], dataset)
+    _draw_saddles(axes[0, 1], dataset)
+    _draw_projection(axes[1, 0], dataset, "u")
+    _draw_projection(axes[1, 1], dataset, "w")
+    for panel in axes.ravel():
+        panel.set_xscale("symlog", linthresh=1.0)
+        panel.set_xlim(left=0.0)
+    for panel in axes[1]:
+        panel.set_xlabel("updates")
+    return figure
+
+
+def _draw_singular_values(panel: Axes, dataset: xr.Dataset) -> None:
+    updates = dataset["update"].values
+    ordered = dataset.sorted_singular_value.values
+    if float(ordered.max()) > 0.0:
+        panel.plot(updates, ordered[:, :: max(1, ordered.shape[1] // 60)], color="0.8", linewidth=0.4, zorder=1)
+    for k in range(min(N_SHOWN, dataset.sizes["mode"])):
+        panel.plot(updates, dataset.singular_value.isel(mode=k), color=colour(k), label=f"mode {k + 1}")
+    if "bulk_threshold" in dataset.attrs:
+        panel.axhline(float(dataset.attrs["bulk_threshold"]), color="black", linestyle=":", label="edge of random bulk")
+    panel.axhline(4.0, color="black", linestyle="--", linewidth=0.8, label="λ = 4")
+    panel.set_yscale("log")
+    positive = ordered[ordered > 0.0]
+    if positive.size:
+        panel.set_ylim(bottom=max(float(np.quantile(positive, 0.02)), 1e-3 * float(positive.max())))
+    panel.set_ylabel("singular value λ ($k_BT$)")
+    panel.legend(loc="upper left", fontsize=6.5)
+
+
+def _draw_saddles(panel: Axes, dataset: xr.Dataset) -> None:
+    for k in range(min(N_SHOWN, dataset.sizes["mode"])):
+        panel.plot(dataset["update"], dataset.saddle_energy.isel(mode=k), color=colour(k))
+    panel.set_yscale("symlog", linthresh=1.0)
+    panel.set_ylabel("energy at the saddle, $a_{0i}b_{0i}/λ_i$ ($k_BT$)")
+
+
+def _draw_projection(panel: Axes, dataset: xr.Dataset, axis: str) -> None:
+    """Mean ± standard deviation of data and samples in the first mode, its saddle (0) and the random states' mean μ."""
+    updates, one = dataset["update"].values, dataset.isel(mode=0)
+    panel.axhline(0.0, color="black", linestyle="--", linewidth=0.9, label="saddle")
+    panel.plot(updates, one[f"random_{axis}"], "o", color=colour(4), label="random states, μ")
+    for index, (prefix, words) in enumerate((("data", "data"), ("samples", "Gibbs samples"))):
+        if f"{prefix}_{axis}_mean" not in one:
+            continue
+        mean, sd = one[f"{prefix}_{axis}_mean"].values, one[f"{prefix}_{axis}_sd"].values
+        shade = colour((2, 3)[index])
+        panel.plot(updates, mean, "os"[index] + "-", color=shade, label=words, markersize=2.5)
+        panel.fill_between(updates, mean - sd, mean + sd, color=shade, alpha=0.2, linewidth=0)
+    panel.set_yscale("symlog", linthresh=10.0)
+    panel.set_ylabel(f"${axis}_1$ (from the saddle)")
+    panel.legend(loc="best", fontsize=6.5)
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Growth of the first modes, in words."""
+    first, last = dataset.isel(update=0), dataset.isel(update=-1)
+    parts = [
+        f"mode {k + 1} from {float(first.singular_value[k]):.2f} to {float(last.singular_value[k]):.2f}"
+        for k in range(min(N_SHOWN, dataset.sizes["mode"]))
+    ]
+    left = ""
+    if "departure" in dataset:
+        left = f" {int(dataset.departure.notnull().sum())} modes have left the random bulk at the end."
+    return (
+        f"Singular values, saddle energies and projections on the first mode during {int(last['update'])} updates. "
+        f"Singular values go, {', '.join(parts)}.{left}"
+    )

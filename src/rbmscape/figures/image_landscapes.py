@@ -1,0 +1,181 @@
+"""One generated state, projected onto twelve energy landscapes around its picture (arXiv:2503.21536, figure 1, right).
+
+Modes are numbered from 1 in pictures and data, as in the paper.  Energies are in k_B T at beta = 1, coordinates are
+dimensionless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rbmscape.errors import InputError
+from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, point_style, saddle_style
+from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.sampling.sample import sample
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.analysis import Subject
+    from rbmscape.figures.material import Material
+    from rbmscape.model.rbm import RBM
+
+__all__ = ["PAPER_MODES", "alt_text", "chosen_modes", "compute", "draw", "for_model", "for_study"]
+
+PAPER_MODES = (1, 2, 3, 4, 20, 30, 50, 100, 200, 300, 498, 500)
+CLOCKWISE = ((0, 0), (0, 1), (0, 2), (0, 3), (1, 3), (2, 3), (3, 3), (3, 2), (3, 1), (3, 0), (2, 0), (1, 0))
+NEIGHBOURS = 5
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """A generated 3 of the size nearest to the paper's, M = 500."""
+    options = {"wanted_label": 3, **material.options}
+    return compute(material.run().load(), material.dataset, seed=material.seed, **options)
+
+
+def for_model(subject: Subject) -> xr.Dataset:
+    """The first sample of the subject, or with digits the first 3."""
+    states = (subject.samples.v, subject.samples.h)
+    return compute(
+        subject.model,
+        subject.dataset,
+        states=states,
+        image_shape=subject.image_shape,
+        wanted_label=3,
+        seed=subject.seed,
+        n_steps=subject.n_steps,
+    )
+
+
+def chosen_modes(n_paired: int, count: int = 12) -> tuple[int, ...]:
+    """Mode numbers (from 1): the paper's where there are 500 modes or more, else as many spread logarithmically."""
+    if n_paired >= PAPER_MODES[-1] and count == len(PAPER_MODES):
+        return PAPER_MODES
+    if n_paired <= count:
+        return tuple(range(1, n_paired + 1))
+    numbers = {round(float(n)) for n in np.geomspace(1, n_paired, count)}
+    free = (n for n in range(1, n_paired + 1) if n not in numbers)
+    while len(numbers) < count:
+        numbers.add(next(free))
+    return tuple(sorted(numbers))
+
+
+def compute(
+    rbm: RBM,
+    dataset: Dataset | None = None,
+    states: tuple[torch.Tensor, torch.Tensor] | None = None,
+    modes: Sequence[int] | None = None,
+    wanted_label: Any = None,
+    image_shape: tuple[int, int] | None = None,
+    n_chains: int = 100,
+    n_steps: int = 1000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Landscapes of twelve modes and one state on them.
+
+    Parameters
+    ----------
+    rbm : the model
+    dataset : labels and image shape come from here; may be absent
+    states : (n, N) v and (n, M) h to choose from; by default Gibbs chains from random bits
+    modes : mode numbers, from 1; the paper's by default
+    wanted_label : take the first state whose nearest test samples mostly have this label
+    image_shape : (height, width) where there is no data set
+
+    Returns
+    -------
+    ``state`` (unit), and per panel the landscape and the state's ``point_x``, ``point_y``
+
+    Raises
+    ------
+    InputError : a mode that has no landscape
+    """
+    import xarray as xr
+
+    space = Modes.of(rbm)
+    numbers = chosen_modes(space.n_paired) if modes is None else tuple(modes)
+    if not numbers or len(numbers) > len(CLOCKWISE):
+        raise InputError(f"between one and twelve modes fit around the picture, found {len(numbers)}")
+    if states is None:
+        drawn = sample(rbm, n_chains=n_chains, n_steps=n_steps, seed=seed)
+        states = (drawn.v, drawn.h)
+    index, label = _pick(states[0].cpu().numpy(), dataset, wanted_label)
+    visible, hidden = (layer[index : index + 1] for layer in states)
+    point = space.project(visible, hidden)
+    shape = image_shape or (dataset.image_shape if dataset is not None else None) or (0, 0)
+    columns = torch.as_tensor([n - 1 for n in numbers], device=space.device)
+    return xr.Dataset(
+        {
+            **landscape_variables(space, numbers, [point]),
+            "state": ("unit", visible[0].cpu().numpy(), {"units": "1", "long_name": "generated binary state"}),
+            "point_x": ("panel", point.x[0, columns].cpu().numpy(), {"units": "1"}),
+            "point_y": ("panel", point.y[0, columns].cpu().numpy(), {"units": "1"}),
+        },
+        attrs=provenance_attrs(
+            seed=seed, n_steps=n_steps, height=shape[0], width=shape[1], n_hidden=rbm.n_hidden, label=label
+        ),
+    )
+
+
+def _pick(states: NDArray[Any], dataset: Dataset | None, wanted: Any) -> tuple[int, str | None]:
+    """Index of the first state that looks like the wanted class, by vote of its nearest labelled test samples."""
+    if wanted is None or dataset is None or dataset.test_labels is None or len(dataset.test) < NEIGHBOURS:
+        return 0, None
+    reference = dataset.test.astype(np.float32)
+    drawn = states.astype(np.float32)
+    distance = drawn.sum(axis=1)[:, None] + reference.sum(axis=1)[None, :] - 2.0 * drawn @ reference.T
+    nearest = np.argpartition(distance, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+    votes = (dataset.test_labels[nearest].astype(str) == str(wanted)).mean(axis=1)
+    best = int(np.argmax(votes))
+    return best, str(wanted) if votes[best] > 0.5 else None
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """Panels clockwise from the upper left corner, the picture of the state in the middle."""
+    figure, axes = new_figure(4, 4, size=(PAGE_WIDTH, PAGE_WIDTH))
+    for panel in axes.ravel():
+        panel.set_axis_off()
+    for index, place in enumerate(CLOCKWISE[: dataset.sizes["panel"]]):
+        panel = axes[place]
+        panel.set_axis_on()
+        one = dataset.isel(panel=index)
+        draw_landscape(panel, one)
+        panel.plot(float(one.point_x), float(one.point_y), **point_style())
+    for panel in axes[1:3, 1:3].ravel():
+        panel.remove()
+    middle = figure.add_subplot(axes[0, 0].get_gridspec()[1:3, 1:3])
+    _draw_state(middle, dataset)
+    handles = [middle.plot([], [], label="saddle point", **saddle_style())[0]]
+    handles += middle.plot([], [], label="generated state", **point_style())
+    middle.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
+    return figure
+
+
+def _draw_state(panel: Axes, dataset: xr.Dataset) -> None:
+    height, width = int(dataset.attrs["height"]), int(dataset.attrs["width"])
+    state = dataset.state.values
+    picture = state.reshape(height, width) if height * width == state.size else state[None, :]
+    panel.imshow(picture, cmap="gray_r", vmin=0, vmax=1, aspect="equal" if height * width == state.size else "auto")
+    panel.set_xticks([])
+    panel.set_yticks([])
+    panel.set_title("generated state" if "label" not in dataset.attrs else f"generated {dataset.attrs['label']}")
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Distance of the state from each saddle, in words."""
+    distance = np.hypot(dataset.point_x - dataset.saddle_x, dataset.point_y - dataset.saddle_y)
+    parts = [f"mode {int(n)}: {float(d):.1f}" for n, d in zip(dataset["mode"], distance, strict=True)]
+    return (
+        f"A generated state in the middle and around it its position in the energy landscapes of "
+        f"{dataset.sizes['panel']} modes; distance from the saddle point: {', '.join(parts)}."
+    )

@@ -1,0 +1,118 @@
+"""Panels that show the energy of one mode over its x y plane; shared by the figures with landscapes.
+
+Energies are in k_B T at beta = 1, coordinates dimensionless, modes numbered from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rbmscape.reciprocal.coordinates import Coordinates
+from rbmscape.reciprocal.landscape import landscape
+from rbmscape.reciprocal.modes import Modes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+__all__ = ["draw_landscape", "landscape_variables", "point_style", "saddle_style"]
+
+MAGENTA = "#CC3399"
+N_LEVELS = 14
+
+
+def saddle_style() -> dict[str, Any]:
+    """Magenta star."""
+    return {
+        "marker": "*", "color": MAGENTA, "markersize": 10, "linestyle": "none", "markeredgecolor": "black",
+        "markeredgewidth": 0.5, "zorder": 6,
+    }  # fmt: skip
+
+
+def point_style() -> dict[str, Any]:
+    """Black pentagon."""
+    return {
+        "marker": "p", "color": "black", "markersize": 7, "linestyle": "none", "markeredgecolor": "white",
+        "markeredgewidth": 0.5, "zorder": 7,
+    }  # fmt: skip
+
+
+def landscape_variables(
+    modes: Modes, numbers: Sequence[int], points: list[Coordinates], n_grid: int = 61
+) -> dict[str, Any]:
+    """Variables of a Dataset over (panel, grid_y, grid_x) for modes numbered from 1."""
+    panels = [landscape(modes, number - 1, points, n_grid) for number in numbers]
+
+    def stack(name: str) -> Any:
+        return np.stack([getattr(panel, name) for panel in panels])
+
+    saddles = stack("saddle")
+    energy = {"units": "k_B T", "long_name": "energy of the mode, E_i"}
+    return {
+        "mode": ("panel", np.asarray(numbers, dtype=np.int64), {"long_name": "mode number, from 1"}),
+        "grid_x_value": (("panel", "grid_x"), stack("x"), {"units": "1", "long_name": "x_i"}),
+        "grid_y_value": (("panel", "grid_y"), stack("y"), {"units": "1", "long_name": "y_i"}),
+        "energy": (("panel", "grid_y", "grid_x"), stack("energy"), energy),
+        "singular_value": ("panel", stack("singular_value"), {"units": "k_B T"}),
+        "saddle_x": ("panel", saddles[:, 0], {"units": "1"}),
+        "saddle_y": ("panel", saddles[:, 1], {"units": "1"}),
+        "saddle_energy": ("panel", stack("saddle_energy"), {"units": "k_B T"}),
+    }
+
+
+def draw_landscape(panel: Axes, one: xr.Dataset, principal_axes: bool = True) -> None:
+    """Contours of one panel's E_i, its saddle, and its principal axes u and w; an arrow where the saddle is outside."""
+    x, y, energy = one.grid_x_value.values, one.grid_y_value.values, one.energy.values
+    if float(np.ptp(energy)) > 0.0:
+        panel.contourf(x, y, energy, levels=N_LEVELS, cmap="cividis", alpha=0.75)
+        panel.contour(x, y, energy, levels=N_LEVELS, colors="black", linewidths=0.25, linestyles="solid", alpha=0.5)
+    panel.set_xlim(float(x[0]), float(x[-1]))
+    panel.set_ylim(float(y[0]), float(y[-1]))
+    number, value = int(one["mode"]), float(one.singular_value)
+    panel.set_title(f"i = {number}, λ = {value:.3g}", pad=2)
+    panel.set_xlabel("$x_i$", labelpad=0)
+    panel.set_ylabel("$y_i$", labelpad=0)
+    saddle = float(one.saddle_x), float(one.saddle_y)
+    if not np.isfinite(saddle).all():
+        panel.text(0.5, 0.03, "flat: no saddle", transform=panel.transAxes, ha="center", fontsize=6.5)
+        return
+    if x[0] <= saddle[0] <= x[-1] and y[0] <= saddle[1] <= y[-1]:
+        panel.plot(*saddle, **saddle_style())
+    else:
+        _point_to(panel, saddle)
+    if principal_axes:
+        _principal_axes(panel, saddle)
+
+
+def _point_to(panel: Axes, saddle: tuple[float, float]) -> None:
+    """Star at the rim with the saddle's coordinates, where it lies far outside."""
+    (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
+    place = float(np.clip(saddle[0], left, right)), float(np.clip(saddle[1], low, high))
+    panel.plot(*place, clip_on=False, **(saddle_style() | {"fillstyle": "none", "markeredgecolor": MAGENTA}))
+    words = f"saddle ({saddle[0]:.3g}, {saddle[1]:.3g})"
+    panel.text(0.03, 0.03, words, transform=panel.transAxes, fontsize=5.5, color="black",
+               bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1})  # fmt: skip
+
+
+def _principal_axes(panel: Axes, saddle: tuple[float, float]) -> None:
+    """Lines through the saddle along u (energy falls, solid) and w (energy rises, dashed), if they cross the panel."""
+    (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
+    for slope, style, name in ((1.0, "-", "u"), (-1.0, "--", "w")):
+        xs = np.linspace(left, right, 200)
+        ys = saddle[1] + slope * (xs - saddle[0])
+        inside = (ys >= low) & (ys <= high)
+        if np.count_nonzero(inside) < 2:
+            continue
+        panel.plot(xs[inside], ys[inside], style, color="white", linewidth=0.8, zorder=3)
+        end = np.flatnonzero(inside)[int(0.93 * (np.count_nonzero(inside) - 1))]
+        panel.text(xs[end], ys[end], name, fontsize=7, color="white", fontweight="bold", ha="center", va="bottom",
+                   zorder=8, path_effects=_outline())  # fmt: skip
+
+
+def _outline() -> list[Any]:
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=1.5, foreground="black")]

@@ -1,0 +1,214 @@
+"""Energy landscapes of four modes with test data by class and Gibbs samples, untrained and trained
+(arXiv:2503.21536, figure 2).
+
+Modes are numbered from 1, energies in k_B T at beta = 1, coordinates dimensionless.  The untrained model has zero
+biases, so that its saddles lie at the origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, saddle_style
+from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, marker, new_figure, print_style, provenance_attrs
+from rbmscape.model.rbm import RBM
+from rbmscape.reciprocal.coordinates import Coordinates
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.rng import Stream
+from rbmscape.sampling.sample import sample
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.analysis import Subject
+    from rbmscape.figures.material import Material
+
+__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+
+States = tuple[torch.Tensor, torch.Tensor]
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Random weights beside the trained model of the size nearest to the paper's, M = 500."""
+    run = material.run()
+    trained = run.load()
+    fresh = RBM.random(trained.n_visible, trained.n_hidden, run.config.weight_std or 0.01, material.seed)
+    return compute({"untrained": fresh, "trained": trained}, material.dataset, seed=material.seed, **material.options)
+
+
+def for_model(subject: Subject) -> xr.Dataset:
+    """Random weights beside the subject."""
+    return compute(
+        {"untrained": subject.untrained, "trained": subject.model},
+        subject.dataset,
+        samples={"trained": (subject.samples.v, subject.samples.h)},
+        seed=subject.seed,
+        n_steps=subject.n_steps,
+    )
+
+
+def default_modes(n_paired: int) -> tuple[int, ...]:
+    """Mode numbers from 1: the first three and the last but two, as 1, 2, 3 and 498 of 500 in the paper."""
+    return tuple(sorted({n for n in (1, 2, 3, n_paired - 2) if 1 <= n <= n_paired})) or (1,)
+
+
+def compute(
+    models: Mapping[str, RBM],
+    dataset: Dataset | None = None,
+    modes: Sequence[int] | None = None,
+    samples: Mapping[str, States] | None = None,
+    n_points: int = 500,
+    n_samples: int = 200,
+    n_steps: int = 1000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Landscapes of some modes of some models, with states on them.
+
+    Parameters
+    ----------
+    models : label to model, all with the same numbers of units
+    dataset : test data (training data where there are none) to project; h is drawn from p(h | v)
+    modes : mode numbers, from 1
+    samples : label to equilibrium states (v, h); models without get Gibbs chains from random bits
+    n_points, n_samples : how many data and samples are shown
+    n_steps : Gibbs steps of those chains
+
+    Returns
+    -------
+    Dataset over (model, panel): the landscape on its grid, ``points_x|y`` (point), ``samples_x|y`` (chain); ``label``
+    (point) is the class of a data point, -1 where there are no classes
+    """
+    import xarray as xr
+
+    space = {name: Modes.of(model) for name, model in models.items()}
+    first = next(iter(space.values()))
+    numbers = default_modes(first.n_paired) if modes is None else tuple(modes)
+    points, labels, names = _data_points(dataset, n_points, seed)
+    parts = []
+    for name, model in models.items():
+        drawn = (samples or {}).get(name)
+        if drawn is None:
+            chains = sample(model, n_chains=n_samples, n_steps=n_steps, seed=seed)
+            drawn = (chains.v, chains.h)
+        states = {"samples": space[name].project(drawn[0][:n_samples], drawn[1][:n_samples])}
+        if points is not None:
+            with_hidden = sample(model, n_chains=len(points), n_steps=0, seed=seed, start=points)
+            states["points"] = space[name].project(with_hidden.v, with_hidden.h)
+        parts.append(_one_model(space[name], numbers, states))
+    result = xr.concat(parts, dim="model").assign_coords(model=list(models))
+    if points is not None:
+        result["label"] = ("point", labels, {"long_name": "class of the data point; -1 without classes"})
+    return result.assign_attrs(
+        provenance_attrs(seed=seed, n_steps=n_steps, n_hidden=first.n_hidden, classes=",".join(names))
+    )
+
+
+def _data_points(
+    dataset: Dataset | None, n_points: int, seed: int
+) -> tuple[NDArray[np.uint8] | None, NDArray[np.int64], list[str]]:
+    """Randomly chosen test samples, the number of their class, and the classes' names."""
+    if dataset is None:
+        return None, np.empty(0, np.int64), []
+    use_test = len(dataset.test) > 0
+    pool, labels = (dataset.test, dataset.test_labels) if use_test else (dataset.train, dataset.train_labels)
+    picks = Stream(seed, "figures/landscapes").numpy().permutation(len(pool))[:n_points]
+    if labels is None:
+        return pool[picks], np.full(len(picks), -1), []
+    classes = np.unique(labels)
+    if len(classes) > len(CLASS_COLOURS):
+        return pool[picks], np.full(len(picks), -1), []
+    return pool[picks], np.searchsorted(classes, labels[picks]), [str(c) for c in classes]
+
+
+def _one_model(modes: Modes, numbers: Sequence[int], states: Mapping[str, Coordinates]) -> xr.Dataset:
+    import xarray as xr
+
+    columns = torch.as_tensor([n - 1 for n in numbers], device=modes.device)
+    variables: dict[str, Any] = landscape_variables(modes, numbers, list(states.values()))
+    for name, coordinates in states.items():
+        dimension = "point" if name == "points" else "chain"
+        for axis in "xy":
+            values = getattr(coordinates, axis)[:, columns].cpu().numpy().T
+            variables[f"{name}_{axis}"] = (("panel", dimension), values, {"units": "1"})
+    return xr.Dataset(variables)
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """A block of panels, two columns wide, for each model."""
+    n_models, n_panels = dataset.sizes["model"], dataset.sizes["panel"]
+    columns = min(2, n_panels)
+    rows = -(-n_panels // columns)
+    side = PAGE_WIDTH / (columns * n_models)
+    figure, axes = new_figure(rows, columns * n_models, size=(PAGE_WIDTH, side * rows + 0.75))
+    for panel in axes.ravel():
+        panel.set_axis_off()
+    for m in range(n_models):
+        one = dataset.isel(model=m)
+        for k in range(n_panels):
+            panel = axes[k // columns, columns * m + k % columns]
+            panel.set_axis_on()
+            _draw_panel(panel, one.isel(panel=k))
+        corner = axes[0, columns * m]
+        corner.annotate(
+            str(one.model.values), xy=(0, 1), xytext=(0, 16), xycoords="axes fraction", textcoords="offset points",
+            fontweight="bold",
+        )  # fmt: skip
+    _legend(figure, axes[0, 0], dataset)
+    return figure
+
+
+def _draw_panel(panel: Axes, one: xr.Dataset) -> None:
+    draw_landscape(panel, one)
+    if "points_x" in one:
+        labels = one.label.values
+        for label in np.unique(labels):
+            chosen = labels == label
+            panel.scatter(
+                one.points_x.values[chosen], one.points_y.values[chosen], s=5, linewidths=0, zorder=4,
+                color=_class_colour(int(label)), marker=marker(max(int(label), 0)),
+            )  # fmt: skip
+    panel.scatter(
+        one.samples_x, one.samples_y, s=7, marker="h", color="#BBBBBB", edgecolors="#444444", linewidths=0.3, zorder=5,
+        alpha=0.7,
+    )  # fmt: skip
+
+
+def _class_colour(label: int) -> str:
+    return CLASS_COLOURS[label] if label >= 0 else CLASS_COLOURS[0]
+
+
+def _legend(figure: Figure, panel: Axes, dataset: xr.Dataset) -> None:
+    handles = panel.plot([], [], label="saddle", **saddle_style())
+    handles += panel.plot(
+        [], [], "h", color="#BBBBBB", markeredgecolor="#444444", markeredgewidth=0.4, label="Gibbs samples"
+    )
+    if "points_x" in dataset:
+        names = [name for name in str(dataset.attrs["classes"]).split(",") if name]
+        for index, name in enumerate(names or ["data"]):
+            handles += panel.plot([], [], marker(index), color=_class_colour(index), label=name, markersize=4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=12, columnspacing=0.9, handletextpad=0.1)
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Where the states lie relative to the saddles, in words."""
+    parts = []
+    for name in dataset.model.values:
+        one = dataset.sel(model=name)
+        distance = np.hypot(one.samples_x.mean("chain") - one.saddle_x, one.samples_y.mean("chain") - one.saddle_y)
+        values = ", ".join(
+            f"{float(d):.1f} in mode {int(n)}" for n, d in zip(one["mode"].values, distance.values, strict=True)
+        )
+        parts.append(f"{name}: {values}")
+    return (
+        "Contour plots of the energy of single modes with test data coloured by class and Gibbs samples. "
+        f"Distance of the samples' centre from the saddle point, {'; '.join(parts)}."
+    )

@@ -1,0 +1,163 @@
+"""Distribution of the singular values of trained models, by size and training method (arXiv:2503.21536, figure 3 f).
+
+Singular values are in units of k_B T at beta = 1.  Beside each stands the law of the random weights that training began
+with; values above its Tracy-Widom threshold have left the bulk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from rbmscape.errors import InputError
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style, provenance_attrs
+from rbmscape.model.rbm import RBM
+from rbmscape.reciprocal.bulk import bulk_std, bulk_threshold
+from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.figures.analysis import Subject
+    from rbmscape.figures.material import Material
+
+__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """All sizes and recipes of a study, replicas pooled."""
+    groups: dict[tuple[str, int], list[RBM]] = {}
+    for key, run in sorted(material.runs.items()):
+        groups.setdefault((f"{key.recipe} ({run.config.method})", key.hidden), []).append(run.load())
+    std = material.run().config.weight_std or None
+    return compute(groups, weight_std=std, **material.options)
+
+
+def for_model(subject: Subject) -> xr.Dataset:
+    """The subject alone; for a single model the bulk's width is estimated from its median singular value."""
+    method = "model" if subject.run is None else subject.run.config.method
+    std = None if subject.run is None else subject.run.config.weight_std or None
+    return compute({(method, subject.model.n_hidden): [subject.model]}, weight_std=std)
+
+
+def compute(
+    groups: Mapping[tuple[str, int], Sequence[RBM]], weight_std: float | None = None, n_bins: int = 60
+) -> xr.Dataset:
+    """Singular values and their histograms.
+
+    Parameters
+    ----------
+    groups : (method, hidden units) to models, replicas of each other
+    weight_std : standard deviation of the initial weights; None takes that of the bulk for each group from the
+        median singular value
+    n_bins : bins, common to all groups
+
+    Returns
+    -------
+    Dataset over group: ``method``, ``hidden``, ``singular_value`` (group, replica, order; NaN where absent),
+    ``density`` (group, bin) over all replicas, ``threshold`` that a random matrix exceeds with probability 1 %,
+    ``outside`` mean number of modes above it, ``bulk_std``, ``law_edge``
+
+    Raises
+    ------
+    InputError : no model
+    """
+    import xarray as xr
+
+    if not groups or not all(groups.values()):
+        raise InputError("a spectrum needs at least one model a group")
+    spectra = {
+        key: [torch.linalg.svdvals(model.weights.to(torch.float64)).cpu().numpy() for model in models]
+        for key, models in groups.items()
+    }
+    replicas = max(len(values) for values in spectra.values())
+    longest = max(values[0].size for values in spectra.values())
+    table = np.full((len(spectra), replicas, longest), np.nan)
+    laws = []
+    for row, (key, values) in enumerate(spectra.items()):
+        for replica, one in enumerate(values):
+            table[row, replica, : one.size] = one
+        n_visible = groups[key][0].n_visible
+        std = weight_std if weight_std is not None else _estimated_std(values, n_visible, key[1])
+        laws.append(MarchenkoPastur(n_visible, key[1], std))
+    edges = np.linspace(0.0, 1.02 * max(float(np.nanmax(table)), 1e-12), n_bins + 1)
+    densities = [np.histogram(row[np.isfinite(row)], edges, density=True)[0] for row in table]
+    threshold = np.array([bulk_threshold(law) for law in laws])
+    outside = (table > threshold[:, None, None]).sum(axis=2).sum(axis=1) / [len(values) for values in spectra.values()]
+    energy: dict[str, Any] = {"units": "k_B T"}
+    return xr.Dataset(
+        {
+            "singular_value": (("group", "replica", "order"), table, energy),
+            "density": (("group", "bin"), np.stack(densities), {"units": "1 / k_B T"}),
+            "bin_edge": ("edge", edges, energy),
+            "threshold": ("group", threshold, energy),
+            "law_edge": ("group", [law.edges[1] for law in laws], energy),
+            "bulk_std": ("group", [law.std for law in laws], energy),
+            "outside": ("group", outside, {"units": "1"}),
+            "replicas": ("group", [len(values) for values in spectra.values()], {"units": "1"}),
+        },
+        coords={"method": ("group", [m for m, _ in groups]), "hidden": ("group", [h for _, h in groups])},
+        attrs=provenance_attrs(bulk_std_given=weight_std is not None),
+    )
+
+
+def _estimated_std(values: Sequence[np.ndarray[Any, Any]], n_visible: int, n_hidden: int) -> float:
+    try:
+        return float(np.mean([bulk_std(one, n_visible, n_hidden) for one in values]))
+    except InputError:  # mostly zero singular values: no bulk; any positive value leaves them inside
+        return 1e-12
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """One panel a method, one histogram a size, ticks for single modes above."""
+    methods = list(dict.fromkeys(dataset.method.values.tolist()))
+    sizes = sorted(set(dataset.hidden.values.tolist()))
+    columns = min(3, len(methods))
+    rows = -(-len(methods) // columns)
+    width = PAGE_WIDTH if columns > 1 else 4.6
+    figure, axes = new_figure(rows, columns, size=(width, 2.9 * rows), sharex=True, sharey=True)
+    for panel in axes.ravel()[len(methods) :]:
+        panel.set_axis_off()
+    for panel, method in zip(axes.ravel(), methods, strict=False):
+        one = dataset.isel(group=np.flatnonzero(dataset.method.values == method))
+        _draw_method(panel, one, sizes)
+        panel.set_title(str(method))
+    axes[0, 0].legend(loc="upper right")
+    return figure
+
+
+def _draw_method(panel: Axes, one: xr.Dataset, sizes: list[int]) -> None:
+    edges = one.bin_edge.values
+    for group in range(one.sizes["group"]):
+        single = one.isel(group=group)
+        index = sizes.index(int(single.hidden))
+        count = f"{float(single.outside):.0f} outside the random bulk"
+        panel.stairs(single.density.values, edges, color=colour(index), label=f"M = {int(single.hidden)}, {count}")
+        values = single.singular_value.values
+        values = values[np.isfinite(values)]
+        place = 1.03 + 0.035 * index
+        panel.plot(values, np.full(values.size, place), "|", color=colour(index), markersize=3, markeredgewidth=0.5,
+                   transform=panel.get_xaxis_transform(), clip_on=False)  # fmt: skip
+        panel.axvline(float(single.threshold), color=colour(index), linestyle=":", linewidth=0.9)
+    panel.set_yscale("log")
+    panel.set_xlabel("singular value λ ($k_BT$)")
+    panel.set_ylabel("density ($1/k_BT$)")
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Largest values and numbers of modes outside the bulk, in words."""
+    parts = []
+    for group in range(dataset.sizes["group"]):
+        one = dataset.isel(group=group)
+        top = np.nanmax(one.singular_value.values)
+        parts.append(
+            f"{one.method.values}, M = {int(one.hidden)}: {float(one.outside):.0f} modes above the random bulk's edge "
+            f"of {float(one.threshold):.3g}, the largest singular value is {top:.1f}"
+        )
+    return f"Histograms of singular values on a logarithmic scale. {'; '.join(parts)}."
