@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
+import numba.core.caching
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from rbmscape.kernels import select_engine
 from rbmscape.kernels.cpu import MAX_THREADS
+from rbmscape.kernels.fused import compile_pass
 from rbmscape.rng import Stream
 
 STREAM = Stream(2024, "engines")
@@ -120,6 +123,28 @@ def test_threads_change_nothing(precision):
     for v, h in results[1:]:
         assert torch.equal(v, results[0][0])
         assert torch.equal(h, results[0][1])
+
+
+def test_python_threads_share_the_kernels():
+    """Four samplers at once, each in its own Python thread, end where they end one after the other."""
+    engine, arrays = select_engine("cpu", "fp32"), exact_parameters(30, 40)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        alone = [states(engine, arrays, 9, 30, first_chain=9 * number) for number in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            futures = [pool.submit(states, engine, arrays, 9, 30, 1.0, 9 * number) for number in range(4)]
+            together = [future.result(timeout=60) for future in futures]
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a[0], b[0]) for a, b in zip(alone, together, strict=True))
+
+
+def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):
+    monkeypatch.setattr(numba.core.caching.CacheImpl, "_locator_classes", [])
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(lambda x: x)
+    assert compile_pass(parallel=False)(lambda x: x + 1)(1) == 2
 
 
 def test_steps_can_be_interrupted():

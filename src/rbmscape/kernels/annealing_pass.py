@@ -18,7 +18,7 @@ from numba import njit
 from numpy import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
-from rbmscape.kernels.fused import BLOCK, _compile, _fill
+from rbmscape.kernels.fused import BLOCK, compile_pass, fill_words
 from rbmscape.rng import Stream
 
 __all__ = ["hidden_pass", "scratch", "visible_pass"]
@@ -117,7 +117,7 @@ def _hidden(  # type: ignore[no-untyped-def]
                 count = min(BLOCK, n_units - first)
                 _read(product[c], paired, n_units, first, scale, fields[:count])
                 if sample:
-                    _fill(words, (count + 3) // 4, first // 4, uint64(first_chain + c), k0, k1, draw, stream)
+                    fill_words(words, (count + 3) // 4, first // 4, uint64(first_chain + c), k0, k1, draw, stream)
                 for low in range(0, count, RUN):
                     high = min(low + RUN, count)
                     offset, full = base[first + low : first + high], bias[first + low : first + high]
@@ -141,15 +141,15 @@ def _visible(  # type: ignore[no-untyped-def]
             for first in range(0, n_units, BLOCK):
                 count = min(BLOCK, n_units - first)
                 _read(product[c], paired, n_units, first, scale, fields[:count])
-                _fill(words, (count + 3) // 4, first // 4, uint64(first_chain + c), k0, k1, draw, stream)
+                fill_words(words, (count + 3) // 4, first // 4, uint64(first_chain + c), k0, k1, draw, stream)
                 last = first + count
                 states = out[c, first:last]
                 total += _visible_run(fields[:count], base[first:last], bias[first:last], end, words, states)
             drive[c] = total
 
 
-_HIDDEN = {parallel: _compile(parallel)(_hidden) for parallel in (False, True)}
-_VISIBLE = {parallel: _compile(parallel)(_visible) for parallel in (False, True)}
+_HIDDEN = {parallel: compile_pass(parallel)(_hidden) for parallel in (False, True)}
+_VISIBLE = {parallel: compile_pass(parallel)(_visible) for parallel in (False, True)}
 
 
 def scratch() -> NDArray[np.uint32]:

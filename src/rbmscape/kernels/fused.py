@@ -14,6 +14,8 @@ alternate between filling the scratch with random words and consuming it, two lo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from threading import Lock
 from types import FunctionType
 from typing import Any
 
@@ -23,7 +25,7 @@ from numpy import float32, int32, uint16, uint32, uint64
 
 from rbmscape.rng import ROUNDS
 
-__all__ = ["BLOCK", "threshold"]
+__all__ = ["BLOCK", "compile_pass", "fill_words", "threshold"]
 
 BLOCK = 256
 _ROUNDS = ROUNDS
@@ -40,12 +42,15 @@ _ONE_BF16 = np.uint16(0x3F80)
 
 Kernel = Callable[..., Any]
 _MATHS = {"contract", "nsz", "arcp"}
+_POOL = Lock()
 
 
-def _compile(parallel: bool) -> Callable[[Kernel], Kernel]:
+def compile_pass(parallel: bool) -> Callable[[Kernel], Kernel]:
     """njit with a cache on disk, or without where no cache directory can be written.
 
-    Numba's cache knows a function by its qualified name and does not look at ``parallel``: two versions, two names.
+    Parallel passes run one at a time: Numba's own thread pool, which serves where OpenMP is missing, aborts the process
+    when two Python threads enter it together.  Numba's cache knows a function by its qualified name and does not
+    look at ``parallel``: two versions, two names.
     """
 
     def decorate(source: Kernel) -> Kernel:
@@ -54,11 +59,21 @@ def _compile(parallel: bool) -> Callable[[Kernel], Kernel]:
         function.__qualname__ = f"{source.__qualname__}_{'parallel' if parallel else 'serial'}"
         options: dict[str, Any] = {"parallel": parallel, "nogil": True, "error_model": "numpy", "fastmath": _MATHS}
         try:
-            return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+            kernel = numba.njit(cache=True, **options)(function)
         except RuntimeError:
-            return numba.njit(**options)(function)  # type: ignore[no-any-return]
+            kernel = numba.njit(**options)(function)
+        return _one_at_a_time(kernel) if parallel else kernel
 
     return decorate
+
+
+def _one_at_a_time(kernel: Kernel) -> Kernel:
+    @wraps(kernel)
+    def locked(*arguments: Any) -> Any:
+        with _POOL:
+            return kernel(*arguments)
+
+    return locked
 
 
 @numba.njit(inline="always")
@@ -77,7 +92,7 @@ def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _fill(words, n_groups, first_group, chain, k0, k1, draw, stream):  # type: ignore[no-untyped-def]
+def fill_words(words, n_groups, first_group, chain, k0, k1, draw, stream):  # type: ignore[no-untyped-def]
     """Random words of the units 4 first_group .. 4 (first_group + n_groups) - 1 of one chain."""
     for g in range(n_groups):
         w0, w1, w2, w3 = _philox(uint64(first_group + g), chain, draw, stream, k0, k1)
@@ -107,7 +122,7 @@ def _threshold_bf16(pre, bias, beta, out, scratch, k0, k1, draw, stream, first_c
         for c in range(span * n_chains // n_spans, (span + 1) * n_chains // n_spans):
             for start in range(0, n_units, BLOCK):
                 count = min(BLOCK, n_units - start)
-                _fill(words, (count + 3) // 4, start // 4, uint64(first_chain + c), k0, k1, draw, stream)
+                fill_words(words, (count + 3) // 4, start // 4, uint64(first_chain + c), k0, k1, draw, stream)
                 source, target = pre[c, start : start + count], out[c, start : start + count]
                 offset = bias[start : start + count]
                 for i in range(count):
@@ -123,7 +138,7 @@ def _threshold_fp32(pre, bias, beta, out, scratch, k0, k1, draw, stream, first_c
         for c in range(span * n_chains // n_spans, (span + 1) * n_chains // n_spans):
             for start in range(0, n_units, BLOCK):
                 count = min(BLOCK, n_units - start)
-                _fill(words, (count + 3) // 4, start // 4, uint64(first_chain + c), k0, k1, draw, stream)
+                fill_words(words, (count + 3) // 4, start // 4, uint64(first_chain + c), k0, k1, draw, stream)
                 source, target = pre[c, start : start + count], out[c, start : start + count]
                 offset = bias[start : start + count]
                 for i in range(count):
@@ -142,7 +157,7 @@ def threshold(precision: str, parallel: bool) -> Kernel:
 
 
 _KERNELS: dict[tuple[str, bool], Kernel] = {
-    (precision, parallel): _compile(parallel)(function)
+    (precision, parallel): compile_pass(parallel)(function)
     for precision, function in (("bf16", _threshold_bf16), ("fp32", _threshold_fp32))
     for parallel in (False, True)
 }
