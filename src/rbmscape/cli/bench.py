@@ -30,12 +30,10 @@ def bench(
     sizes = [_positive(text, "--hidden") for text in hidden.split(",")]
     widths = [_positive(text, "--chains") for text in chains.split(",")]
 
-    import torch
-
+    from rbmscape.cli.models import resolve_device
     from rbmscape.kernels.bench import machine, sweep_benchmark
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(device)
     shapes = [(width, visible, size) for width in widths for size in sizes]
     timings, _ = sweep_benchmark(shapes, engine.value, precision.value, device, rounds)
     here = machine()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = build(words)(args=words, prog_name="rbmscape", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
+    except _Interrupted as stop:
+        return _say(str(stop), INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", INTERRUPTED)
     except typer.Exit as signal:
@@ -98,9 +101,24 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     return app
 
 
+class _Interrupted(Exception):
+    """Ctrl-C, with what to tell the user; Typer would swallow a KeyboardInterrupt's message."""
+
+
 def _load(name: str) -> Callable[..., Any] | typer.Typer:
     target: Callable[..., Any] | typer.Typer = getattr(import_module(f"rbmscape.cli.{name}"), name)
-    return target
+    return target if isinstance(target, typer.Typer) else _interruptible(target)
+
+
+def _interruptible(command: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except KeyboardInterrupt as stop:
+            raise _Interrupted(str(stop) or "interrupted") from None
+
+    return run
 
 
 def _placeholder() -> None:

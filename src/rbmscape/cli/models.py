@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
-__all__ = ["OpenModel", "check_absent", "data_of_run", "open_model"]
+__all__ = ["OpenModel", "check_absent", "data_of_run", "open_model", "resolve_device"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,6 @@ def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
     InputError : a file was given together with a checkpoint's number, or the run has no such checkpoint
     EngineError : the device is not there
     """
-    import torch
-
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
@@ -57,14 +55,27 @@ def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
         if update != -1:
             raise InputError(f"{path} is a single model; --update chooses among the checkpoints of a run's directory")
         found = OpenModel(RBM.load(place), None, path)
+    return OpenModel(found.rbm.to(device=resolve_device(device)), found.run, found.name)
+
+
+def resolve_device(device: str) -> str:
+    """The device itself, or for ``auto`` the GPU if there is one, else the processor.
+
+    Raises
+    ------
+    EngineError : there is no such device
+    """
+    import torch
+
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return OpenModel(found.rbm.to(device=device), found.run, found.name)
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise EngineError(
-            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); choose --device cpu"
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); pass --device cpu"
         ) from error
+    return device
 
 
 def data_of_run(run: Run) -> Dataset:

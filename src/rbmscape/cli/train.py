@@ -231,6 +231,5 @@ def _train(
             progress=False if quiet else TrainingDisplay(title),
         )  # fmt: skip
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; continue with: rbmscape train --resume --out {directory}", err=True)
-        raise typer.Exit(130) from None
+        raise KeyboardInterrupt(f"interrupted; continue with: rbmscape train --resume --out {directory}") from None
     typer.echo(str(run.directory))

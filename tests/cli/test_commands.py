@@ -1,0 +1,258 @@
+"""The commands do what they say: train, resume, sample, evaluate, info and bench on small models, checked exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import rbmscape as rs
+from rbmscape.cli.main import main
+from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
+from rbmscape.training.display import TrainingDisplay
+
+SMALL = ["--hidden", "6", "--epochs", "12", "--chains", "20", "--steps", "2", "--engine", "reference", "--quiet"]
+
+
+def train(directory, *more):
+    """A small run on 3x3 bars and stripes."""
+    return main(["train", "bars-and-stripes", "--image-shape", "3x3", *SMALL, "--out", str(directory), *more])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("runs") / "a"
+    assert train(directory) == 0
+    return directory
+
+
+def test_train_hands_every_option_to_the_recipe(tmp_path, capsys):
+    directory = tmp_path / "run"
+    words = {
+        "--hidden": "5", "--method": "cd", "--steps": "3", "--chains": "7", "--visible-bias": "zeros", "--l1": "0.001",
+        "--weight-std": "0.2", "--engine": "reference", "--precision": "fp64", "--epochs": "2", "--batch-size": "4",
+        "--learning-rate": "0.03", "--gradient": "plain", "--optimizer": "adam", "--momentum": "0.5", "--l2": "0.002",
+        "--schedule": "cosine", "--decay-start": "0.25", "--averaging": "9", "--seed": "11",
+        "--checkpoint-epochs": "1,2", "--out": str(directory), "--image-shape": "2x3",
+    }  # fmt: skip
+    assert main(["train", "bars-and-stripes", "--quiet", *(word for pair in words.items() for word in pair)]) == 0
+    assert capsys.readouterr().out.strip() == str(directory)
+    config = rs.Run.open(directory).config
+    expected = rs.TrainingConfig(
+        n_hidden=5, method="cd", gibbs_steps=3, n_chains=7, visible_bias_init="zeros", weight_std=0.2,
+        engine="reference", precision="fp64", epochs=2, batch_size=4, learning_rate=0.03, gradient="plain",
+        optimizer="adam", momentum=0.5, schedule="cosine", decay_start=0.25, l1=0.001, l2=0.002, averaging=9, seed=11,
+        checkpoint_epochs=(1, 2),
+    )  # fmt: skip
+    assert config == expected
+
+
+def test_the_papers_recipe_and_the_default_directory(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--recipe", "paper", "--epochs", "1", "--steps", "1", "--hidden", "4", "--engine", "reference", "-q"]
+    assert main(["train", "planted", "--n-train", "600", "--n-test", "10", *words]) == 0
+    place = capsys.readouterr().out.strip()
+    assert place == "runs/planted-64-rank-3-4-seed0"
+    expected = rs.TrainingConfig.paper(epochs=1, gibbs_steps=1, n_hidden=4, engine="reference")
+    assert rs.Run.open(place).config == expected
+
+
+def test_a_run_is_replaced_only_when_asked(tmp_path, capsys):
+    directory = tmp_path / "run"
+    assert train(directory) == 0
+    before = (directory / "config.json").read_bytes()
+    assert train(directory, "--seed", "5") == 1
+    message = capsys.readouterr().err
+    assert "already holds a run" in message
+    assert "--overwrite" in message
+    assert (directory / "config.json").read_bytes() == before
+    assert train(directory, "--seed", "5", "--overwrite") == 0
+    assert rs.Run.open(directory).config.seed == 5
+
+
+def test_interrupt_then_resume_gives_the_undisturbed_run(tmp_path, trained, monkeypatch, capsys):
+    """Ctrl-C arrives at update 7; --resume needs no other option and ends with the same bits."""
+    directory = tmp_path / "run"
+
+    def interrupt(_self, status):
+        if status.update == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingDisplay, "advance", interrupt)
+        words = ["train", "bars-and-stripes", "--image-shape", "3x3", *SMALL[:-1], "--out", str(directory)]
+        assert main(words) == 130
+    message = capsys.readouterr().err
+    assert f"continue with: rbmscape train --resume --out {directory}" in message
+    assert not rs.Run.open(directory).is_complete
+    assert main(["train", "--resume", "--out", str(directory), "--quiet"]) == 0
+    undisturbed, resumed = rs.Run.open(trained).load(), rs.Run.open(directory).load()
+    for name in ("weights", "visible_bias", "hidden_bias"):
+        assert torch.equal(getattr(undisturbed, name), getattr(resumed, name))
+
+
+def test_resume_refuses_another_recipe_and_other_data(tmp_path, trained, capsys):
+    assert main(["train", "--resume", "--out", str(trained), "--hidden", "7", "-q"]) == 1
+    assert "n_hidden=6, not 7" in capsys.readouterr().err
+    assert main(["train", "bars-and-stripes", "--image-shape", "2x3", "--resume", "--out", str(trained), "-q"]) == 1
+    assert "other contents" in capsys.readouterr().err
+    assert main(["train", "--resume", "--out", str(tmp_path / "new"), "-q"]) == 2
+    assert main(["train", "--resume", "--out", str(trained), "--threshold", "0.5", "-q"]) == 2
+
+
+def test_data_that_changed_are_noticed(tmp_path, capsys):
+    path, directory = tmp_path / "data.npy", tmp_path / "run"
+    values = np.random.default_rng(0).integers(0, 2, (30, 5))
+    np.save(path, values)
+    assert main(["train", str(path), *SMALL, "--out", str(directory)]) == 0
+    np.save(path, 1 - values)
+    capsys.readouterr()
+    assert main(["evaluate", str(directory)]) == 1
+    assert "has changed since" in capsys.readouterr().err
+
+
+def test_sample_writes_what_the_library_draws(tmp_path, trained, capsys):
+    out = tmp_path / "drawn"
+    words = [
+        "sample",
+        str(trained),
+        "-n",
+        "13",
+        "--steps",
+        "20",
+        "--seed",
+        "3",
+        "--engine",
+        "reference",
+        "--out",
+        str(out),
+    ]
+    assert main(words) == 0
+    assert capsys.readouterr().out.split() == [f"{out}.npz", f"{out}.png"]
+    expected = rs.sample(rs.Run.open(trained).load(), 13, 20, seed=3, engine="reference")
+    with np.load(f"{out}.npz") as stored:
+        np.testing.assert_array_equal(stored["samples"], expected.v)
+        np.testing.assert_array_equal(stored["hidden"], expected.h)
+        assert stored["image_shape"].tolist() == [3, 3]
+    np.testing.assert_array_equal(rs.load_dataset(f"{out}.npz", test_fraction=0).train, expected.v)
+    assert (tmp_path / "drawn.png").read_bytes().startswith(b"\x89PNG")
+    assert main(words) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*words, "--overwrite"]) == 0
+
+
+def test_sample_starts_where_it_is_told(tmp_path, trained, capsys):
+    data = rs.load_dataset("bars-and-stripes", image_shape=(3, 3))
+    patterns = {row.tobytes() for row in data.train}
+    words = ["sample", str(trained), "--steps", "0", "-n", "14", "--engine", "reference", "--out"]
+    assert main([*words, str(tmp_path / "a"), "--start", "data"]) == 0
+    with np.load(tmp_path / "a.npz") as stored:
+        assert {row.tobytes() for row in stored["samples"]} <= patterns
+    np.save(tmp_path / "rows.npy", data.train)
+    assert main([*words, str(tmp_path / "b"), "--start", str(tmp_path / "rows.npy")]) == 0
+    with np.load(tmp_path / "b.npz") as stored:
+        np.testing.assert_array_equal(stored["samples"], data.train)
+    rs.Run.open(trained).load().save(tmp_path / "model.safetensors")
+    capsys.readouterr()
+    assert main(["sample", str(tmp_path / "model.safetensors"), "--start", "data", "--out", str(tmp_path / "c")]) == 1
+    assert "without data" in capsys.readouterr().err
+    assert main(["sample", str(tmp_path / "model.safetensors"), "--steps", "2", "--out", str(tmp_path / "c")]) == 0
+
+
+def test_evaluate_is_exact_for_small_models(tmp_path, trained, capsys):
+    run = rs.Run.open(trained)
+    middle = run.updates[len(run.updates) // 2]
+    data = torch.from_numpy(rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train)
+    for update in (-1, middle):
+        path = tmp_path / "numbers.json"
+        assert main(["evaluate", str(trained), "--update", str(update), "--json", str(path)]) == 0
+        numbers, model = json.loads(path.read_text()), run.load(update).to(dtype=torch.float64)
+        assert numbers["method"] == "exact"
+        assert numbers["log_partition"]["value"] == pytest.approx(exact_log_partition(model), abs=1e-4)
+        exact = float(exact_log_likelihood(model, data).mean())
+        assert numbers["log_likelihood"]["test"]["value"] == pytest.approx(exact, abs=1e-4)
+        assert numbers["log_likelihood"]["test"]["stderr"] == 0.0
+    assert "exact" in capsys.readouterr().out
+
+
+def test_evaluate_by_annealing_agrees_with_enumeration(tmp_path, trained, capsys):
+    """Within 5 standard errors (false alarms below 1 in 10^6, seed fixed); the control is off by more than that."""
+    path = tmp_path / "numbers.json"
+    words = ["--method", "ais", "--chains", "200", "--betas", "100", "--engine", "reference", "--json", str(path)]
+    assert main(["evaluate", str(trained), *words]) == 0
+    numbers = json.loads(path.read_text())
+    exact = exact_log_partition(rs.Run.open(trained).load().to(dtype=torch.float64))
+    found = numbers["log_partition"]
+    assert numbers["ess"] > 50
+    assert 0 < found["stderr"] < 0.1
+    assert abs(found["value"] - exact) < 5 * found["stderr"] + 1e-4
+    assert abs(found["value"] - (exact + 1.0)) > 5 * found["stderr"]
+    printed = capsys.readouterr().out
+    assert re.search(r"test log-likelihood\s+-\d+\.\d+ ± 0\.\d+ nats", printed)
+
+
+def test_evaluate_needs_data_that_fit(tmp_path, trained, capsys):
+    model = tmp_path / "model.safetensors"
+    rs.Run.open(trained).load().save(model)
+    assert main(["evaluate", str(model)]) == 1
+    assert "--data" in capsys.readouterr().err
+    assert main(["evaluate", str(model), "--data", "bars-and-stripes", "--image-shape", "2x2"]) == 1
+    assert "9" in capsys.readouterr().err
+    assert main(["evaluate", str(trained), "--image-shape", "2x2"]) == 2
+    assert main(["evaluate", str(model), "--data", "bars-and-stripes", "--image-shape", "3x3"]) == 0
+    assert main(["evaluate", str(model), "--update", "3", "--data", "mnist"]) == 1
+
+
+def test_info_and_bench_report_numbers(tmp_path, capsys):
+    assert main(["info", "--json", str(tmp_path / "info.json")]) == 0
+    facts = json.loads((tmp_path / "info.json").read_text())
+    assert facts["torch"] == torch.__version__
+    assert facts["threads"] == torch.get_num_threads()
+    assert facts["engine"] in {"cpu", "cuda", "reference"}
+    assert "precision" in capsys.readouterr().out
+    words = ["--hidden", "8", "--chains", "4,6", "--visible", "12", "--rounds", "1", "--engine", "reference"]
+    assert main(["bench", *words, "--json", str(tmp_path / "bench.json")]) == 0
+    sweeps = json.loads((tmp_path / "bench.json").read_text())["sweeps"]
+    assert [(s["n_chains"], s["n_visible"], s["n_hidden"]) for s in sweeps] == [(4, 12, 8), (6, 12, 8)]
+    assert all(s["best_seconds"] > 0 for s in sweeps)
+    assert "flips/ns" in capsys.readouterr().out
+
+
+def test_a_full_disk_is_one_line(trained, monkeypatch, tmp_path, capsys):
+    def full(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["sample", str(trained), "--steps", "1", "--out", str(tmp_path / "s"), "--engine", "reference"]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert "No space left" in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_ends_a_real_process_with_130(tmp_path):
+    directory = tmp_path / "run"
+    words = ["train", "bars-and-stripes", "--hidden", "4", "--epochs", "10000000", "--engine", "reference"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rbmscape", *words, "--out", str(directory)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+    deadline = time.monotonic() + 100
+    while not (directory / "metrics.jsonl").exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130, message
+    assert "continue with: rbmscape train --resume" in message
+    assert "Traceback" not in message
+    assert rs.Run.open(directory).updates
