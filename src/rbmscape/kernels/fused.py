@@ -13,8 +13,10 @@ alternate between filling the scratch with random words and consuming it, two lo
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from threading import Lock
 from types import FunctionType
 from typing import Any
@@ -43,20 +45,22 @@ _ONE_BF16 = np.uint16(0x3F80)
 Kernel = Callable[..., Any]
 _MATHS = {"contract", "nsz", "arcp"}
 _POOL = Lock()
+_VERSION = zlib.crc32(Path(__file__).read_bytes())
 
 
 def compile_pass(parallel: bool) -> Callable[[Kernel], Kernel]:
     """njit with a cache on disk, or without where no cache directory can be written.
 
     Parallel passes run one at a time: Numba's own thread pool, which serves where OpenMP is missing, aborts the process
-    when two Python threads enter it together.  Numba's cache knows a function by its qualified name and does not
-    look at ``parallel``: two versions, two names.
+    when two Python threads enter it together.  Numba's cache knows a function by its qualified name and its own file:
+    the name tells serial from parallel, and carries a checksum of this file, whose helpers are compiled into passes
+    of other files too.
     """
 
     def decorate(source: Kernel) -> Kernel:
         assert isinstance(source, FunctionType)
         function = FunctionType(source.__code__, source.__globals__, source.__name__)
-        function.__qualname__ = f"{source.__qualname__}_{'parallel' if parallel else 'serial'}"
+        function.__qualname__ = f"{source.__qualname__}_{'parallel' if parallel else 'serial'}_{_VERSION:08x}"
         options: dict[str, Any] = {"parallel": parallel, "nogil": True, "error_model": "numpy", "fastmath": _MATHS}
         try:
             kernel = numba.njit(cache=True, **options)(function)
