@@ -49,7 +49,7 @@ def test_benchmark_covers_shapes_and_peers(monkeypatch):
     assert set(others["idle"]) == set(shapes)
     assert seen == [shapes[0]] * 3 + [shapes[1]] * 3
     assert sweeps[0].gemm_rate == sweeps[1].gemm_rate > 0
-    assert all(0 < sweep.gemm_fraction for sweep in sweeps)
+    assert all(sweep.gemm_fraction > 0 for sweep in sweeps)
 
 
 def test_machine_is_described():
