@@ -3,7 +3,8 @@ r"""Phase transitions along training (arXiv:2503.21536, sections 5.3 and 6, figu
 A mode orders where its paramagnetic state becomes unstable: for activities m, n where
 ``β ‖diag(m(1-m))^½ W diag(n(1-n))^½‖₂ = 1``, which is βλ = 4 at activities ½ (the *dressed* singular value; the
 predicted transition).  The measured one is where the Binder cumulant of the mode's coordinate reaches its critical
-value.  Modes are followed from checkpoint to checkpoint: by index with a continuous sign, or by overlap of vectors.
+value, if the mode is symmetric; biases break the symmetry of trained modes, whose susceptibility rises most steeply
+there.  Modes are followed through a run by index with a continuous sign, or by overlap of vectors.
 Shapes: draws (n_chains, n_draws, n_modes).
 """
 
@@ -34,6 +35,7 @@ __all__ = [
     "follow_modes",
     "mode_draws",
     "over_replicas",
+    "steepest_rise",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -268,6 +270,68 @@ def _first_crossing(times: FloatArray, values: FloatArray, level: float) -> tupl
     rise = values[last] - values[last - 1]
     share = 1.0 if rise <= 0 else min(1.0, max(0.0, (level - values[last - 1]) / rise))
     return math.exp(low + share * (high - low)) - shift, float(times[last] - times[last - 1])
+
+
+def steepest_rise(
+    updates: ArrayLike,
+    values: ArrayLike,
+    stderr: ArrayLike | None = None,
+    *,
+    window: float = 1.25,
+    seed: int = 0,
+    resamples: int = 400,
+) -> Estimate:
+    """Update at which a positive quantity grows by the largest power of the update, d ln χ / d ln t.
+
+    Parameters
+    ----------
+    updates : (n,) checkpoints, rising; those below 1 are left out
+    values : (n,) the quantity there, positive: a susceptibility
+    stderr : (n,) standard errors of the values; None means exact
+    window : slopes are taken over a ratio of updates of at least this, so that close checkpoints do not amplify noise
+
+    Returns
+    -------
+    Estimate: geometric middle of the steepest interval; the error combines the interval's width over √12 with the
+    spread when the values are redrawn within their errors.  NaN where nothing rises
+
+    Raises
+    ------
+    ShapeError : arrays of different lengths
+    InputError : a value that is not positive, or updates that span less than the window
+    """
+    times, series = np.asarray(updates, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    if times.ndim != 1 or series.shape != times.shape:
+        raise ShapeError(f"a rise needs as many values as updates, found {times.shape} and {series.shape}")
+    if not (series > 0.0).all():
+        raise InputError("the steepest rise is one of the logarithm, found a value that is not positive")
+    kept = times >= 1
+    times, series = times[kept], series[kept]
+    ends = np.searchsorted(times, window * times)
+    starts = np.flatnonzero(ends < times.size)
+    if starts.size == 0:
+        raise InputError(f"the updates span a ratio below window={window}; give checkpoints further apart")
+    ends = ends[starts]
+    steps = np.log(times[ends] / times[starts])
+    best, slope = _steepest(np.log(series), starts, ends, steps)
+    if slope <= 0.0:
+        return Estimate(math.nan, math.nan)
+    middles = np.sqrt(times[ends] * times[starts])
+    error = float(times[ends[best]] - times[starts[best]]) / math.sqrt(12.0)
+    if stderr is not None:
+        relative = np.nan_to_num(np.asarray(stderr, dtype=np.float64)[kept] / series)
+        noise = Stream(seed, "symmetry/steepest").numpy(0).standard_normal((resamples, times.size)) * relative
+        redrawn = [_steepest(np.log(series) + row, starts, ends, steps)[0] for row in noise]
+        error = math.hypot(error, float(middles[redrawn].std(ddof=1)))
+    return Estimate(float(middles[best]), error)
+
+
+def _steepest(
+    logarithm: FloatArray, starts: NDArray[np.int64], ends: NDArray[np.int64], steps: FloatArray
+) -> tuple[int, float]:
+    slopes = (logarithm[ends] - logarithm[starts]) / steps
+    best = int(np.argmax(slopes))
+    return best, float(slopes[best])
 
 
 def over_replicas(estimates: Sequence[Estimate]) -> Estimate:

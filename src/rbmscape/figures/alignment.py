@@ -1,0 +1,185 @@
+"""Left singular vectors and the data's principal components along training (arXiv:2503.21536, sections 5 and 6).
+
+One column a recipe: overlaps ``|U_i · P_i|`` of the first modes with the principal components of the data, and the
+largest singular values, whose isolated top and gap depend on the optimiser.  Adam's first steps have the same size for
+every weight: they make a mode that is nearly uniform over the pixels, and no principal component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rbmscape.errors import InputError
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.symmetry.principal import (
+    PrincipalComponents,
+    align_with_components,
+    principal_components,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.material import Material
+    from rbmscape.runs.run import Run
+
+__all__ = ["alt_text", "compute", "draw", "for_study"]
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Data of the figure for every recipe of the study, at the size nearest to the paper's 500."""
+    hidden = material.run().config.n_hidden
+    recipes = dict.fromkeys(key.recipe for key in material.runs if key.hidden == hidden)
+    runs = {recipe: material.replicas(hidden, recipe) for recipe in recipes}
+    return compute(runs, material.dataset, **material.options)
+
+
+def compute(
+    runs: Mapping[str, Sequence[Run]], dataset: Dataset, n_components: int = 3, n_values: int = 10
+) -> xr.Dataset:
+    """Overlaps and singular values at every checkpoint of every run; exact to rounding.
+
+    Parameters
+    ----------
+    runs : label of the recipe to replicas
+    dataset : the data that they were trained on
+    n_components : modes and components
+    n_values : singular values
+
+    Returns
+    -------
+    Dataset over (recipe, replica, checkpoint, ...): ``overlap`` and ``overlap_uncentred`` (mode i with component i,
+    centred and not), ``matched`` (each component's best partner, stable under crossings), ``subspace`` (first k
+    modes and components), ``uniform`` (overlap of modes with the vector of equal entries), ``singular_value``
+
+    Raises
+    ------
+    InputError : no run
+    """
+    import xarray as xr
+
+    if not runs or any(len(replicas) == 0 for replicas in runs.values()):
+        raise InputError("the alignment along training needs at least one run of each recipe, found none")
+    components = {
+        centred: principal_components(dataset.train, n_components, centred=centred) for centred in (True, False)
+    }
+    parts = []
+    for replicas in runs.values():
+        found = [_one_run(run, components, n_values) for run in replicas]
+        parts.append(xr.concat(found, "replica", join="outer"))
+    result = xr.concat(parts, "recipe", join="outer").assign_coords(recipe=list(runs))
+    result.attrs = provenance_attrs(data=dataset.name, n_hidden=next(iter(runs.values()))[0].config.n_hidden)
+    return result
+
+
+def _one_run(run: Run, components: Mapping[bool, PrincipalComponents], n_values: int) -> xr.Dataset:
+    import xarray as xr
+
+    rows: dict[str, list[np.ndarray]] = {}
+    for update in run.updates:
+        modes = Modes.of(run.load(update, averaged=False))
+        centred = align_with_components(modes, components[True])
+        uncentred = align_with_components(modes, components[False])
+        count = centred.overlaps.shape[1]
+        uniform = modes.left[:, :count].sum(0).abs().cpu().numpy() / np.sqrt(modes.n_visible)
+        columns = {
+            "overlap": np.diagonal(centred.overlaps),
+            "overlap_uncentred": np.diagonal(uncentred.overlaps),
+            "matched": centred.matched,
+            "subspace": centred.subspace,
+            "uniform": uniform,
+            "singular_value": modes.singular_values[:n_values].cpu().numpy(),
+        }
+        for name, values in columns.items():
+            rows.setdefault(name, []).append(np.asarray(values))
+    data = {
+        name: (("checkpoint", "rank" if name == "singular_value" else "mode"), np.stack(values), {"units": "1"})
+        for name, values in rows.items()
+    }
+    return xr.Dataset(data).assign(
+        update=("checkpoint", np.asarray(run.updates, dtype=np.float64)),
+        epoch=("checkpoint", np.asarray(run.epochs)),
+    )
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """A column a recipe: overlaps above, singular values below; the first replica is drawn strongly, others thinly."""
+    recipes = dataset.recipe.values
+    width = min(PAGE_WIDTH, 1.0 + 2.4 * len(recipes))
+    figure, axes = new_figure(2, len(recipes), size=(width, 4.2), sharex="col", sharey="row")
+    for column, recipe in enumerate(recipes):
+        chosen = dataset.sel(recipe=recipe)
+        _draw_overlaps(axes[0, column], chosen)
+        _draw_values(axes[1, column], chosen)
+        axes[0, column].set_title(str(recipe), loc="right")
+        axes[1, column].set_xlabel("updates")
+    axes[0, 0].set_ylabel("overlap")
+    axes[1, 0].set_ylabel("singular values")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    panel_letters(axes)
+    return figure
+
+
+def _draw_overlaps(panel: Axes, recipe: xr.Dataset) -> None:
+    for replica in recipe.replica.values:
+        one = recipe.sel(replica=replica)
+        known = np.isfinite(one["update"].values)
+        updates, strong = one["update"].values[known], replica == recipe.replica.values[0]
+        for mode in range(recipe.sizes["mode"]):
+            panel.plot(
+                updates,
+                one.overlap.values[known, mode],
+                color=colour(mode),
+                marker=marker(mode) if strong else None,
+                linewidth=1.2 if strong else 0.4,
+                label=f"mode {mode + 1}, component {mode + 1}" if strong else None,
+            )
+        panel.plot(
+            updates,
+            one.uniform.values[known, 0],
+            color="black",
+            linestyle=":",
+            linewidth=1.2 if strong else 0.4,
+            label="mode 1, uniform vector" if strong else None,
+        )
+    panel.axhline(0.9, color="0.6", linewidth=0.6)
+    panel.set_ylim(0, 1.02)
+    panel.set_xscale("symlog", linthresh=1)
+    panel.set_xlim(left=0)
+
+
+def _draw_values(panel: Axes, recipe: xr.Dataset) -> None:
+    one = recipe.isel(replica=0)
+    known = np.isfinite(one["update"].values)
+    for rank in range(recipe.sizes["rank"]):
+        panel.plot(
+            one["update"].values[known],
+            one.singular_value.values[known, rank],
+            color=colour(rank) if rank < recipe.sizes["mode"] else "0.7",
+            linewidth=1.2 if rank < recipe.sizes["mode"] else 0.6,
+        )
+    panel.axhline(4.0, color="black", linestyle="--", linewidth=0.8)
+    panel.set_yscale("log")
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Largest overlap of each of the first modes for every recipe, and the last two singular values."""
+    parts = []
+    for recipe in dataset.recipe.values:
+        one = dataset.sel(recipe=recipe).isel(replica=0)
+        best = one.overlap.max("checkpoint").values
+        last = one.singular_value.values[np.flatnonzero(np.isfinite(one["update"].values))[-1]]
+        parts.append(
+            f"{recipe}: overlaps reach {', '.join(f'{x:.2f}' for x in best)}, singular values end at "
+            f"{last[0]:.1f} and {last[1]:.1f}"
+        )
+    return f"Overlap of the first modes with principal components and singular values: {'; '.join(parts)}."

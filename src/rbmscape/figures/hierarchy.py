@@ -1,0 +1,193 @@
+"""What rotating modes does to samples (arXiv:2503.21536, figure 6), and how global or local it is.
+
+Three rows of pictures: the last sampling step as it is, with modes 1 and 2 turned by π, and with ten turns by π among
+the modes after the fifth; then pixels changed, area and connectedness of the change against the mode index.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmscape.errors import InputError
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.sampling.sample import sample
+from rbmscape.symmetry.hierarchy import (
+    ModeEffect,
+    hierarchy_profile,
+    mode_effect,
+    mode_rotation,
+    random_mode_rotation,
+    rotated_samples,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.material import Material
+    from rbmscape.model.rbm import RBM
+
+__all__ = ["alt_text", "compute", "draw", "for_study"]
+
+QUANTITIES = ("pixels_changed", "area", "connected", "connected_random", "spread")
+GROUPS = ("Gibbs samples", "modes 1 and 2", "modes after the fifth")
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Data of the figure for the size nearest to the paper's 500."""
+    return compute(material.run().load(), material.dataset, seed=material.seed, **material.options)
+
+
+def compute(
+    rbm: RBM,
+    dataset: Dataset,
+    n_pictures: int = 10,
+    n_samples: int = 400,
+    n_steps: int = 1000,
+    n_rotations: int = 10,
+    first_mode: int = 5,
+    indices: Sequence[int] | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Samples before and after rotations, and the effect of every mode.
+
+    Parameters
+    ----------
+    rbm : a trained model
+    dataset : its data: start of the chains and shape of the images
+    n_pictures : samples that are shown
+    n_samples, n_steps : independent chains behind the numbers, each started from a training sample, and their length
+    n_rotations, first_mode : the third group of pictures has turns by π in random planes of modes from this index on
+    indices : modes i of the planes (i, i + 1) whose effect is measured; by default log-spaced
+    seed : of chains, planes and samples
+
+    Returns
+    -------
+    ``state`` over (group, sample, unit); the quantities of `rbmscape.symmetry.hierarchy.ModeEffect` and their errors
+    over mode (index from 0) and over group (rotation of the pictures, printed formula and without its pixel factor)
+
+    Raises
+    ------
+    InputError : fewer than two samples, or a model with too few modes for the rotations
+    """
+    if n_samples < 2 or n_pictures < 1 or n_pictures > n_samples:
+        raise InputError(f"the figure needs 2 samples or more and shows some of them, found {n_samples}, {n_pictures}")
+    modes = Modes.of(rbm)
+    h = sample(rbm, n_samples, n_steps, seed, start=dataset).h
+    chosen = _log_spaced(modes.n_paired - 1) if indices is None else np.asarray(indices)
+    effects = hierarchy_profile(rbm, modes, h, chosen.tolist(), dataset.image_shape, seed=seed)
+    later = range(min(first_mode, modes.n_paired - 2), modes.n_paired)
+    rotations = [
+        mode_rotation(modes.n_visible, [(0, 1)]),
+        random_mode_rotation(modes.n_visible, later, n_rotations, seed=seed),
+    ]
+    drawn = [rotated_samples(rbm, modes, h, rotation, seed=seed) for rotation in rotations]
+    without = [rotated_samples(rbm, modes, h, rotation, pixels=False, seed=seed) for rotation in rotations]
+    states = np.stack([x.cpu().numpy()[:n_pictures] for x in (drawn[0].before, drawn[0].after, drawn[1].after)])
+    result = _table(effects, "mode").assign_coords(mode=chosen)
+    for name, groups in (("printed", drawn), ("modes_only", without)):
+        of_group = _table([mode_effect(x, dataset.image_shape, seed) for x in groups], "rotation")
+        result = result.merge(of_group.rename({key: f"{name}_{key}" for key in of_group.data_vars}))
+    result = result.assign(
+        state=(("group", "sample", "unit"), states, {"units": "1"}),
+        singular_value=("mode", modes.singular_values.cpu().numpy()[chosen], {"units": "k_B T at beta = 1"}),
+    ).assign_coords(group=list(GROUPS), rotation=list(GROUPS[1:]))
+    height, width = dataset.image_shape or (0, 0)
+    result.attrs = provenance_attrs(
+        seed=seed, n_samples=n_samples, n_steps=n_steps, n_rotations=n_rotations, height=height, width=width
+    )
+    return result
+
+
+def _log_spaced(count: int, points: int = 24) -> NDArray[np.int64]:
+    """Different indices from 0 to count - 1, dense at the beginning."""
+    return np.unique(np.round(np.geomspace(1, count, points)).astype(np.int64) - 1)
+
+
+def _table(effects: Sequence[ModeEffect], axis: str) -> xr.Dataset:
+    """Values and standard errors of every quantity along one axis."""
+    import xarray as xr
+
+    units = {"pixels_changed": "pixels", "spread": "pixels"}
+    columns = {}
+    for name in QUANTITIES:
+        estimates = [getattr(effect, name) for effect in effects]
+        attrs = {"units": units.get(name, "1")}
+        columns[name] = (axis, np.array([e.value for e in estimates]), attrs)
+        columns[f"{name}_stderr"] = (axis, np.array([e.stderr for e in estimates]), attrs)
+    return xr.Dataset(columns)
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """Pictures above, numbers below; data that are no images have numbers only."""
+    shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
+    if 0 in shape:
+        figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 2.4))
+        panels = list(axes[0])
+    else:
+        row = PAGE_WIDTH * 0.85 / dataset.sizes["sample"] * shape[0] / shape[1]
+        figure, axes = new_figure(4, 1, size=(PAGE_WIDTH, 3 * row + 2.4), height_ratios=[row, row, row, 2.2])
+        for panel, states, label in zip(axes[:3, 0], dataset.state.values, dataset.group.values, strict=True):
+            _pictures(panel, states.reshape(-1, *shape), str(label))
+        place = axes[3, 0].get_subplotspec().subgridspec(1, 3)
+        axes[3, 0].remove()
+        panels = [figure.add_subplot(place[0, k]) for k in range(3)]
+    _curve(panels[0], dataset, "pixels_changed", "pixels changed", 0)
+    _curve(panels[-1], dataset, "spread", "pixels that share the change", 0)
+    if len(panels) == 3:
+        _curve(panels[1], dataset, "connected", "largest connected part", 0, "change")
+        _curve(panels[1], dataset, "connected_random", "largest connected part", 1, "as many at random")
+        _curve(panels[1], dataset, "area", "share", 2, "bounding box / image")
+        panels[1].set_ylim(0, 1.05)
+        panels[1].legend(loc="best")
+    else:
+        panels[0].set_title("no image shape: connectedness is not defined", loc="right")
+    panel_letters(panels)
+    return figure
+
+
+def _pictures(panel: Axes, images: NDArray[np.uint8], label: str) -> None:
+    gap = max(1, images.shape[2] // 14)
+    padded = np.full((len(images), images.shape[1], images.shape[2] + gap), 0.5)
+    padded[:, :, : images.shape[2]] = images
+    panel.imshow(np.concatenate(list(padded), axis=1)[:, :-gap], cmap="gray", vmin=0, vmax=1)
+    panel.set_ylabel(label.replace(" and", "\nand").replace(" after", "\nafter"), rotation=0, ha="right", va="center")
+    panel.set_xticks([])
+    panel.set_yticks([])
+    for spine in panel.spines.values():
+        spine.set_visible(False)
+
+
+def _curve(panel: Axes, dataset: xr.Dataset, name: str, ylabel: str, index: int, label: str = "") -> None:
+    panel.errorbar(
+        dataset["mode"].values + 1,
+        dataset[name].values,
+        dataset[f"{name}_stderr"].values,
+        color=colour(index),
+        marker="os^"[index],
+        label=label,
+    )
+    panel.set_xscale("log")
+    panel.set_xlabel("mode index")
+    panel.set_ylim(bottom=0)
+    panel.set_ylabel(ylabel)
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Pixels changed by the first and the last modes."""
+    first, last = dataset.isel(mode=0), dataset.isel(mode=-1)
+    return (
+        f"Samples before and after rotations of modes. Turning modes 1 and 2 by half a turn changes "
+        f"{float(first.pixels_changed):.0f} pixels of a sample on average, modes {int(last['mode']) + 1} and "
+        f"{int(last['mode']) + 2} change {float(last.pixels_changed):.2g}; ten turns among the modes after the fifth "
+        f"change {float(dataset.printed_pixels_changed[1]):.0f}."
+    )

@@ -1,0 +1,250 @@
+"""The Landau free energy of the first modes along training (arXiv:2503.21536, section 5.3; beyond its figures).
+
+Above: f_1(z) of equation 55 at a few checkpoints, the marginal potential of independent bits with the activities of the
+data, and the potential of mean force of Gibbs samples, each lowered to its minimum.  Below: positions of the minima
+against updates, and the curvature Λ + 2Θ of the first modes, which is negative where the symmetric part of f is a
+double well, with the other coordinates held (s² = 0) and averaged over (s² = ¼).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmscape.diffusion.mode_potential import mode_potential
+from rbmscape.diffusion.reference import reference_point
+from rbmscape.errors import NotConverged
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes
+from rbmscape.symmetry.order import potential_of_mean_force
+from rbmscape.symmetry.transitions import critical_update, follow_modes, mode_draws
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.diffusion.mode_potential import ModePotential
+    from rbmscape.figures.material import Material
+    from rbmscape.runs.run import Run
+
+__all__ = ["alt_text", "compute", "draw", "for_study"]
+
+FloatArray = NDArray[np.float64]
+FLUCTUATIONS = (0.0, DEFAULT_FLUCTUATION)
+N_GRID = 201
+BINS = 30
+N_DATA = 5000
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Data of the figure for the size nearest to the paper's 500."""
+    return compute(material.run(), material.dataset, seed=material.seed, **material.options)
+
+
+def compute(
+    run: Run,
+    dataset: Dataset,
+    n_modes: int = 4,
+    n_shown: int = 4,
+    n_chains: int = 200,
+    burn_in: int = 500,
+    n_draws: int = 20,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Landau free energies at every checkpoint, and the potential of mean force of the first mode at a few of them.
+
+    Parameters
+    ----------
+    run : a run with three checkpoints or more
+    dataset : its data, for the activities behind the marginal potential
+    n_modes : modes by singular value at the last checkpoint
+    n_shown : checkpoints whose curves are shown: log-spaced ones about the one where the well becomes a double well
+    n_chains, burn_in, n_draws : of the Gibbs samples at these checkpoints, from random bits
+    seed : of the samples
+
+    Returns
+    -------
+    ``curvature``, ``double_well`` over (fluctuation, update, mode), ``minimum`` over (fluctuation, update, well),
+    ``critical_update`` over (fluctuation, mode); ``free_energy`` over (fluctuation, shown, point), ``marginal`` over
+    (shown, point) and ``mean_force`` with its error over (shown, bin)
+
+    Raises
+    ------
+    NotConverged : the run has fewer than three checkpoints
+    """
+    import xarray as xr
+
+    updates = np.asarray(run.updates)
+    if updates.size < 3:
+        raise NotConverged(f"{run.directory} has {updates.size} checkpoint(s), Landau's wells need three or more")
+    modes_kept = min(n_modes, run.config.n_hidden, int(run.data["n_visible"]))
+    curves = np.empty((len(FLUCTUATIONS), updates.size, modes_kept), dtype=object)
+    loaders = [partial(run.load, int(update)) for update in updates]
+    followed = dict(follow_modes(loaders))
+    for position, modes in followed.items():
+        rbm = loaders[position]()
+        for index, fluctuation in enumerate(FLUCTUATIONS):
+            curves[index, position] = landau_modes(rbm, range(modes_kept), fluctuation=fluctuation, modes=modes)
+    result = _along(curves, updates)
+    shown = _shown(updates, result.curvature.values[0, :, 0], n_shown)
+    parts = []
+    for k in shown:
+        rbm = loaders[k]()
+        draws = mode_draws(rbm, followed[k], [0], n_chains=n_chains, burn_in=burn_in, n_draws=n_draws, seed=seed)
+        data = reference_point(rbm, "data", dataset.train[:N_DATA])
+        parts.append(_at(list(curves[:, k, 0]), mode_potential(followed[k], 0, data), draws.u[..., 0]))
+    result = result.merge(xr.concat(parts, "shown").assign_coords(shown=updates[shown]))
+    result.attrs = provenance_attrs(
+        seed=seed, n_chains=n_chains, burn_in=burn_in, n_draws=n_draws, n_hidden=run.config.n_hidden
+    )
+    return result
+
+
+def _along(curves: NDArray[np.object_], updates: NDArray[np.int64]) -> xr.Dataset:
+    """Curvatures, wells and critical updates from (fluctuation, update, mode) curves."""
+    import xarray as xr
+
+    curvature = np.vectorize(lambda f: f.curvature, otypes=[float])(curves)
+    minima = np.full((*curves.shape[:2], 2), np.nan)
+    for place in np.ndindex(*curves.shape[:2]):
+        found = curves[place][0].minima()
+        minima[place][: found.size] = found
+    critical = [[critical_update(updates, -c, 0.0) for c in series.T] for series in curvature]
+    return xr.Dataset(
+        {
+            "curvature": (("fluctuation", "update", "mode"), curvature, {"units": "k_B T at beta = 1"}),
+            "double_well": (
+                ("fluctuation", "update", "mode"),
+                np.vectorize(lambda f: f.is_double_well, otypes=[bool])(curves),
+            ),
+            "minimum": (("fluctuation", "update", "well"), minima, {"units": "1"}),
+            "critical_update": (("fluctuation", "mode"), [[e.value for e in row] for row in critical]),
+            "critical_stderr": (("fluctuation", "mode"), [[e.stderr for e in row] for row in critical]),
+        },
+        coords={"fluctuation": list(FLUCTUATIONS), "update": updates, "mode": np.arange(curves.shape[2])},
+    )
+
+
+def _shown(updates: NDArray[np.int64], curvature: FloatArray, count: int) -> list[int]:
+    """Positions of checkpoints spread about the first with negative curvature, the last one among them."""
+    negative = np.flatnonzero(curvature < 0)
+    turn = int(negative[0]) if negative.size else updates.size - 1
+    steps = [turn - 3, turn, turn + 2, updates.size - 1] if count == 4 else np.linspace(0, updates.size - 1, count)
+    return sorted({int(min(max(step, 0), updates.size - 1)) for step in steps})
+
+
+def _at(curves: Sequence[Landau], marginal: ModePotential, draws: FloatArray) -> xr.Dataset:
+    """Curves and potential of mean force of the first mode at one checkpoint, from their minima."""
+    import xarray as xr
+
+    force = potential_of_mean_force(draws, BINS)
+    margin = 0.25 * (draws.max() - draws.min())
+    z = np.linspace(draws.min() - margin, draws.max() + margin, N_GRID)
+    values = np.stack([curve.value(z) for curve in curves])
+    law = np.asarray(marginal(z))
+    law = np.where(np.isfinite(law), law, np.nan)
+    return xr.Dataset(
+        {
+            "z": ("point", z),
+            "free_energy": (("fluctuation", "point"), values - values.min(1, keepdims=True)),
+            "marginal": ("point", law - np.nanmin(law)),
+            "bin_centre": ("bin", force.centres),
+            "mean_force": ("bin", force.value - np.nanmin(force.value)),
+            "mean_force_stderr": ("bin", force.stderr),
+        },
+        coords={"fluctuation": list(FLUCTUATIONS)},
+    )
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """Curves at a few checkpoints above, minima and curvatures along training below."""
+    count = dataset.sizes["shown"]
+    figure, axes = new_figure(2, max(2, count), size=(PAGE_WIDTH, 4.4))
+    grid = axes[0, 0].get_gridspec()
+    for panel in axes[1]:
+        panel.remove()
+    middle = (max(2, count) + 1) // 2
+    below = [figure.add_subplot(grid[1, :middle]), figure.add_subplot(grid[1, middle:])]
+    for index in range(count):
+        _draw_curves(axes[0, index], dataset.isel(shown=index))
+    axes[0, 0].set_ylabel("$f_1(z)$ (k$_B$T)")
+    _draw_minima(below[0], dataset)
+    _draw_curvatures(below[1], dataset)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    panel_letters([*axes[0, :count], *below])
+    return figure
+
+
+def _draw_curves(panel: Axes, at: xr.Dataset) -> None:
+    for index, fluctuation in enumerate(_fluctuations(at)):
+        panel.plot(at.z, at.free_energy[index], color=colour(index), label=f"$s^2 = {fluctuation:g}$")
+    panel.plot(at.z, at.marginal, color=colour(2), linestyle="--", label="marginal, data")
+    panel.errorbar(
+        at.bin_centre, at.mean_force, at.mean_force_stderr, color="black", marker=".", linestyle="none", label="samples"
+    )
+    panel.set_ylim(-0.5, 1.3 * float(np.nanmax(at.mean_force)) + 1.0)
+    panel.set_xlim(float(at.z.min()), float(at.z.max()))
+    panel.set_xlabel("$z_1 = u_1$")
+    panel.set_title(f"update {int(at.shown)}", loc="right")
+
+
+def _fluctuations(dataset: xr.Dataset) -> FloatArray:
+    """Variances s² of the curves."""
+    return np.asarray(dataset.fluctuation.values, dtype=np.float64)
+
+
+def _draw_minima(panel: Axes, dataset: xr.Dataset) -> None:
+    for index, fluctuation in enumerate(_fluctuations(dataset)):
+        for well in range(2):
+            panel.plot(
+                dataset["update"],
+                dataset.minimum.values[index, :, well],
+                color=colour(index),
+                marker=marker(index),
+                label=f"$s^2 = {fluctuation:g}$" if well == 0 else None,
+            )
+    panel.axhline(0.0, color="black", linestyle="--", linewidth=0.8)
+    panel.set_xscale("symlog", linthresh=1)
+    panel.set_xlim(left=0)
+    panel.set_xlabel("updates")
+    panel.set_ylabel("minima of $f_1$")
+    panel.legend()
+
+
+def _draw_curvatures(panel: Axes, dataset: xr.Dataset) -> None:
+    for mode in dataset["mode"].values:
+        for index, style in enumerate(("-", ":")):
+            panel.plot(
+                dataset["update"],
+                dataset.curvature.sel(mode=mode).values[index],
+                color=colour(int(mode)),
+                linestyle=style,
+                label=f"mode {mode + 1}" if index == 0 else None,
+            )
+    panel.axhline(0.0, color="black", linestyle="--", linewidth=0.8)
+    panel.set_xscale("symlog", linthresh=1)
+    panel.set_xlim(left=0)
+    panel.set_yscale("symlog", linthresh=4)
+    panel.set_xlabel("updates (solid $s^2 = 0$, dotted $s^2 = 1/4$)")
+    panel.set_ylabel("curvature $\\Lambda + 2\\Theta$ (k$_B$T)")
+    panel.legend(loc="lower left")
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Where the wells of the first modes become double wells."""
+    parts = []
+    for mode in dataset["mode"].values:
+        held, averaged = (float(dataset.critical_update[k].sel(mode=mode)) for k in range(2))
+        words = [f"{x:.0f}" if math.isfinite(x) else "none" for x in (held, averaged)]
+        parts.append(f"mode {mode + 1} at update {words[0]} ({words[1]} with averaged fluctuations)")
+    return f"Landau free energy of the first modes; the single well becomes a double well: {'; '.join(parts)}."

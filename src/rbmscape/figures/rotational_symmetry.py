@@ -1,0 +1,250 @@
+"""How far training breaks rotational symmetry (arXiv:2503.21536, figure 4).
+
+Divergence of the weights' histogram from that of rotated weights against the size of the hidden layer, with the level
+of untrained matrices; the histograms themselves; and the divergence along training: when the symmetry breaks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmscape.errors import InputError
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.symmetry.divergence import BINS, distances, entry_histograms, null_divergences, rotation_divergence
+from rbmscape.symmetry.rotations import Planes, rotated_weights
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.figures.material import Material
+    from rbmscape.model.rbm import RBM
+    from rbmscape.runs.run import Run
+
+__all__ = ["alt_text", "compute", "draw", "for_study"]
+
+FloatArray = NDArray[np.float64]
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Data of the figure for every size and replica of the main recipe."""
+    runs = {hidden: material.replicas(hidden) for hidden in material.hidden()}
+    return compute(runs, seed=material.seed, **material.options)
+
+
+def compute(
+    runs: Mapping[int, Sequence[Run]],
+    n_null: int = 16,
+    n_rotations: int = 4,
+    planes: Planes = "axes",
+    bins: int = BINS,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Divergences of trained models and of matrices that learned nothing.
+
+    Parameters
+    ----------
+    runs : hidden units to replicas
+    n_null : untrained matrices of each size, and shuffled ones of the first replica
+    n_rotations, planes, bins : see `rbmscape.symmetry.divergence.rotation_divergence`
+    seed : of all rotations
+
+    Returns
+    -------
+    Dataset over (hidden, replica), (hidden, bin) and (hidden, checkpoint); divergences in nats
+
+    Raises
+    ------
+    InputError : no run
+    """
+    import xarray as xr
+
+    if not runs:
+        raise InputError("the divergence needs at least one trained run, found none")
+    sizes = sorted(runs)
+    parts = []
+    for hidden in sizes:
+        options = {"n_rotations": n_rotations, "planes": planes, "bins": bins, "seed": seed}
+        parts.append(
+            xr.merge(
+                [
+                    _replicas(runs[hidden], options),
+                    _nulls(runs[hidden][0].load(), n_null, planes, bins, seed),
+                    _densities(runs[hidden][0].load(), planes, bins, seed),
+                    _along(runs[hidden][0], options),
+                ]
+            )
+        )
+    result = xr.concat(parts, "hidden", join="outer").assign_coords(hidden=sizes)
+    result = result.assign(excess=(result.divergence - result.null_mean) / result.null_sd)
+    for name in ("divergence", "stderr", "mean", "bar", "null_mean", "null_sd", "shuffled", "along", "along_stderr"):
+        result[name].attrs["units"] = "nat"
+    result["excess"].attrs = {"units": "1", "long_name": "null standard deviations above the untrained level"}
+    result.attrs = provenance_attrs(seed=seed, planes=planes, bins=bins, n_null=n_null, n_rotations=n_rotations)
+    return result
+
+
+def _replicas(runs: Sequence[Run], options: Mapping[str, Any]) -> xr.Dataset:
+    """Divergence of the last checkpoint of each replica, their mean and its bar."""
+    import xarray as xr
+
+    rows, differences = [], []
+    for run in runs:
+        rbm = run.load()
+        modes = Modes.of(rbm)
+        rows.append(rotation_divergence(rbm, modes=modes, **options))
+        turned = rotated_weights(rbm, options["seed"], options["planes"], modes=modes)
+        differences.append(distances(rbm.weights, turned, options["bins"]))
+    values = np.array([row.value for row in rows])
+    bar = values.std(ddof=1) if values.size > 1 else rows[0].stderr
+    return xr.Dataset(
+        {
+            "divergence": ("replica", values),
+            "stderr": ("replica", [row.stderr for row in rows]),
+            "kolmogorov_smirnov": ("replica", [d.kolmogorov_smirnov for d in differences]),
+            "energy_distance": ("replica", [d.energy_distance for d in differences]),
+            "kl_forward": ("replica", [d.kl_forward for d in differences]),
+            "kl_backward": ("replica", [d.kl_backward for d in differences]),
+            "mean": ((), float(values.mean())),
+            "bar": ((), float(bar)),
+        },
+        coords={"replica": np.arange(values.size)},
+    )
+
+
+def _nulls(rbm: RBM, n_null: int, planes: Planes, bins: int, seed: int) -> xr.Dataset:
+    import xarray as xr
+
+    random = null_divergences(rbm, "random", n_null, seed, planes, bins=bins)
+    shuffled = null_divergences(rbm, "shuffled", max(2, n_null // 4), seed, planes, bins=bins)
+    return xr.Dataset({"null_mean": random.mean, "null_sd": random.std, "shuffled": shuffled.mean})
+
+
+def _densities(rbm: RBM, planes: Planes, bins: int, seed: int) -> xr.Dataset:
+    import xarray as xr
+
+    edges, before, after = entry_histograms(rbm.weights, rotated_weights(rbm, seed, planes), bins)
+    width = np.diff(edges)
+    total = rbm.weights.numel()
+    return xr.Dataset(
+        {
+            "weight": ("bin", 0.5 * (edges[1:] + edges[:-1])),
+            "density_before": ("bin", before.sum(0) / (total * width)),
+            "density_after": ("bin", after.sum(0) / (total * width)),
+        }
+    )
+
+
+def _along(run: Run, options: Mapping[str, Any]) -> xr.Dataset:
+    """Divergence at every checkpoint of one run."""
+    import xarray as xr
+
+    found = [rotation_divergence(run.load(update), **{**options, "n_rotations": 2}) for update in run.updates]
+    return xr.Dataset(
+        {
+            "along": ("checkpoint", [x.value for x in found]),
+            "along_stderr": ("checkpoint", [x.stderr for x in found]),
+            "update": ("checkpoint", np.asarray(run.updates, dtype=np.float64)),
+            "epoch": ("checkpoint", np.asarray(run.epochs)),
+        }
+    )
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """Divergence against size, against updates, and the densities of up to four sizes."""
+    sizes = dataset.hidden.values[:4]
+    columns = max(2, len(sizes))
+    figure, axes = new_figure(2, columns, size=(PAGE_WIDTH, 4.6))
+    grid = axes[0, 0].get_gridspec()
+    for panel in axes[0]:
+        panel.remove()
+    split = columns // 2
+    against_size = figure.add_subplot(grid[0, :split])
+    along = figure.add_subplot(grid[0, split:])
+    for panel in axes[1, len(sizes) :]:
+        panel.remove()
+    _draw_sizes(against_size, dataset)
+    _draw_along(along, dataset)
+    for index, hidden in enumerate(sizes):
+        _draw_density(axes[1, index], dataset.sel(hidden=hidden), legend=index == 0)
+    panel_letters([against_size, along, *axes[1, : len(sizes)]])
+    return figure
+
+
+def _draw_sizes(panel: Axes, dataset: xr.Dataset) -> None:
+    hidden = dataset.hidden.values
+    panel.errorbar(
+        hidden, dataset["mean"], dataset["bar"], color=colour(0), marker="o", linestyle="none", label="trained"
+    )
+    panel.plot(hidden, dataset.shuffled, color=colour(4), marker="^", linestyle="none", label="entries shuffled")
+    panel.errorbar(
+        hidden,
+        dataset.null_mean,
+        dataset.null_sd,
+        color="black",
+        linestyle="--",
+        marker="_",
+        label="untrained",
+    )
+    panel.set_yscale("log")
+    panel.set_xscale("log")
+    panel.set_xticks(hidden, [str(size) for size in hidden])
+    panel.minorticks_off()
+    panel.set_xlabel("hidden units M")
+    panel.set_ylabel("Jensen-Shannon\ndivergence (nats)")
+    panel.legend()
+
+
+def _draw_along(panel: Axes, dataset: xr.Dataset) -> None:
+    for index, hidden in enumerate(dataset.hidden.values):
+        size = dataset.sel(hidden=hidden)
+        known = np.isfinite(size.along.values)
+        panel.errorbar(
+            size["update"].values[known],
+            size.along.values[known],
+            size.along_stderr.values[known],
+            color=colour(index),
+            marker=marker(index),
+            label=f"M = {hidden}",
+        )
+        level, sd = float(size.null_mean), float(size.null_sd)
+        panel.axhspan(max(level - 2 * sd, level / 2), level + 2 * sd, color=colour(index), alpha=0.2, linewidth=0)
+    panel.set_xscale("symlog", linthresh=1)
+    panel.set_xlim(left=0)
+    panel.set_yscale("log")
+    panel.set_xlabel("updates (bands: untrained, ± 2 sd)")
+    panel.set_ylabel("divergence (nats)")
+    panel.legend()
+
+
+def _draw_density(panel: Axes, size: xr.Dataset, legend: bool) -> None:
+    panel.plot(size.weight, size.density_before, color=colour(0), linewidth=0.8, label="W")
+    panel.plot(size.weight, size.density_after, color=colour(1), linewidth=0.8, label="rotated")
+    panel.set_yscale("log")
+    panel.set_xlabel("weight")
+    panel.set_title(f"M = {int(size.hidden)}", loc="right")
+    if legend:
+        panel.set_ylabel("density")
+        panel.legend(loc="upper left")
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """The divergence of every size with its distance from the untrained level."""
+    parts = []
+    for hidden in dataset.hidden.values:
+        size = dataset.sel(hidden=hidden)
+        excess = float(size.excess.mean("replica"))
+        distance = f"{excess:.0f} standard deviations above" if math.isfinite(excess) else "not compared with"
+        parts.append(
+            f"with {hidden} hidden units {float(size['mean']):.2g} nats, {distance} the untrained level of "
+            f"{float(size.null_mean):.2g}"
+        )
+    return f"Jensen-Shannon divergence between weights and rotated weights: {'; '.join(parts)}."

@@ -1,0 +1,232 @@
+"""Phase transitions of the first modes along training (arXiv:2503.21536, sections 5.3 and 6; beyond its figures).
+
+Dressed singular values, which predict the transition of a mode where they reach 1 (βλ/4 at activities ½); the order
+parameter's susceptibility, whose steepest rise measures it; the Binder cumulant, which measures it for modes that
+biases leave symmetric; and the critical updates of every mode, predicted and measured, with errors over replicas.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rbmscape.errors import InputError, NotConverged
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.stats import Estimate
+from rbmscape.symmetry.order import CRITICAL_BINDER, order_parameter
+from rbmscape.symmetry.transitions import (
+    critical_update,
+    dressed_singular_values,
+    follow_modes,
+    mode_draws,
+    over_replicas,
+    steepest_rise,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.material import Material
+    from rbmscape.runs.run import Run
+
+__all__ = ["alt_text", "compute", "draw", "for_study"]
+
+FEWEST_CHECKPOINTS = 3
+MOMENTS = ("width", "susceptibility", "binder")
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Data of the figure for all replicas of the size nearest to the paper's 500."""
+    runs = material.replicas(material.run().config.n_hidden)
+    return compute(runs, material.dataset, seed=material.seed, **material.options)
+
+
+def compute(
+    runs: Sequence[Run],
+    dataset: Dataset,
+    n_modes: int = 4,
+    n_chains: int = 200,
+    burn_in: int = 200,
+    n_draws: int = 10,
+    thin: int = 10,
+    n_data: int = 2000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Order parameters and dressed singular values of the first modes at every checkpoint.
+
+    Parameters
+    ----------
+    runs : replicas with the same checkpoints
+    dataset : their data, for the activities at which singular values are dressed
+    n_modes : modes by singular value at the last checkpoint
+    n_chains, burn_in, n_draws, thin : of the Gibbs samples at every checkpoint, from random bits
+    n_data : training samples, at most, behind the activities
+    seed : of the samples
+
+    Returns
+    -------
+    Dataset over (replica, update, mode): ``singular_value``, ``dressed`` (by rank at each checkpoint), ``width``,
+    ``susceptibility`` and ``binder`` with errors; over (replica, mode) critical updates with errors, ``predicted``
+    (dressed value 1), ``measured`` (steepest rise of the susceptibility) and ``binder_crossing``, and over mode the
+    means of the first two over replicas
+
+    Raises
+    ------
+    InputError : no run, or replicas with different checkpoints
+    NotConverged : a run has fewer than three checkpoints
+    """
+    import xarray as xr
+
+    updates = _common_updates(runs)
+    kept = min(n_modes, runs[0].config.n_hidden, int(runs[0].data["n_visible"]))
+    options = {"n_chains": n_chains, "burn_in": burn_in, "n_draws": n_draws, "thin": thin}
+    parts = []
+    for replica, run in enumerate(runs):
+        one = _one_run(run, updates, kept, dataset.train[:n_data], options | {"seed": seed + replica})
+        parts.append(one.assign(_critical(one, updates)))
+    result = xr.concat(parts, "replica").assign_coords(update=list(updates), mode=np.arange(kept))
+    for name in ("predicted", "measured"):
+        means = [_over_replicas(result, name, mode) for mode in range(kept)]
+        result[f"{name}_mean"] = ("mode", [mean.value for mean in means], {"units": "updates"})
+        result[f"{name}_mean_stderr"] = ("mode", [mean.stderr for mean in means], {"units": "updates"})
+    result.attrs = provenance_attrs(
+        seed=seed, critical_binder=CRITICAL_BINDER, n_hidden=runs[0].config.n_hidden, data=dataset.name, **options
+    )
+    return result
+
+
+def _common_updates(runs: Sequence[Run]) -> tuple[int, ...]:
+    if not runs:
+        raise InputError("transitions along training need at least one run, found none")
+    updates = runs[0].updates
+    if len(updates) < FEWEST_CHECKPOINTS:
+        raise NotConverged(
+            f"{runs[0].directory} has {len(updates)} checkpoint(s), transitions along training need "
+            f"{FEWEST_CHECKPOINTS} or more; train with early_checkpoints=14 or more"
+        )
+    if any(run.updates != updates for run in runs):
+        raise InputError("replicas must have checkpoints at the same updates; train them with one recipe")
+    return updates
+
+
+def _one_run(run: Run, updates: Sequence[int], kept: int, data: Any, options: dict[str, Any]) -> xr.Dataset:
+    """Singular values, dressed ones and moments at every checkpoint of one run."""
+    import xarray as xr
+
+    shape = (len(updates), kept)
+    values = {name: np.full(shape, math.nan) for name in ("singular_value", "dressed", *MOMENTS)}
+    values |= {f"{name}_stderr": np.full(shape, math.nan) for name in MOMENTS}
+    loaders = [partial(run.load, update, False) for update in updates]
+    for position, modes in follow_modes(loaders):
+        rbm = loaders[position]()
+        values["singular_value"][position] = modes.singular_values[:kept].cpu().numpy()
+        values["dressed"][position] = dressed_singular_values(rbm, "data", data=data, n_values=kept)
+        draws = mode_draws(rbm, modes, range(kept), **options).u
+        for mode in range(kept):
+            found = order_parameter(draws[..., mode])
+            for name in MOMENTS:
+                values[name][position, mode] = getattr(found, name).value
+                values[f"{name}_stderr"][position, mode] = getattr(found, name).stderr
+    return xr.Dataset({name: (("update", "mode"), array) for name, array in values.items()})
+
+
+def _critical(one: xr.Dataset, updates: Sequence[int]) -> dict[str, Any]:
+    """Predicted and measured critical update of every mode of one run."""
+    columns: dict[str, list[float]] = {}
+    for mode in range(one.sizes["mode"]):
+        at = one.isel(mode=mode)
+        found = {
+            "predicted": critical_update(updates, at.dressed.values, 1.0),
+            "measured": steepest_rise(updates, at.susceptibility.values, at.susceptibility_stderr.values),
+            "binder_crossing": critical_update(updates, at.binder.values, CRITICAL_BINDER, at.binder_stderr.values),
+        }
+        for name, estimate in found.items():
+            columns.setdefault(name, []).append(estimate.value)
+            columns.setdefault(f"{name}_stderr", []).append(estimate.stderr)
+    return {name: ("mode", np.array(column), {"units": "updates"}) for name, column in columns.items()}
+
+
+def _over_replicas(result: xr.Dataset, name: str, mode: int) -> Estimate:
+    values, errors = result[name].values[:, mode], result[f"{name}_stderr"].values[:, mode]
+    return over_replicas([Estimate(float(v), float(e)) for v, e in zip(values, errors, strict=True)])
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """Dressed values, susceptibility, Binder cumulant, and critical updates by mode."""
+    figure, axes = new_figure(2, 2, size=(PAGE_WIDTH, 4.6))
+    panels = axes.ravel()
+    for mode in dataset["mode"].values:
+        _draw_mode(panels[:3], dataset.sel(mode=mode), int(mode))
+    panels[0].axhline(1.0, color="black", linestyle="--", linewidth=0.8)
+    panels[0].set_ylabel("dressed singular value")
+    panels[0].legend(loc="upper left")
+    panels[1].set_yscale("log")
+    panels[1].set_ylabel("susceptibility $\\beta\\,$Var $u_i$")
+    panels[1].axhline(0.25, color="black", linestyle="--", linewidth=0.8)
+    panels[2].set_ylabel("Binder cumulant of $u_i$")
+    panels[2].set_ylim(-1.0, 0.75)
+    panels[2].axhline(dataset.attrs["critical_binder"], color="black", linestyle="--", linewidth=0.8)
+    for panel in panels[:3]:
+        panel.set_xscale("symlog", linthresh=1)
+        panel.set_xlim(left=0)
+        panel.set_xlabel("updates")
+    _draw_critical(panels[3], dataset)
+    panel_letters(axes)
+    return figure
+
+
+def _draw_mode(panels: Any, one: xr.Dataset, mode: int) -> None:
+    """One mode in the three panels against updates, replicas as thin lines behind their mean."""
+    updates = one["update"].values
+    for panel, name in zip(panels, ("dressed", "susceptibility", "binder"), strict=True):
+        series = one[name].values
+        for single in series if len(series) > 1 else ():
+            panel.plot(updates, single, color=colour(mode), linewidth=0.4, alpha=0.6)
+        panel.plot(updates, series.mean(0), color=colour(mode), marker=marker(mode), label=f"mode {mode + 1}")
+        if f"{name}_stderr" in one and len(series) == 1:
+            panel.errorbar(updates, series[0], one[f"{name}_stderr"].values[0], color=colour(mode), linestyle="none")
+
+
+def _draw_critical(panel: Axes, dataset: xr.Dataset) -> None:
+    modes = dataset["mode"].values + 1
+    for index, (name, label) in enumerate(
+        (("predicted", "predicted (dressed = 1)"), ("measured", "measured (steepest rise)"))
+    ):
+        panel.errorbar(
+            modes + 0.12 * (index - 0.5),
+            dataset[f"{name}_mean"],
+            dataset[f"{name}_mean_stderr"],
+            color=colour(index),
+            marker=marker(index),
+            linestyle="none",
+            label=label,
+        )
+    panel.set_xticks(modes)
+    panel.set_xlabel("mode")
+    panel.set_ylabel("critical update")
+    panel.set_ylim(bottom=0)
+    panel.legend(loc="best")
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Critical updates of every mode."""
+    parts = []
+    for mode in dataset["mode"].values:
+        at = dataset.sel(mode=mode)
+        words = [
+            str(Estimate(float(at[f"{name}_mean"]), float(at[f"{name}_mean_stderr"])))
+            if math.isfinite(float(at[f"{name}_mean"]))
+            else "not reached"
+            for name in ("predicted", "measured")
+        ]
+        parts.append(f"mode {mode + 1}: predicted {words[0]}, measured {words[1]}")
+    return f"Critical updates of the first modes over {dataset.sizes['replica']} replica(s): {'; '.join(parts)}."
