@@ -23,6 +23,7 @@ __all__ = ["LogRatio", "bennett", "overlap", "solve"]
 
 FloatArray = NDArray[np.float64]
 _RESAMPLES = 200
+_NEWTON_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,7 @@ def bennett(forward: ArrayLike, backward: ArrayLike, generator: np.random.Genera
             f"BAR needs log weights of both directions, found {ahead.size} forward and {back.size} backward"
         )
     value = solve(ahead, back)
-    resampled = [
-        solve(generator.choice(ahead, ahead.size), generator.choice(back, back.size)) for _ in range(_RESAMPLES)
-    ]
+    resampled = _resampled(ahead, back, value, generator)
     return LogRatio(value, float(np.std(resampled, ddof=1)), overlap(ahead, back, value))
 
 
@@ -83,6 +82,21 @@ def solve(ahead: FloatArray, back: FloatArray) -> float:
     while imbalance(high) > 0.0:
         high += high - low
     return float(brentq(imbalance, low, high, xtol=1e-10))
+
+
+def _resampled(ahead: FloatArray, back: FloatArray, value: float, generator: np.random.Generator) -> FloatArray:
+    """Solutions for bootstrap resamples of both sides, all at once by Newton steps of at most one nat from `value`."""
+    from scipy.special import expit
+
+    offset = math.log(ahead.size / back.size)
+    forward, backward = (generator.choice(values, (_RESAMPLES, values.size)) - offset for values in (ahead, back))
+    log_z = np.full((_RESAMPLES, 1), value)
+    for _ in range(_NEWTON_STEPS):
+        f, b = expit(forward - log_z), expit(log_z - backward)
+        imbalance = f.sum(1, keepdims=True) - b.sum(1, keepdims=True)
+        slope = (f * (1.0 - f)).sum(1, keepdims=True) + (b * (1.0 - b)).sum(1, keepdims=True)
+        log_z += np.clip(imbalance / np.maximum(slope, np.finfo(np.float64).tiny), -1.0, 1.0)
+    return log_z[:, 0]
 
 
 def overlap(ahead: FloatArray, back: FloatArray, log_z: float) -> float:

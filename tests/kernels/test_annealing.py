@@ -1,0 +1,111 @@
+"""Every annealer weighs and moves like the plain-torch reference, and its integer products are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rbmscape.kernels.annealing import FixedAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
+from rbmscape.kernels.select import select_engine
+from rbmscape.rng import Stream
+
+SHAPES = [(5, 3), (64, 70), (300, 260)]  # below one group of four, across a run of 64, across a block of 256
+STREAM = Stream(11, "test")
+
+
+def path_ends(n_visible, n_hidden, strength=0.3):
+    generator = np.random.default_rng(n_visible)
+    weights = generator.normal(scale=strength, size=(n_visible, n_hidden))
+    biases = [generator.normal(size=n) for n in (n_visible, n_hidden, n_visible, n_hidden)]
+    return tuple(torch.from_numpy(array.astype(np.float32)) for array in (weights, *biases))
+
+
+def walked(annealer, ends, n_chains=24, first_chain=0):
+    """Log weights and states after a few steps from fixed states."""
+    n_visible, n_hidden = ends[0].shape
+    v = (STREAM.uniform(0, n_chains, n_visible, first_chain) < 0.4).to(torch.uint8)
+    params = annealer.prepare(*ends)
+    workspace = annealer.workspace(n_chains, n_visible, n_hidden)
+    annealer.load(params, workspace, v)
+    log_weights = torch.zeros(n_chains, dtype=torch.float64)
+    for step, (start, end) in enumerate([(0.0, 0.2), (0.2, 0.6), (0.6, 1.0)]):
+        annealer.step(params, workspace, log_weights, start, end, STREAM, 2 * step + 1, first_chain)
+    annealer.weigh(params, workspace, log_weights, 1.0, 0.9)
+    return log_weights, workspace.v.to(torch.uint8), workspace.h.to(torch.uint8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("annealer", [FloatAnnealer(), FixedAnnealer()], ids=lambda one: one.name)
+def test_agrees_with_the_reference(annealer, shape):
+    ends = path_ends(*shape)
+    params = annealer.prepare(*ends)
+    expected = walked(ReferenceAnnealer(), (params.weights, *ends[1:]))
+    found = walked(annealer, ends)
+    for states, reference in zip(found[1:], expected[1:], strict=True):
+        assert torch.equal(states, reference)
+    torch.testing.assert_close(found[0], expected[0], rtol=0, atol=2e-4)
+
+
+def test_increment_is_the_ratio_of_the_two_densities():
+    weights, a, b, a0, b0 = (tensor.to(torch.float64) for tensor in path_ends(7, 4, 2.0))
+    annealer = ReferenceAnnealer()
+    params = annealer.prepare(weights, a, b, a0, b0)
+    workspace = annealer.workspace(9, 7, 4)
+    v = (STREAM.uniform(0, 9, 7) < 0.5).to(torch.float64)
+    annealer.load(params, workspace, v)
+    found = torch.zeros(9, dtype=torch.float64)
+    annealer.weigh(params, workspace, found, 0.3, 0.8)
+    hidden = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 4)
+
+    def log_density(t):
+        field = v @ weights * t + (1 - t) * b0 + t * b
+        return v @ ((1 - t) * a0 + t * a) + torch.logsumexp(field @ hidden.T, 1)
+
+    torch.testing.assert_close(found, log_density(0.8) - log_density(0.3), rtol=0, atol=1e-12)
+
+
+def test_integer_products_are_exact():
+    annealer = FixedAnnealer()
+    weights = path_ends(400, 33, 5.0)[0]
+    zero = torch.zeros
+    params = annealer.prepare(weights, zero(400), zero(33), zero(400), zero(33))
+    assert (params.weights - weights).abs().max() <= 0.5001 * params.scale
+    assert params.scale == pytest.approx(float(weights.abs().max()) / 32384, rel=1e-6)
+    workspace = annealer.workspace(50, 400, 33)
+    v = (STREAM.uniform(3, 50, 400) < 0.5).to(torch.int8)
+    annealer._multiply(v, params.to_hidden, workspace.pre_hidden)
+    high, low = workspace.pre_hidden.to(torch.float64).chunk(2, dim=1)
+    exact = v.to(torch.float64) @ params.weights
+    torch.testing.assert_close(params.scale * (254 * high + low), exact, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("annealer", [FloatAnnealer(), FixedAnnealer()], ids=lambda one: one.name)
+def test_chains_do_not_depend_on_how_they_are_split(annealer):
+    ends = path_ends(70, 40)
+    whole = walked(annealer, ends, 12)
+    part = walked(annealer, ends, 5, first_chain=7)
+    for all_chains, last_chains in zip(whole, part, strict=True):
+        torch.testing.assert_close(all_chains[7:], last_chains, rtol=0, atol=1e-5)
+
+
+def test_saturated_units_give_finite_weights():
+    weights, *biases = path_ends(40, 30, 0.1)
+    ends = (weights, *(1000.0 * bias for bias in biases))
+    for annealer in (FloatAnnealer(), FixedAnnealer()):
+        expected = walked(ReferenceAnnealer(), (annealer.prepare(*ends).weights, *ends[1:]))
+        found = walked(annealer, ends)
+        torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=0)
+
+
+def test_all_zero_weights():
+    ends = (torch.zeros(6, 5), *path_ends(6, 5)[1:])
+    torch.testing.assert_close(
+        walked(FixedAnnealer(), ends)[0], walked(ReferenceAnnealer(), ends)[0], rtol=0, atol=1e-5
+    )
+
+
+def test_which_annealer_goes_with_which_engine():
+    assert isinstance(annealer_for(select_engine("cpu", "fp32")), FloatAnnealer)
+    assert isinstance(annealer_for(select_engine("reference", "fp64")), ReferenceAnnealer)
+    assert annealer_for(select_engine("reference", "fp64")).dtype == torch.float64
