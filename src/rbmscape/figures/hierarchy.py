@@ -142,7 +142,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         axes[3, 0].remove()
         panels = [figure.add_subplot(place[0, k]) for k in range(3)]
     _curve(panels[0], dataset, "pixels_changed", "pixels changed", 0)
-    _curve(panels[-1], dataset, "spread", "pixels that share the change", 0)
+    _curve(panels[-1], dataset, "spread", "pixels sharing the change", 0)
     if len(panels) == 3:
         _curve(panels[1], dataset, "connected", "largest connected part", 0, "change")
         _curve(panels[1], dataset, "connected_random", "largest connected part", 1, "as many at random")
@@ -160,7 +160,12 @@ def _pictures(panel: Axes, images: NDArray[np.uint8], label: str) -> None:
     padded = np.full((len(images), images.shape[1], images.shape[2] + gap), 0.5)
     padded[:, :, : images.shape[2]] = images
     panel.imshow(np.concatenate(list(padded), axis=1)[:, :-gap], cmap="gray", vmin=0, vmax=1)
-    panel.set_ylabel(label.replace(" and", "\nand").replace(" after", "\nafter"), rotation=0, ha="right", va="center")
+    panel.set_ylabel(
+        label.replace(" and", "\nand").replace(" after", "\nafter").replace(" samples", "\nsamples"),
+        rotation=0,
+        ha="right",
+        va="center",
+    )
     panel.set_xticks([])
     panel.set_yticks([])
     for spine in panel.spines.values():

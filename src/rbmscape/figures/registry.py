@@ -93,6 +93,53 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Samples",
         "Test data, and Gibbs samples of the trained models, each from its own chain that started from random bits.",
     ),
+    FigureEntry(
+        "rotational_symmetry",
+        "Rotational symmetry and its breaking",
+        "Jensen-Shannon divergence between the histograms of the weights before and after random rotations of their "
+        "singular vectors, as in the paper's figure 4: against the size of the hidden layer with the level of untrained "
+        "matrices and of shuffled entries, and along training; and the histograms of one replica. Bars are standard "
+        "deviations over replicas (with one replica, the estimate's standard error).",
+    ),
+    FigureEntry(
+        "hierarchy",
+        "Hierarchy of modes",
+        "Samples, the same with modes 1 and 2 turned by π, and with ten turns by π among the modes after the fifth, as "
+        "in the paper's figure 6; below, what a turn by π of modes i and i + 1 changes: number of pixels, share of the "
+        "largest connected patch (beside as many pixels in random places) and of the bounding box, and the number of "
+        "pixels that share the change. Bars are standard errors over independent samples.",
+    ),
+    FigureEntry(
+        "symmetry_breaking",
+        "The first mode along training",
+        "Coordinates u and w of the first mode against updates, as in the paper's figure 7: the saddle, the minimum μ "
+        "of the constraint potential, and mean and standard deviation of test data and of Gibbs samples.",
+    ),
+    FigureEntry(
+        "symmetry_breaking_sizes",
+        "The first mode along training for other sizes",
+        "As the figure before, for the other sizes of the hidden layer (the paper's figure 8).",
+    ),
+    FigureEntry(
+        "landau_wells",
+        "Landau free energy along training",
+        "Landau free energy of the first mode (equation 55) with the other coordinates held (s² = 0) and averaged over "
+        "(s² = ¼), the marginal potential about the data's activities, and the potential of mean force of Gibbs samples "
+        "at four checkpoints; its minima, and the curvature of the first modes, against updates.",
+    ),
+    FigureEntry(
+        "transitions",
+        "Transitions of the first modes",
+        "Dressed singular values, susceptibility and Binder cumulant of the first modes against updates, and their "
+        "critical updates: predicted where the dressed value is 1, measured where the susceptibility rises most "
+        "steeply. Bars are standard errors, over replicas where there are several.",
+    ),
+    FigureEntry(
+        "alignment",
+        "Modes and principal components",
+        "Overlap of the first left singular vectors with the principal components of the data, and the largest singular "
+        "values, against updates, for every recipe of the study. The dashed line is the threshold λ = 4.",
+    ),
 )
 """In the order of the report.  A new figure is one more entry here."""
 
