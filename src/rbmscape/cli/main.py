@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "train": "Train a model; an interrupted run continues with --resume.",
     "sample": "Draw samples: an .npz file and a picture.",
     "evaluate": "Log-likelihood of a model, exact or by annealed importance sampling.",
+    "analyze": "Reciprocal-space figures and their data for a run or a model.",
     "reproduce": "Train sizes and replicas on MNIST and write a report; goes on where it stopped.",
     "bench": "Measure the speed of sampling on this machine.",
     "info": "Versions, sampling engine, processor, GPU and threads.",

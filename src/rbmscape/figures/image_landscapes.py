@@ -168,6 +168,7 @@ def _draw_state(panel: Axes, dataset: xr.Dataset) -> None:
     panel.imshow(picture, cmap="gray_r", vmin=0, vmax=1, aspect="equal" if height * width == state.size else "auto")
     panel.set_xticks([])
     panel.set_yticks([])
+    panel.spines[:].set_visible(True)
     panel.set_title("generated state" if "label" not in dataset.attrs else f"generated {dataset.attrs['label']}")
 
 

@@ -100,10 +100,12 @@ def compute(
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Kurtosis against 1/M with the line to infinite size, and the line's residuals."""
-    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 2.8), width_ratios=(1.7, 1.0))
+    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 3.2), width_ratios=(1.7, 1.0))
     panel_letters(axes)
     _draw_kurtosis(axes[0, 0], dataset)
     _draw_residuals(axes[0, 1], dataset)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -132,7 +134,6 @@ def _draw_kurtosis(panel: Axes, dataset: xr.Dataset) -> None:
     _thin_labels(panel, inverse)
     panel.set_xlabel("size M of the hidden layer (scale 1/M)")
     panel.set_ylabel("kurtosis")
-    panel.legend(loc="lower left", handlelength=1.3)
 
 
 def _thin_labels(panel: Axes, inverse: np.ndarray[Any, Any]) -> None:

@@ -72,7 +72,7 @@ def draw_landscape(panel: Axes, one: xr.Dataset, principal_axes: bool = True) ->
     panel.set_xlim(float(x[0]), float(x[-1]))
     panel.set_ylim(float(y[0]), float(y[-1]))
     number, value = int(one["mode"]), float(one.singular_value)
-    panel.set_title(f"i = {number}, λ = {value:.3g}", pad=2)
+    panel.set_title(f"i = {number}, λ = {value:.3g}", pad=4)
     panel.set_xlabel("$x_i$", labelpad=0)
     panel.set_ylabel("$y_i$", labelpad=0)
     saddle = float(one.saddle_x), float(one.saddle_y)
@@ -90,7 +90,11 @@ def draw_landscape(panel: Axes, one: xr.Dataset, principal_axes: bool = True) ->
 def _point_to(panel: Axes, saddle: tuple[float, float]) -> None:
     """Star at the rim with the saddle's coordinates, where it lies far outside."""
     (left, right), (low, high) = panel.get_xlim(), panel.get_ylim()
-    place = float(np.clip(saddle[0], left, right)), float(np.clip(saddle[1], low, high))
+    rim_x, rim_y = 0.04 * (right - left), 0.04 * (high - low)
+    place = (
+        float(np.clip(saddle[0], left + rim_x, right - rim_x)),
+        float(np.clip(saddle[1], low + rim_y, high - rim_y)),
+    )
     panel.plot(*place, clip_on=False, **(saddle_style() | {"fillstyle": "none", "markeredgecolor": MAGENTA}))
     words = f"saddle ({saddle[0]:.3g}, {saddle[1]:.3g})"
     panel.text(0.03, 0.03, words, transform=panel.transAxes, fontsize=5.5, color="black",
@@ -107,8 +111,8 @@ def _principal_axes(panel: Axes, saddle: tuple[float, float]) -> None:
         if np.count_nonzero(inside) < 2:
             continue
         panel.plot(xs[inside], ys[inside], style, color="white", linewidth=0.8, zorder=3)
-        end = np.flatnonzero(inside)[int(0.93 * (np.count_nonzero(inside) - 1))]
-        panel.text(xs[end], ys[end], name, fontsize=7, color="white", fontweight="bold", ha="center", va="bottom",
+        end = np.flatnonzero(inside)[int(0.85 * (np.count_nonzero(inside) - 1))]
+        panel.text(xs[end], ys[end], name, fontsize=7, color="white", fontweight="bold", ha="center", va="center",
                    zorder=8, path_effects=_outline())  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def _draw_size(panel: Axes, one: xr.Dataset) -> None:
     panel.set_title(f"M = {int(one.hidden)}", fontsize=8.5)
     panel.set_xlabel("singular value λ ($k_BT$)")
     panel.set_ylabel("density ($1/k_BT$)")
-    panel.set_ylim(0.0, 1.25 * max(float(one.law.max()), float(one.density.max())))
+    panel.set_ylim(0.0, 1.45 * max(float(one.law.max()), float(one.density.max())))
     words = f"KS distance {float(one.distance):.4f}\np = {float(one.pvalue):.2f}"
     panel.text(0.98, 0.96, words, transform=panel.transAxes, ha="right", va="top", fontsize=7)
 

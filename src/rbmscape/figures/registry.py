@@ -94,11 +94,58 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Test data, and Gibbs samples of the trained models, each from its own chain that started from random bits.",
     ),
     FigureEntry(
+        "image_landscapes",
+        "A generated image on the energy landscapes",
+        "A generated 3 (the first sample whose nearest test images are mostly threes) and its position, black pentagon, "
+        "in the energy landscapes of twelve modes, clockwise from the upper left corner, as on the right of the paper's "
+        "figure 1. Magenta star: saddle point (hollow, with its coordinates, where it lies outside); white lines: "
+        "principal axes u, along which the energy falls, and w.",
+    ),
+    FigureEntry(
+        "landscapes",
+        "Energy landscapes, untrained and trained",
+        "Contours of the energy E_i over x_i and y_i for modes 1, 2, 3 and the last but two, as in the paper's figure 2: "
+        "test images coloured by class, Gibbs samples as grey hexagons, the saddle point as a magenta star. The untrained "
+        "model has no biases, so that its saddles lie at the origin.",
+    ),
+    FigureEntry(
+        "random_spectra",
+        "Singular values of random weights",
+        "Histograms of the singular values of fresh random weights and the Marchenko-Pastur law (equation 20), as in the "
+        "paper's figure 3 a to d; dotted: its edges. p-values are calibrated with spectra of random matrices.",
+    ),
+    FigureEntry(
+        "kurtosis",
+        "Kurtosis of the reciprocal variables",
+        "Kurtosis over random states, averaged over the modes with a singular value, against the size of the hidden "
+        "layer, as in the paper's figure 3 e, for both layers; ribbons are standard deviations over modes, bars standard "
+        "errors of the mean. Line: fit in 1/M, with its residuals on the right; dotted: the exact average 3 - 6/(M + 2).",
+    ),
+    FigureEntry(
+        "spectrum",
+        "Singular values of trained models",
+        "Distribution of singular values by training method and size of the hidden layer, replicas pooled, as in the "
+        "paper's figure 3 f; ticks above mark single modes, dotted is the law of the initial weights.",
+    ),
+    FigureEntry(
+        "gaussianity",
+        "Reciprocal variables of random states",
+        "Probability densities of x_i and y_i for random binary states, untrained and trained, with the normal curves of "
+        "equation 51, as in the paper's figure 5; below, Kolmogorov-Smirnov distances of all modes (dashed: 1 % level).",
+    ),
+    FigureEntry(
+        "evolution",
+        "Modes during training",
+        "Singular values (grey: every mode in order; dotted: edge of the random bulk; dashed: λ = 4), saddle energies, "
+        "and mean ± standard deviation of u and w of the first mode for test data and Gibbs samples, against updates. "
+        "Modes are followed by the overlap of their vectors.",
+    ),
+    FigureEntry(
         "rotational_symmetry",
         "Rotational symmetry and its breaking",
         "Jensen-Shannon divergence between the histograms of the weights before and after random rotations of their "
-        "singular vectors, as in the paper's figure 4: against the size of the hidden layer with the level of untrained "
-        "matrices and of shuffled entries, and along training; and the histograms of one replica. Bars are standard "
+        "singular vectors, as in the paper's figure 4: against the size of the hidden layer with the level of "
+        "untrained matrices and of shuffled entries, and along training; and the histograms of one replica. Bars are standard "
         "deviations over replicas (with one replica, the estimate's standard error).",
     ),
     FigureEntry(
@@ -124,8 +171,8 @@ FIGURES: tuple[FigureEntry, ...] = (
         "landau_wells",
         "Landau free energy along training",
         "Landau free energy of the first mode (equation 55) with the other coordinates held (s² = 0) and averaged over "
-        "(s² = ¼), the marginal potential about the data's activities, and the potential of mean force of Gibbs samples "
-        "at four checkpoints; its minima, and the curvature of the first modes, against updates.",
+        "(s² = ¼), the marginal potential about the data's activities, and the potential of mean force of Gibbs "
+        "samples at four checkpoints; its minima, and the curvature of the first modes, against updates.",
     ),
     FigureEntry(
         "transitions",
@@ -137,8 +184,8 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "alignment",
         "Modes and principal components",
-        "Overlap of the first left singular vectors with the principal components of the data, and the largest singular "
-        "values, against updates, for every recipe of the study. The dashed line is the threshold λ = 4.",
+        "Overlap of the first left singular vectors with the principal components of the data, and the largest "
+        "singular values, against updates, for every recipe of the study. The dashed line is the threshold λ = 4.",
     ),
 )
 """In the order of the report.  A new figure is one more entry here."""

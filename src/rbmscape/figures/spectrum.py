@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
 
 
+LAW_POINTS = 200
+
+
 def for_study(material: Material) -> xr.Dataset:
     """All sizes and recipes of a study, replicas pooled."""
     groups: dict[tuple[str, int], list[RBM]] = {}
@@ -61,7 +64,7 @@ def compute(
     -------
     Dataset over group: ``method``, ``hidden``, ``singular_value`` (group, replica, order; NaN where absent),
     ``density`` (group, bin) over all replicas, ``threshold`` that a random matrix exceeds with probability 1 %,
-    ``outside`` mean number of modes above it, ``bulk_std``, ``law_edge``
+    ``outside`` mean number of modes above it, ``law`` on ``law_at``, the Marchenko-Pastur density of width ``bulk_std``
 
     Raises
     ------
@@ -90,13 +93,16 @@ def compute(
     threshold = np.array([bulk_threshold(law) for law in laws])
     outside = (table > threshold[:, None, None]).sum(axis=2).sum(axis=1) / [len(values) for values in spectra.values()]
     energy: dict[str, Any] = {"units": "k_B T"}
+    density: dict[str, Any] = {"units": "1 / k_B T"}
+    grids = [np.linspace(*law.edges, LAW_POINTS) for law in laws]
     return xr.Dataset(
         {
             "singular_value": (("group", "replica", "order"), table, energy),
-            "density": (("group", "bin"), np.stack(densities), {"units": "1 / k_B T"}),
+            "density": (("group", "bin"), np.stack(densities), density),
             "bin_edge": ("edge", edges, energy),
             "threshold": ("group", threshold, energy),
-            "law_edge": ("group", [law.edges[1] for law in laws], energy),
+            "law_at": (("group", "grid"), np.stack(grids), energy),
+            "law": (("group", "grid"), np.stack([law.pdf(g) for law, g in zip(laws, grids, strict=True)]), density),
             "bulk_std": ("group", [law.std for law in laws], energy),
             "outside": ("group", outside, {"units": "1"}),
             "replicas": ("group", [len(values) for values in spectra.values()], {"units": "1"}),
@@ -127,8 +133,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     for panel, method in zip(axes.ravel(), methods, strict=False):
         one = dataset.isel(group=np.flatnonzero(dataset.method.values == method))
         _draw_method(panel, one, sizes)
-        panel.set_title(str(method))
-    axes[0, 0].legend(loc="upper right")
+        panel.set_title(str(method), pad=6.0 + 5.0 * len(sizes))
+        panel.legend(loc="upper right", fontsize=6.5)
     return figure
 
 
@@ -144,8 +150,12 @@ def _draw_method(panel: Axes, one: xr.Dataset, sizes: list[int]) -> None:
         place = 1.03 + 0.035 * index
         panel.plot(values, np.full(values.size, place), "|", color=colour(index), markersize=3, markeredgewidth=0.5,
                    transform=panel.get_xaxis_transform(), clip_on=False)  # fmt: skip
-        panel.axvline(float(single.threshold), color=colour(index), linestyle=":", linewidth=0.9)
+        words = "random weights" if group == one.sizes["group"] - 1 else None
+        inside = single.law.values > 0.0
+        panel.plot(single.law_at.values[inside], single.law.values[inside], ":", color=colour(index), label=words)
+    smallest = one.density.values[one.density.values > 0.0]
     panel.set_yscale("log")
+    panel.set_ylim(bottom=0.6 * float(smallest.min()) if smallest.size else None)
     panel.set_xlabel("singular value λ ($k_BT$)")
     panel.set_ylabel("density ($1/k_BT$)")
 

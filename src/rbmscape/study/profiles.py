@@ -20,7 +20,15 @@ def _smoke() -> StudyConfig:
         replicas=2,
         recipes={"recommended": {"epochs": 3, "batch_size": 100, "n_chains": 100, "gibbs_steps": 2}},
         likelihood=LikelihoodPlan(n_betas=100, n_chains=50),
-        figure_options={"gallery": {"n_samples": 6, "n_steps": 200}},
+        figure_options={
+            "gallery": {"n_samples": 6, "n_steps": 200},
+            "image_landscapes": {"n_chains": 20, "n_steps": 100},
+            "landscapes": {"n_points": 100, "n_samples": 50, "n_steps": 100},
+            "random_spectra": {"hidden": [16, 32], "n_simulations": 19},
+            "kurtosis": {"hidden": [16, 32, 64], "n_states": 2000},
+            "gaussianity": {"n_states": 1000},
+            "evolution": {"n_data": 200, "n_chains": 50, "n_steps": 5},
+        },
     )
 
 
