@@ -96,30 +96,31 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "image_landscapes",
         "A generated image on the energy landscapes",
-        "A generated 3 (the first sample whose nearest test images are mostly threes) and its position, black pentagon, "
-        "in the energy landscapes of twelve modes, clockwise from the upper left corner, as on the right of the paper's "
-        "figure 1. Magenta star: saddle point (hollow, with its coordinates, where it lies outside); white lines: "
-        "principal axes u, along which the energy falls, and w.",
+        "A generated 3 (the first sample whose nearest test images are mostly threes) and its position, black "
+        "pentagon, in the energy landscapes of twelve modes, clockwise from the upper left corner, as on the right "
+        "of the paper's figure 1. Magenta star: saddle point (hollow, with its coordinates, where it lies outside); "
+        "white lines: principal axes u, along which the energy falls, and w.",
     ),
     FigureEntry(
         "landscapes",
         "Energy landscapes, untrained and trained",
-        "Contours of the energy E_i over x_i and y_i for modes 1, 2, 3 and the last but two, as in the paper's figure 2: "
-        "test images coloured by class, Gibbs samples as grey hexagons, the saddle point as a magenta star. The untrained "
-        "model has no biases, so that its saddles lie at the origin.",
+        "Contours of the energy E_i over x_i and y_i for modes 1, 2, 3 and the last but two, as in the paper's "
+        "figure 2: test images coloured by class, Gibbs samples as grey hexagons, the saddle point as a magenta "
+        "star. The untrained model has no biases, so that its saddles lie at the origin.",
     ),
     FigureEntry(
         "random_spectra",
         "Singular values of random weights",
-        "Histograms of the singular values of fresh random weights and the Marchenko-Pastur law (equation 20), as in the "
-        "paper's figure 3 a to d; dotted: its edges. p-values are calibrated with spectra of random matrices.",
+        "Histograms of the singular values of fresh random weights and the Marchenko-Pastur law (equation 20), as in "
+        "the paper's figure 3 a to d; dotted: its edges. p-values are calibrated with spectra of random matrices.",
     ),
     FigureEntry(
         "kurtosis",
         "Kurtosis of the reciprocal variables",
         "Kurtosis over random states, averaged over the modes with a singular value, against the size of the hidden "
-        "layer, as in the paper's figure 3 e, for both layers; ribbons are standard deviations over modes, bars standard "
-        "errors of the mean. Line: fit in 1/M, with its residuals on the right; dotted: the exact average 3 - 6/(M + 2).",
+        "layer, as in the paper's figure 3 e, for both layers; ribbons are standard deviations over modes, bars "
+        "standard errors of the mean. Line: fit in 1/M, with its residuals on the right; dotted: the exact average 3 "
+        "- 6/(M + 2).",
     ),
     FigureEntry(
         "spectrum",
@@ -130,8 +131,9 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "gaussianity",
         "Reciprocal variables of random states",
-        "Probability densities of x_i and y_i for random binary states, untrained and trained, with the normal curves of "
-        "equation 51, as in the paper's figure 5; below, Kolmogorov-Smirnov distances of all modes (dashed: 1 % level).",
+        "Probability densities of x_i and y_i for random binary states, untrained and trained, with the normal "
+        "curves of equation 51, as in the paper's figure 5; below, Kolmogorov-Smirnov distances of all modes "
+        "(dashed: 1 % level).",
     ),
     FigureEntry(
         "evolution",
@@ -145,8 +147,8 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Rotational symmetry and its breaking",
         "Jensen-Shannon divergence between the histograms of the weights before and after random rotations of their "
         "singular vectors, as in the paper's figure 4: against the size of the hidden layer with the level of "
-        "untrained matrices and of shuffled entries, and along training; and the histograms of one replica. Bars are standard "
-        "deviations over replicas (with one replica, the estimate's standard error).",
+        "untrained matrices and of shuffled entries, and along training; and the histograms of one replica. Bars are "
+        "standard deviations over replicas (with one replica, the estimate's standard error).",
     ),
     FigureEntry(
         "hierarchy",
