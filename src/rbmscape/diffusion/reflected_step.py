@@ -1,20 +1,20 @@
-r"""One Euler step of a diffusion in the cube with exactly reflecting walls, fused into one pass per layer.
+r"""One step of a diffusion in the cube with exactly reflecting walls, fused into one pass per layer.
 
-    x' = x + b + L,   b = dt (field - ln(x/(1-x))/β) + s ξ,   s = sqrt(2 D dt),
-    L = max(0, -(x + I)),   I = (b - sqrt(b² - 2 s² ln U)) / 2,
+    x' = x + b + L,   b = dt (field + (f(x) + f(x_E))/2) + s ξ,   s = sqrt(2 D dt),   f(x) = -ln(x/(1-x))/β,
+    L = max(0, -(x + I)),   I = (b - sqrt(b² - 2 s² ln U)) / 2.
 
-where I is the lowest point of the Brownian bridge between the ends of the step and L the push that Skorokhod's
-reflection at 0 needs, so that a constant drift is reflected without an error in dt (Lépingle 1995; Asmussen, Glynn and
-Pitman 1995).  The wall nearer to the middle of the step is treated so, the other one by mirroring; s must be well below
-the cube's width.  ξ and U come from counters (seed, stream, draw, chain, unit) and do not depend on threads or devices.
-Shapes: states and fields (n_chains, n_units).
+x_E is the end of a plain Euler step (Heun's corrector for the stiff entropic force, which is local and needs no further
+matrix product).  I is the lowest point of the Brownian bridge between the ends of the step and L the push that
+Skorokhod's reflection at 0 needs, so that a constant drift is reflected without an error in dt (Lépingle 1995;
+Asmussen, Glynn and Pitman 1995).  The wall nearer to the middle of the step is treated so, the other one by mirroring;
+s must be well below the cube's width.  In f, x² is replaced by x² + c² s², c² = exp(-γ - ln 2 - 1): the average
+of ln x over a step that starts on the wall.  ξ and U come from counters (seed, stream, draw, chain, unit) and do not
+depend on threads or devices.  Shapes: states and fields (n_chains, n_units).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numba
 import numpy as np
@@ -22,15 +22,18 @@ import torch
 from numpy import float32, int32, uint32, uint64
 from torch import Tensor
 
-from rbmscape.kernels.fused import BLOCK, _compile, _fill
+from rbmscape.kernels.cpu import MAX_THREADS
+from rbmscape.kernels.fused import BLOCK, compile_pass, fill_words
+from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
-__all__ = ["MARGIN", "fused_step", "reference_step"]
+__all__ = ["MARGIN", "ReflectedIntegrator", "fused_step", "reference_step"]
 
 MARGIN = 1e-6
 """States are kept this far from the walls, where the drift's logarithm diverges."""
 
 _LOW, _HIGH = np.float32(MARGIN), np.float32(1.0 - MARGIN)
+_BLUR = np.float32(math.exp(-np.euler_gamma - math.log(2.0) - 1.0))
 _U_SCALE = np.float32(2.0**-24)
 _LN2 = np.float32(math.log(2.0))
 _ROOT_TWO = np.float32(math.sqrt(2.0))
@@ -137,9 +140,20 @@ def _normal(word):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always")
-def _advance(x, field, dt, drift_dt, noise, variance, word, bridge):  # type: ignore[no-untyped-def]
-    """New position of one unit; drift_dt = dt/β, noise = s, variance = 2 s²."""
-    b = dt * field - drift_dt * _log(x / (float32(1.0) - x)) + noise * _normal(word)
+def _blurred_odds(x, blur):  # type: ignore[no-untyped-def]
+    """(x/(1-x))² with the walls blurred over the width of a step."""
+    far = float32(1.0) - x
+    return (x * x + blur) / (far * far + blur)
+
+
+@numba.njit(inline="always")
+def _advance(x, field, dt, drift_dt, noise, variance, blur, word, bridge):  # type: ignore[no-untyped-def]
+    """New position of one unit; drift_dt = dt/β, noise = s, variance = 2 s², blur = c² s²."""
+    odds = _blurred_odds(x, blur)
+    push = dt * field + noise * _normal(word)
+    end = x + push - float32(0.5) * drift_dt * _log(odds)
+    end = min(max(min(abs(end), float32(2.0) - end), float32(0.0)), float32(1.0))
+    b = push - float32(0.25) * drift_dt * _log(odds * _blurred_odds(end, blur))
     upper = x + float32(0.5) * b > float32(0.5)
     y = float32(1.0) - x if upper else x
     c = -b if upper else b
@@ -150,24 +164,33 @@ def _advance(x, field, dt, drift_dt, noise, variance, word, bridge):  # type: ig
     return min(max(x, _LOW), _HIGH)
 
 
-def _step(state, field, bias, dt, drift_dt, noise, scratch, k0, k1, draw, stream):  # type: ignore[no-untyped-def]
+@numba.njit(inline="always")
+def _span(span, n_spans, state, field, bias, dt, drift_dt, noise, scratch, k0, k1, draw, stream):  # type: ignore[no-untyped-def]
+    """The chains of one thread."""
     n_chains, n_units = state.shape
+    variance, blur = float32(2.0) * noise * noise, _BLUR * noise * noise
+    words, bridges = scratch[span, 0], scratch[span, 1]
+    for c in range(span * n_chains // n_spans, (span + 1) * n_chains // n_spans):
+        for start in range(0, n_units, BLOCK):
+            count = min(BLOCK, n_units - start)
+            groups = (count + 3) // 4
+            fill_words(words, groups, start // 4, uint64(c), k0, k1, draw, stream)
+            fill_words(bridges, groups, start // 4, uint64(c), k0, k1, draw + uint64(1), stream)
+            x, f, a = state[c, start : start + count], field[c, start : start + count], bias[start : start + count]
+            for i in range(count):
+                x[i] = _advance(x[i], f[i] + a[i], dt, drift_dt, noise, variance, blur, words[i], bridges[i])
+
+
+@compile_pass(parallel=True)
+def _step_parallel(state, field, bias, dt, drift_dt, noise, scratch, k0, k1, draw, stream):  # type: ignore[no-untyped-def]
     n_spans = scratch.shape[0]
-    variance = float32(2.0) * noise * noise
     for span in numba.prange(n_spans):
-        words, bridges = scratch[span, 0], scratch[span, 1]
-        for c in range(span * n_chains // n_spans, (span + 1) * n_chains // n_spans):
-            for start in range(0, n_units, BLOCK):
-                count = min(BLOCK, n_units - start)
-                groups = (count + 3) // 4
-                _fill(words, groups, start // 4, uint64(c), k0, k1, draw, stream)
-                _fill(bridges, groups, start // 4, uint64(c), k0, k1, draw + uint64(1), stream)
-                x, f, a = state[c, start : start + count], field[c, start : start + count], bias[start : start + count]
-                for i in range(count):
-                    x[i] = _advance(x[i], f[i] + a[i], dt, drift_dt, noise, variance, words[i], bridges[i])
+        _span(span, n_spans, state, field, bias, dt, drift_dt, noise, scratch, k0, k1, draw, stream)
 
 
-_KERNELS: dict[bool, Callable[..., Any]] = {parallel: _compile(parallel)(_step) for parallel in (False, True)}
+@compile_pass(parallel=False)
+def _step_serial(state, field, bias, dt, drift_dt, noise, scratch, k0, k1, draw, stream):  # type: ignore[no-untyped-def]
+    _span(0, 1, state, field, bias, dt, drift_dt, noise, scratch, k0, k1, draw, stream)
 
 
 def fused_step(
@@ -193,7 +216,7 @@ def fused_step(
     dt, drift_dt, noise = (np.float32(value) for value in step)
     key = (uint64(word) for word in stream.key)
     words = scratch.numpy().view(np.uint32)
-    kernel = _KERNELS[scratch.shape[0] > 1]
+    kernel = _step_parallel if scratch.shape[0] > 1 else _step_serial
     kernel(
         state.numpy(), field.numpy(), bias.numpy(), dt, drift_dt, noise, words, *key, uint64(draw), uint64(stream.id)
     )
@@ -207,10 +230,61 @@ def reference_step(
     n_chains, n_units = state.shape
     first, bridge = (stream.uniform(draw + k, n_chains, n_units, device=state.device).to(state.dtype) for k in (0, 1))
     normal = math.sqrt(2.0) * torch.erfinv(2 * first - 1)
-    b = dt * (field + bias) - drift_dt * torch.logit(state) + noise * normal
+    blur = float(_BLUR) * noise**2
+    push = dt * (field + bias) + noise * normal
+    start_force = _blurred_logit(state, blur)
+    end = state + push - drift_dt * start_force
+    end = torch.minimum(end.abs(), 2 - end).clamp_(0.0, 1.0)
+    b = push - 0.5 * drift_dt * (start_force + _blurred_logit(end, blur))
     upper = state + 0.5 * b > 0.5
     y, c = torch.where(upper, 1 - state, state), torch.where(upper, -b, b)
     lowest = 0.5 * (c - torch.sqrt(c.square() - 2 * noise**2 * torch.log(bridge)))
     y = y + c + torch.clamp(-(y + lowest), min=0.0)
     y = torch.where(y > 1, 2 - y, y)
     state.copy_(torch.where(upper, 1 - y, y).clamp_(MARGIN, 1 - MARGIN))
+
+
+def _blurred_logit(state: Tensor, blur: float) -> Tensor:
+    return 0.5 * torch.log((state.square() + blur) / ((1 - state).square() + blur))
+
+
+class ReflectedIntegrator:
+    """Advances both layers in place; the state after step s is a function of the seed and the start alone.
+
+    Parameters
+    ----------
+    rbm : the model
+    m, n : (n_chains, N), (n_chains, M) activities in (0, 1), changed in place; float32 on the CPU takes the fused pass
+    beta, diffusion, dt : inverse temperature, D, time step
+    stream : source of the noise; step s uses draws 4s to 4s + 3
+    """
+
+    def __init__(
+        self, rbm: RBM, m: Tensor, n: Tensor, beta: float, diffusion: float, dt: float, stream: Stream
+    ) -> None:
+        self._m, self._n = m, n
+        self._weights = rbm.weights.to(m.dtype).contiguous()
+        self._transposed = self._weights.T.contiguous()
+        self._biases = rbm.visible_bias.to(m.dtype), rbm.hidden_bias.to(m.dtype)
+        self._fields = torch.empty_like(m), torch.empty_like(n)
+        self._step = (dt, dt / beta, math.sqrt(2 * diffusion * dt))
+        self._stream = stream
+        self._fused = m.dtype == torch.float32 and m.device.type == "cpu"
+        threads = min(torch.get_num_threads(), MAX_THREADS, max(1, m.shape[0] // 8))
+        if self._fused and threads > 1:
+            torch_threads = torch.get_num_threads()
+            numba.set_num_threads(threads)
+            torch.set_num_threads(torch_threads)  # Numba's first start resets the pool that torch shares with it
+        self._scratch = torch.zeros((threads, 2, BLOCK), dtype=torch.int32)
+
+    def advance(self, step: int) -> None:
+        """One time step: two matrix products from the old state, then one pass over each layer."""
+        torch.mm(self._n, self._transposed, out=self._fields[0])
+        torch.mm(self._m, self._weights, out=self._fields[1])
+        for layer, field, bias, draw in zip(
+            (self._m, self._n), self._fields, self._biases, (4 * step, 4 * step + 2), strict=True
+        ):
+            if self._fused:
+                fused_step(layer, field, bias, self._step, self._stream, draw, self._scratch)
+            else:
+                reference_step(layer, field, bias, self._step, self._stream, draw)
