@@ -73,7 +73,7 @@ def compute(
     parts = []
     for replicas in runs.values():
         found = [_one_run(run, components, n_values) for run in replicas]
-        parts.append(xr.concat(found, "replica", join="outer"))
+        parts.append(xr.concat(found, "replica", join="outer").assign_coords(replica=np.arange(len(found))))
     result = xr.concat(parts, "recipe", join="outer").assign_coords(recipe=list(runs))
     result.attrs = provenance_attrs(data=dataset.name, n_hidden=next(iter(runs.values()))[0].config.n_hidden)
     return result
@@ -103,7 +103,7 @@ def _one_run(run: Run, components: Mapping[bool, PrincipalComponents], n_values:
         name: (("checkpoint", "rank" if name == "singular_value" else "mode"), np.stack(values), {"units": "1"})
         for name, values in rows.items()
     }
-    return xr.Dataset(data).assign(
+    return xr.Dataset(data, coords={"checkpoint": np.arange(len(run.updates))}).assign(
         update=("checkpoint", np.asarray(run.updates, dtype=np.float64)),
         epoch=("checkpoint", np.asarray(run.epochs)),
     )

@@ -153,7 +153,8 @@ def _along(run: Run, options: Mapping[str, Any]) -> xr.Dataset:
             "along_stderr": ("checkpoint", [x.stderr for x in found]),
             "update": ("checkpoint", np.asarray(run.updates, dtype=np.float64)),
             "epoch": ("checkpoint", np.asarray(run.epochs)),
-        }
+        },
+        coords={"checkpoint": np.arange(len(found))},
     )
 
 

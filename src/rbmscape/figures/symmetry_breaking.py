@@ -89,7 +89,7 @@ def compute(
         kept = [f"{kind}_{z}_{what}" for kind, _, _ in SERIES for z in COORDINATES for what in ("mean", "sd")]
         kept += [f"random_{z}" for z in COORDINATES] + ["singular_value"]
         one = whole[kept].sel(mode=mode, drop=True).rename_dims(update="checkpoint").reset_coords()
-        parts.append(one.assign_coords(hidden=hidden))
+        parts.append(one.assign_coords(hidden=hidden, checkpoint=np.arange(one.sizes["checkpoint"])))
     result = xr.concat(parts, "hidden", join="outer")
     result.attrs = provenance_attrs(seed=seed, mode=mode, n_chains=n_chains, n_steps=n_steps, data=dataset.name)
     return result
