@@ -13,7 +13,15 @@ from rbmscape.errors import DiskError, FormatError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["atomic_file", "read_tensors", "sync_directory", "temporary_name", "write_bytes", "write_tensors", "write_text"]
+__all__ = [
+    "atomic_file",
+    "read_tensors",
+    "sync_directory",
+    "temporary_name",
+    "write_bytes",
+    "write_tensors",
+    "write_text",
+]
 
 TEMPORARY_SUFFIX = ".part"
 

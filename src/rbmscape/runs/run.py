@@ -52,7 +52,6 @@ class Run:
         self.precision = str(record["precision"])
         self.updates_per_epoch = int(record["updates_per_epoch"])
         self.versions: dict[str, str] = record.get("versions", {})
-        self._keep_alive: object | None = None
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> Run:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import platform
+import shutil
 import tempfile
 import time
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -69,14 +71,14 @@ def train(
             f"train needs a Dataset, found {type(dataset).__name__}; make one with rbmscape.Dataset.from_array(array)"
         )
     recipe = TrainingConfig.recommended() if config is None else config
-    keep_alive = tempfile.TemporaryDirectory(prefix="rbmscape-") if directory is None else None
-    target = Path(keep_alive.name if keep_alive is not None else directory or "")
+    target = Path(tempfile.mkdtemp(prefix="rbmscape-") if directory is None else directory)
     engine = _engine(recipe)
     with RunWriter(target) as writer:
         trainer = _start(writer, dataset, recipe, engine, resume=resume, overwrite=overwrite)
         _Session(trainer, writer, dataset, make_reporter(progress)).run(until_update)
     run = Run.open(target)
-    run._keep_alive = keep_alive
+    if directory is None:
+        weakref.finalize(run, shutil.rmtree, target, ignore_errors=True)
     return run
 
 
@@ -117,6 +119,7 @@ def _record(dataset: Dataset, config: TrainingConfig, engine: Engine, trainer: T
             "n_train": len(dataset.train),
             "n_test": len(dataset.test),
             "image_shape": dataset.image_shape,
+            "origin": dataset.origin,
         },
         "engine": engine.name,
         "precision": engine.precision,
@@ -142,6 +145,7 @@ class _Session:
         self._watch = Stopwatch.begin(trainer.update)
         self._state_saved = time.monotonic()
         found = writer.read_state()
+        self._is_new = found is None
         self._seconds_before = float(found[1]["seconds"]) if found is not None else 0.0
         self._seconds_aside = 0.0
         self._metrics: dict[str, Any] = {}
@@ -153,7 +157,7 @@ class _Session:
         self._reporter.start(self._status())
         try:
             with InterruptGuard() as guard:
-                if trainer.update == 0:
+                if self._is_new:
                     self._write_checkpoint()
                 while trainer.update < last and not guard.requested:
                     self._advance()

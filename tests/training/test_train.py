@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+import rbmscape as rs
+from rbmscape.errors import ConfigError, DivergenceError, FormatError, InputError, NotConverged, RunExists, RunNotFound
+from rbmscape.model.exact import exact_log_likelihood
+from rbmscape.runs.writer import RunWriter
+from rbmscape.training.progress import SilentReporter
+from rbmscape.training.schedule import averaging_weight, learning_rate_factor
+
+SMALL = {"n_hidden": 6, "batch_size": 10, "n_chains": 20, "gibbs_steps": 2, "epochs": 4, "averaging": 5}
+
+
+def train(dataset, directory=None, *, resume=False, **changes) -> rs.Run:
+    config = rs.TrainingConfig(**(SMALL | changes))
+    return rs.train(dataset, config, directory, resume=resume, progress=False)
+
+
+def same_model(one: rs.RBM, other: rs.RBM) -> bool:
+    names = ("weights", "visible_bias", "hidden_bias")
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def same_run(one: rs.Run, other: rs.Run) -> bool:
+    both = all(same_model(one.load(averaged=kind), other.load(averaged=kind)) for kind in (True, False))
+    timeless = [{k: v for k, v in row.items() if "second" not in k} for row in one.rows]
+    return both and timeless == [{k: v for k, v in row.items() if "second" not in k} for row in other.rows]
+
+
+@pytest.mark.parametrize("gradient", ["centered", "plain"])
+def test_training_reaches_the_optimum_of_bars_and_stripes(gradient):
+    """3x3 bars and stripes: 14 patterns, so the best mean log-likelihood is -ln 14 = -2.639; margin 0.15 nats."""
+    dataset = rs.load_dataset("bars-and-stripes", image_shape=(3, 3))
+    config = rs.TrainingConfig(
+        n_hidden=24,
+        batch_size=14,
+        n_chains=500,
+        gibbs_steps=5,
+        epochs=3000,
+        gradient=gradient,
+        learning_rate=0.3,
+        visible_bias_init="zeros",
+        weight_std=0.1,
+        averaging=100,
+        engine="reference",
+        precision="fp32",
+        checkpoint_epochs=(3000,),
+        early_checkpoints=0,
+    )
+    run = rs.train(dataset, config, progress=False)
+    optimum = -math.log(len(dataset.train))
+    before, after = (float(exact_log_likelihood(run.load(u), dataset.train).mean()) for u in (0, 3000))
+    assert before < optimum - 2.0
+    assert optimum - 0.15 < after <= optimum + 1e-9
+
+
+@pytest.mark.parametrize("method", ["pcd", "cd", "rdm"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_every_method_raises_the_exact_likelihood(patterns, method, optimizer):
+    rate = 0.5 if optimizer == "sgd" else 0.02
+    recipe = {"method": method, "optimizer": optimizer, "learning_rate": rate, "weight_std": 0.1}
+    run = train(patterns, epochs=40, gibbs_steps=5, **recipe)
+    first, last = (float(exact_log_likelihood(run.load(u), patterns.train).mean()) for u in (0, -1))
+    assert last > first + 0.5
+    assert first < last < 0
+
+
+def test_the_paper_s_chains_start_from_data(patterns):
+    run = train(patterns, epochs=0)
+    rows = {tuple(row) for row in patterns.train.tolist()}
+    assert {tuple(row) for row in run.chains.tolist()} <= rows
+    assert run.chains.shape == (20, 12)
+
+
+RECIPES = [
+    {"momentum": 0.5},
+    {"optimizer": "adam", "learning_rate": 0.01, "gradient": "plain", "averaging": 0},
+    {"method": "cd", "schedule": "cosine"},
+    {"method": "rdm", "l1": 1e-3, "l2": 1e-2, "schedule": "constant"},
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_in_slices_is_the_run_in_one_piece(patterns, tmp_path, recipe):
+    whole = train(patterns, tmp_path / "whole", **recipe)
+    config = rs.TrainingConfig(**(SMALL | recipe))
+    for until in (1, 7, 8, 20):
+        part = rs.train(patterns, config, tmp_path / "parts", resume=True, progress=False, until_update=until)
+        assert part.is_complete == (until == 20)
+    assert same_run(whole, part)
+    other = train(patterns, tmp_path / "other", seed=1, **recipe)
+    assert not same_model(whole.load(), other.load())
+
+
+def test_more_epochs_continue_a_constant_schedule_only(patterns, tmp_path):
+    whole = train(patterns, tmp_path / "whole", schedule="constant", epochs=6, checkpoint_epochs=(4,))
+    train(patterns, tmp_path / "a", schedule="constant", epochs=4)
+    longer = train(patterns, tmp_path / "a", schedule="constant", epochs=6, checkpoint_epochs=None, resume=True)
+    assert same_model(whole.load(), longer.load())
+    train(patterns, tmp_path / "b", schedule="linear", epochs=4)
+    with pytest.raises(ConfigError, match="trained with epochs=4, not 6"):
+        train(patterns, tmp_path / "b", schedule="linear", epochs=6, resume=True)
+
+
+class InterruptAt(SilentReporter):
+    """Sends a signal to this process after a given update."""
+
+    def __init__(self, update: int, number: signal.Signals) -> None:
+        self.update, self.number = update, number
+
+    def advance(self, status):
+        if status.update == self.update:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_cleanly_and_resumably(patterns, tmp_path, number):
+    config = rs.TrainingConfig(**SMALL)
+    handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        rs.train(patterns, config, tmp_path / "a", progress=InterruptAt(9, number))
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+    found = RunWriter(tmp_path / "a").read_state()
+    assert found is not None
+    assert found[1]["update"] == "9"
+    resumed = rs.train(patterns, config, tmp_path / "a", resume=True, progress=False)
+    assert same_run(resumed, train(patterns, tmp_path / "b"))
+
+
+def test_divergence_is_reported_and_the_last_good_checkpoint_kept(patterns, tmp_path):
+    with pytest.raises(DivergenceError, match=r"diverged at update \d+.*lower the learning rate.*last good checkpoint"):
+        train(patterns, tmp_path / "a", learning_rate=1e30, schedule="constant", gradient="plain", epochs=50)
+    run = rs.Run.open(tmp_path / "a")
+    assert bool(torch.isfinite(run.load().weights).all())
+    assert not run.is_complete
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.tile([[0, 1, 1]], (8, 1)),
+        np.array([[0], [1], [1], [0]]),
+        np.array([[1, 0, 1]]),
+        np.hstack([np.zeros((20, 2)), np.ones((20, 1)), np.eye(20)[:, :3]]),
+    ],
+    ids=["all columns constant", "one column", "one row", "some columns constant"],
+)
+@pytest.mark.parametrize("init", ["data", "zeros", "normal"])
+def test_degenerate_data_train_without_nan(rows, init):
+    dataset = rs.Dataset.from_array(rows)
+    run = train(dataset, epochs=30, visible_bias_init=init)
+    model = run.load()
+    assert bool(torch.isfinite(model.weights).all())
+    assert math.isfinite(float(exact_log_likelihood(model, dataset.train).mean()))
+
+
+def test_an_existing_run_is_never_overwritten_unasked(patterns, tmp_path):
+    first = train(patterns, tmp_path / "a")
+    with pytest.raises(RunExists, match="already holds a run; pass resume=True"):
+        train(patterns, tmp_path / "a", seed=1)
+    with pytest.raises(ConfigError, match="trained with seed=0, not 1"):
+        train(patterns, tmp_path / "a", seed=1, resume=True)
+    other = rs.Dataset.from_array(1 - patterns.train)
+    with pytest.raises(ConfigError, match="other contents"):
+        train(other, tmp_path / "a", resume=True)
+    assert same_run(first, rs.Run.open(tmp_path / "a"))
+    config = rs.TrainingConfig(**(SMALL | {"seed": 1}))
+    replaced = rs.train(patterns, config, tmp_path / "a", overwrite=True, progress=False)
+    assert replaced.config.seed == 1
+
+
+def test_directories_of_other_things_are_left_alone(patterns, tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(RunExists, match=r"other files \(thesis.tex\)"):
+        train(patterns, tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "x"
+    with pytest.raises(RunNotFound, match="holds no run"):
+        rs.Run.open(tmp_path)
+
+
+def test_a_finished_run_tells_what_it_holds(patterns, tmp_path):
+    run = train(patterns, tmp_path / "a")
+    assert run.updates == run.config.checkpoint_updates(5)
+    assert run.epochs[-1] == 4.0
+    table = run.metrics
+    assert list(table.index) == list(run.updates)
+    assert {"reconstruction_error", "pseudo_log_likelihood", "free_energy_gap", "singular_values"} <= set(table.columns)
+    top = torch.linalg.svdvals(run.load(run.updates[3]).weights.double())
+    np.testing.assert_allclose(table["singular_values"].iloc[3], top[:10], rtol=1e-6)
+    with pytest.raises(InputError, match="no checkpoint at update 17; the nearest is"):
+        run.load(17)
+    with pytest.raises(NotConverged, match="keeps no Markov chains"):
+        _ = train(patterns, method="cd").chains
+
+
+def test_raw_and_averaged_parameters_differ_and_both_are_kept(patterns):
+    run = train(patterns)
+    assert not same_model(run.load(), run.load(averaged=False))
+    plain = train(patterns, averaging=0)
+    assert same_model(plain.load(), plain.load(averaged=False))
+    assert same_model(plain.load(), run.load(averaged=False))
+
+
+def test_damaged_files_give_one_clear_error(patterns, tmp_path):
+    run = train(patterns, tmp_path / "a")
+    metrics = tmp_path / "a" / "metrics.jsonl"
+    lines = metrics.read_text().splitlines()
+    metrics.write_text("\n".join(lines) + '\n{"update": 3, "tor')
+    assert run.rows == rs.Run.open(tmp_path / "a").rows
+    metrics.write_text("\n".join([lines[0], "oops", lines[1]]))
+    with pytest.raises(FormatError, match="line 2 of"):
+        _ = run.rows
+    config = tmp_path / "a" / "config.json"
+    config.write_text(config.read_text().replace('"schema": 1', '"schema": 7'))
+    with pytest.raises(FormatError, match="update rbmscape"):
+        rs.Run.open(tmp_path / "a")
+    config.write_text("{")
+    with pytest.raises(FormatError, match="not valid JSON"):
+        rs.Run.open(tmp_path / "a")
+
+
+def test_a_bare_array_is_refused():
+    with pytest.raises(InputError, match="Dataset.from_array"):
+        rs.train(np.zeros((3, 3)), progress=False)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_schedules_are_flat_then_fall_to_zero(schedule):
+    config = rs.TrainingConfig(schedule=schedule, decay_start=0.5)
+    factors = [learning_rate_factor(config, update, 100) for update in range(101)]
+    assert factors[:51] == [1.0] * 51
+    assert all(later <= earlier for earlier, later in itertools.pairwise(factors))
+    assert factors[-1] == pytest.approx(1.0 if schedule == "constant" else 0.0, abs=1e-12)
+    assert factors[75] == pytest.approx({"constant": 1.0}.get(schedule, 0.5))
+
+
+def test_the_average_of_a_moving_parameter_lags_by_its_window():
+    """Parameters that grow by one an update: an exponential average of window n lags n - 1 behind once n is reached."""
+    average, window = 0.0, 20
+    for update in range(1, 2001):
+        average += averaging_weight(window, update) * (update - average)
+    assert 2000 - average == pytest.approx(window - 1, abs=1e-6)
+    assert averaging_weight(300, 0) == 1.0
