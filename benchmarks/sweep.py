@@ -6,6 +6,11 @@ Expected before measuring: the two bf16 matrix products take 4 N M n_chains oper
 nanosecond a unit on two cores, so that a sweep of 500 chains at M = 500 should reach 80 % of the rate of the bare
 products, and more at M = 3000; rbms and scikit-learn multiply in float32 and pass several times over the
 probabilities, drawing from a serial generator, which should cost them most of their time.
+
+Seen on two hardware threads of one Zen 4 core (AVX512-BF16, no matrix unit), M = 500, 500 chains, undisturbed: the two
+products 1.0 ms each, the fused pass 0.14 + 0.22 ms or 0.5 ns a unit with ten Philox rounds (0.46 with seven), a sweep
+2.2 ms, 90 % of the best product's rate.  Tiling 4096 chains into blocks of 128 to 1024 rows, so that pre-activations stay in the
+cache, gained nothing: the larger product makes up for it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,10 @@ bf16 is worth it where the processor multiplies bf16 natively (AMX or AVX512-BF1
 the weights and the pre-activations are rounded to 8 significant bits.
 
 Threads: Numba's OpenMP layer resolves to the same libgomp that torch has loaded, so both use one pool of threads,
-of the size torch is set to; with one thread a serial version of the pass runs and no pool is started.
+of the size torch is set to; with one thread a serial version of the pass runs.  Waiting OpenMP threads spin for
+milliseconds by default, which costs dearly where other work competes for the cores: a sweep of 500 chains took 34 to
+50 ms instead of 9 on a machine with three times more work than cores.  ``GOMP_SPINCOUNT=2000`` (or
+``OMP_WAIT_POLICY=passive``), set before torch is loaded, avoids that.
 """
 
 from __future__ import annotations
