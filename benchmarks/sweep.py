@@ -8,9 +8,9 @@ products, and more at M = 3000; rbms and scikit-learn multiply in float32 and pa
 probabilities, drawing from a serial generator, which should cost them most of their time.
 
 Seen on two hardware threads of one Zen 4 core (AVX512-BF16, no matrix unit), M = 500, 500 chains, undisturbed: the two
-products 1.0 ms each, the fused pass 0.14 + 0.22 ms or 0.5 ns a unit with ten Philox rounds (0.46 with seven), a sweep
-2.2 ms, 90 % of the best product's rate.  Tiling 4096 chains into blocks of 128 to 1024 rows, so that pre-activations stay in the
-cache, gained nothing: the larger product makes up for it.
+products 1.0 ms each, the fused pass 0.14 + 0.25 ms or 0.6 ns a unit with ten Philox rounds, a sweep 2.2 ms, 90 % of the
+best product's rate.  Tiling 4096 chains into blocks of 128 to 1024 rows, so that pre-activations stay in the cache,
+gained nothing: the larger product makes up for it.
 """
 
 from __future__ import annotations
