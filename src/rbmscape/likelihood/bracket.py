@@ -8,7 +8,7 @@ nats with a small error bar, so the verdict asks for all of
 1. the gap between the bounds is explained by their errors (or below the tolerance),
 2. neither bound moved by more than its error (or the tolerance) when the temperatures were doubled,
 3. the log weights of both directions overlap (BAR's overlap, at least 0.03),
-4. the weights of each direction are carried by enough chains,
+4. the weights of each direction are carried by at least 30 chains, fewer give no reliable error,
 5. nothing speaks against the equilibrium of the reverse starts.
 """
 
@@ -51,7 +51,7 @@ __all__ = ["Bracket", "likelihood_bracket"]
 SIGMAS = 3.0
 TOLERANCE = 0.1
 MIN_OVERLAP = 0.03
-MIN_CHAINS = 5.0
+MIN_CHAINS = 30.0
 
 
 @dataclass(frozen=True, slots=True)

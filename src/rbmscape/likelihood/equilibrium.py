@@ -1,6 +1,9 @@
-"""Equilibrated samples of a model, by tempering along its training or along the annealing path.
+"""Equilibrated samples of a model, by tempering along its training or in temperature.
 
 Reverse annealing bounds ln Z only if its starts are equilibrated, so the samples come with what speaks against that.
+Without earlier models the ladder is that of plain temperature, all parameters scaled by beta from 0 to 1.  It is
+longer than one along the annealing path would be, but starts from *all* states alike: a mode that the base of the
+annealing path suppresses, and that both directions would then miss together, shows up as a gap between them.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ def equilibrium_ladder(
     precision: str = "auto",
     target: float = 0.5,
 ) -> Ladder:
-    """Rungs along the training where earlier models are given, else along the annealing path.
+    """Rungs along the training where earlier models are given, else in temperature.
 
     Parameters
     ----------
@@ -44,9 +47,11 @@ def equilibrium_ladder(
     """
     if models is not None and len(models) == 0:
         raise InputError("models is empty; pass the checkpoints of the training, or None to temper in temperature")
-    given = [path.model_at(0.0)] if models is None else [model for model in models if not same_model(model, path.rbm)]
-    annealer = annealer_for(select_engine(engine, precision, path.rbm.device))
-    return choose_ladder([*given, path.rbm], stream.child("ladder"), annealer, target)
+    rbm = path.rbm
+    hottest = RBM(0.0 * rbm.weights, 0.0 * rbm.visible_bias, 0.0 * rbm.hidden_bias)
+    given = [hottest] if models is None else [model for model in models if not same_model(model, rbm)]
+    annealer = annealer_for(select_engine(engine, precision, rbm.device))
+    return choose_ladder([*given, rbm], stream.child("ladder"), annealer, target)
 
 
 def equilibrium_samples(

@@ -33,7 +33,7 @@ __all__ = ["Tempered", "temper"]
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int], None]
 N_MODES = 4
-MAX_R_HAT = 1.05
+MAX_R_HAT = 1.1  # many short columns: 1 / (R² - 1) is the number of independent draws in half a column, here five
 MIN_ACCEPTANCE = 0.05
 MIN_PASSAGES = 1.0
 
@@ -72,7 +72,9 @@ class Tempered:
     def objections(self) -> tuple[str, ...]:
         """Why the samples may not be equilibrated; empty if nothing speaks against them."""
         found = []
-        if not self.r_hat <= MAX_R_HAT:
+        if np.isnan(self.r_hat):
+            found.append("the states on the top rung never changed")
+        elif self.r_hat > MAX_R_HAT:
             found.append(f"R-hat of the top rung is {self.r_hat:.3f}, above {MAX_R_HAT}")
         if self.acceptance.size and self.acceptance.min() < MIN_ACCEPTANCE:
             worst = int(self.acceptance.argmin())
@@ -243,7 +245,6 @@ def _leading_modes(weights: Tensor) -> Tensor:
 
 def _result(columns: _Columns, trace: FloatArray, n_rounds: int) -> Tempered:
     ess, rhat = (np.asarray(value) for value in (effective_sample_size(trace), r_hat(trace)))
-    moving = np.isfinite(ess) & np.isfinite(rhat)
     passages = columns.passages.cpu().numpy()
     return Tempered(
         columns.states[-1].clone(),
@@ -252,8 +253,8 @@ def _result(columns: _Columns, trace: FloatArray, n_rounds: int) -> Tempered:
         passages,
         float(columns.fresh[-1].to(torch.float64).mean()),
         trace,
-        float(ess[moving].min()) if moving.any() else float("nan"),
-        float(rhat[moving].max()) if moving.any() else float("nan"),
+        float(np.min(ess, where=~np.isnan(ess), initial=np.inf)) if np.isfinite(ess).any() else float("nan"),
+        float(np.max(rhat, where=~np.isnan(rhat), initial=0.0)) if not np.isnan(rhat).all() else float("nan"),
         tuple(torch.stack(values, 1).cpu().numpy() for values in columns.forward),
         tuple(torch.stack(values, 1).cpu().numpy() for values in columns.backward),
         n_rounds,

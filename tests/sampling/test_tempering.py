@@ -1,0 +1,160 @@
+"""Replica exchange samples the exact distribution where plain Gibbs chains stay in the mode they began in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rbmscape.errors import InputError, NotConverged
+from rbmscape.kernels.annealing import FixedAnnealer, FloatAnnealer
+from rbmscape.model.exact import exact_moments, exact_samples
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.sampling import ladder as ladders
+from rbmscape.sampling.ladder import Ladder, choose_ladder, independent_model
+from rbmscape.sampling.tempering import temper
+
+ANNEALER = FloatAnnealer()
+
+
+def ferromagnet(barrier, n_visible=20, n_hidden=8, tilt=0.0):
+    weights = np.full((n_visible, n_hidden), barrier)
+    return RBM(weights, -weights.sum(1) / 2 + tilt / n_visible, -weights.sum(0) / 2)
+
+
+@pytest.fixture(scope="module")
+def training():
+    """Models whose two modes drift apart, from none to a barrier that Gibbs chains do not cross."""
+    return [ferromagnet(barrier, tilt=1.0) for barrier in (0.01, 0.2, 0.5, 1.0, 1.5)]
+
+
+@pytest.fixture(scope="module")
+def tempered(training):
+    ladder = choose_ladder(training, Stream(2, "ladder"), ANNEALER)
+    return ladder, temper(ladder, 400, 240, Stream(2, "tempering"), ANNEALER)
+
+
+def occupied(v):
+    """Whether a state is in the mode with most pixels on."""
+    return (v.to(torch.float64).mean(1) > 0.5).to(torch.float64)
+
+
+def test_the_target_is_bimodal_and_gibbs_does_not_cross(training):
+    """What tempering is needed for: no chain of 200 changes mode in 100 Gibbs steps."""
+    v = torch.zeros(200, 20, dtype=torch.uint8)
+    params = ladders.annealer_parameters(ANNEALER, training[-1])
+    workspace = ANNEALER.workspace(200, 20, 8)
+    ANNEALER.load(params, workspace, v)
+    unused = torch.zeros(200, dtype=torch.float64)
+    for step in range(100):
+        ANNEALER.step(params, workspace, unused, 1.0, 1.0, Stream(1, "gibbs"), 2 * step)
+    assert float(occupied(workspace.v).mean()) < 0.02
+
+
+def test_both_modes_have_their_weights(training, tempered):
+    """Occupation of one mode over independent columns within 4 standard errors (false alarm 6e-5)."""
+    _, result = tempered
+    exact = float(occupied(exact_samples(training[-1], 20000, seed=5)[0]).mean())
+    found = float(occupied(result.v).mean())
+    assert 0.5 < exact < 0.95
+    assert abs(found - exact) < 4.0 * np.sqrt(exact * (1 - exact) * (1 / 400 + 1 / 20000))
+
+
+@pytest.mark.parametrize("annealer", [FloatAnnealer(), FixedAnnealer()], ids=lambda one: one.name)
+def test_marginals_of_all_rungs(annealer):
+    """Means on every rung against enumeration: largest of 15 z-scores a rung below 4.5 (false alarm 1e-4 each)."""
+    generator = np.random.default_rng(3)
+    weights, a, b = (generator.normal(size=shape).astype(np.float32) for shape in ((15, 7), 15, 7))
+    models = [RBM(s * weights, a, b) for s in (0.1, 0.6, 1.2)]
+    ladder = choose_ladder(models, Stream(4, "ladder"), annealer, keep=range(3))
+    result = temper(ladder, 800, 60, Stream(4, "tempering"), annealer)
+    for rbm, states in zip(ladder.models, result.states, strict=True):
+        mean = exact_moments(rbm).visible
+        z = (states.to(torch.float64).mean(0) - mean) / torch.sqrt(mean * (1 - mean) / 800)
+        assert float(z.abs().max()) < 4.5
+
+
+def test_diagnostics_of_a_good_run(tempered):
+    ladder, result = tempered
+    assert result.objections == ()
+    assert result.passages.mean() > 2
+    assert result.renewed > 0.9
+    assert result.ess > 400
+    assert result.acceptance.shape == (len(ladder.models) - 1,)
+    assert result.acceptance.min() > 0.25
+    assert result.trace.shape[:2] == (400, 120)
+
+
+def test_acceptance_is_near_its_target():
+    generator = np.random.default_rng(3)
+    rbm = RBM(*(generator.normal(size=shape) for shape in ((120, 30), 120, 30)))
+    path = [RBM(0 * rbm.weights, 0 * rbm.visible_bias, 0 * rbm.hidden_bias), rbm]
+    for target in (0.3, 0.7):
+        ladder = choose_ladder(path, Stream(2, "ladder"), ANNEALER, target)
+        assert len(ladder.models) > 4
+        result = temper(ladder, 100, 30, Stream(3, "tempering"), ANNEALER)
+        assert np.median(result.acceptance) == pytest.approx(target, abs=0.15)
+
+
+def test_checkpoints_are_skipped_and_models_inserted(training):
+    few = choose_ladder(training, Stream(2, "ladder"), ANNEALER, 0.2)
+    kept = choose_ladder(training, Stream(2, "ladder"), ANNEALER, 0.2, keep=range(5))
+    assert {0.0, 1.0, 2.0, 3.0, 4.0} <= set(kept.positions)
+    assert len(kept.positions) > len(few.positions)
+    direct = choose_ladder(training[-1:], Stream(2, "ladder"), ANNEALER, 0.7)
+    assert any(position % 1 for position in direct.positions)
+    assert float(direct.models[0].weights.abs().max()) == 0.0
+
+
+def test_a_broken_ladder_is_reported():
+    """Negative control: independent units directly below the bimodal model exchange nothing, and chains disagree."""
+    base = independent_model(torch.full((20,), 0.5), torch.full((8,), 0.5))
+    start = torch.stack([torch.zeros(40, 20, dtype=torch.uint8), (torch.arange(40) % 2)[:, None].expand(40, 20).byte()])
+    ladder = Ladder((base, ferromagnet(4.0)), (-1.0, 0.0), start)
+    result = temper(ladder, 40, 40, Stream(1, "tempering"), ANNEALER)
+    found = " ".join(result.objections)
+    assert "R-hat" in found
+    assert "are accepted with probability" in found
+    assert "fresh states reached the top" in found
+
+
+def test_columns_do_not_depend_on_one_another(training):
+    """Column c of a run with fewer columns is column c of a run with more (apart from where it starts)."""
+    ladder = choose_ladder(training, Stream(2, "ladder"), ANNEALER)
+    same = Ladder(ladder.models, ladder.positions, ladder.start[:, :1])
+    few, many = (temper(same, n, 30, Stream(5, "tempering"), ANNEALER) for n in (6, 11))
+    assert torch.equal(few.states, many.states[:, :6])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_chains": 0}, "n_chains"),
+        ({"n_rounds": 15}, "at least 16 rounds"),
+        ({"steps": 0}, "Gibbs step"),
+        ({"burn_in": 0.9}, "burn_in"),
+    ],
+)
+def test_refuses(options, message, tempered):
+    with pytest.raises(InputError, match=message):
+        temper(tempered[0], **({"n_chains": 4, "n_rounds": 20} | options), stream=Stream(1, "x"), annealer=ANNEALER)
+
+
+@pytest.mark.parametrize(
+    ("models", "target", "message"),
+    [
+        ([], 0.5, "at least one model"),
+        ([ferromagnet(1.0), ferromagnet(1.0, 5)], 0.5, "one shape"),
+        ([ferromagnet(1.0)], 1.0, "target"),
+    ],
+)
+def test_ladder_refuses(models, target, message):
+    with pytest.raises(InputError, match=message):
+        choose_ladder(models, Stream(1, "x"), ANNEALER, target)
+
+
+def test_too_long_a_ladder(monkeypatch):
+    monkeypatch.setattr(ladders, "MAX_RUNGS", 3)
+    with pytest.raises(NotConverged, match="more than 3 rungs"):
+        choose_ladder([ferromagnet(1.0)], Stream(1, "x"), ANNEALER, 0.9)
