@@ -199,6 +199,23 @@ def test_evaluate_by_annealing_agrees_with_enumeration(tmp_path, trained, capsys
     assert re.search(r"test log-likelihood\s+-\d+\.\d+ ± 0\.\d+ nats", printed)
 
 
+@pytest.mark.slow
+def test_evaluate_brackets_the_exact_value(tmp_path, trained, capsys):
+    """5 standard errors (false alarms below 1 in 10^6, seed fixed); a value 1 nat away is outside."""
+    path = tmp_path / "numbers.json"
+    words = ["--method", "bracket", "--chains", "100", "--betas", "100", "--engine", "reference", "--json", str(path)]
+    assert main(["evaluate", str(trained), *words]) == 0
+    numbers = json.loads(path.read_text())
+    data = torch.from_numpy(rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).test)
+    exact = float(exact_log_likelihood(rs.Run.open(trained).load().to(dtype=torch.float64), data).mean())
+    bounds = numbers["log_likelihood"]
+    low = bounds["lower"]["value"] - 5 * bounds["lower"]["stderr"] - 1e-4
+    high = bounds["upper"]["value"] + 5 * bounds["upper"]["stderr"] + 1e-4
+    assert low < exact < high
+    assert not low < exact + 1.0 < high
+    assert ("not converged" in capsys.readouterr().out) is not numbers["converged"]
+
+
 def test_evaluate_needs_data_that_fit(tmp_path, trained, capsys):
     model = tmp_path / "model.safetensors"
     rs.Run.open(trained).load().save(model)

@@ -50,6 +50,7 @@ class Method(StrEnum):
     AIS = "ais"
     REVERSE_AIS = "reverse_ais"
     BAR = "bar"
+    BRACKET = "bracket"
 
 
 def evaluate(
@@ -57,7 +58,9 @@ def evaluate(
     data: Annotated[
         str | None, typer.Option(help="Data set or file to judge by; by default what the run was trained on.")
     ] = None,
-    method: Annotated[Method, typer.Option(help="Of ln Z: auto is exact for small models, else ais.")] = Method.AUTO,
+    method: Annotated[
+        Method, typer.Option(help="Of ln Z: auto is exact for small models, else ais; bracket gives both bounds.")
+    ] = Method.AUTO,
     chains: Annotated[int, typer.Option(help="Annealed chains.", min=2)] = 500,
     betas: Annotated[int, typer.Option(help="Temperatures.", min=2)] = 1000,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
@@ -89,6 +92,11 @@ def evaluate(
     )  # fmt: skip
     opened = open_model(model, update, device)
     dataset = _data(opened, data, loading)
+    if method is Method.BRACKET:
+        _bracket(
+            opened, dataset, json_file, n_chains=chains, n_betas=betas, seed=seed, engine=engine, precision=precision
+        )
+        return
     began = time.perf_counter()
     directions = 2 if method is Method.BAR else 1
     with progress_bar("annealing", chains * betas * directions) as advance:
@@ -101,6 +109,36 @@ def evaluate(
     _show(opened, dataset, log_z, scores, seconds)
     if json_file is not None:
         write_json(json_file, _numbers(opened, dataset, log_z, scores) | {"seed": seed, "seconds": seconds})
+
+
+def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **options: Any) -> None:
+    """Both bounds on the test log-likelihood and whether to believe them."""
+    from rbmscape.likelihood.bracket import likelihood_bracket
+
+    began = time.perf_counter()
+    last = opened.run.updates.index(opened.update) if opened.run is not None else 0
+    earlier = None if opened.run is None else list(opened.run.models(opened.run.updates[:last]))
+    with progress_bar("bracketing", None) as advance:
+        found = likelihood_bracket(
+            opened.rbm, dataset, models=earlier or None, max_betas=max(16_000, options["n_betas"]), progress=advance,
+            **options,
+        )  # fmt: skip
+    seconds = time.perf_counter() - began
+    bounds = {"lower": found.lower, "upper": found.upper, "best": found.best}
+    names = {"lower": "lower bound", "upper": "upper bound", "best": "both combined"}
+    lines = [
+        ("model", f"{opened.name}, {opened.rbm.n_visible} visible and {opened.rbm.n_hidden} hidden units"),
+        *((names[name], f"{bound} nats a sample") for name, bound in bounds.items()),
+        ("verdict", "converged" if found.converged else "not converged"),
+        *(("", reason) for reason in found.reasons),
+        ("time", f"{seconds:.1f} s"),
+    ]
+    print_table(f"Test log-likelihood on {dataset.name}", lines)
+    if json_file is not None:
+        plain = {name: {"value": bound.value, "stderr": bound.stderr} for name, bound in bounds.items()}
+        verdict = {"converged": found.converged, "reasons": found.reasons, "n_betas": found.n_betas, "seconds": seconds}
+        facts = {"model": opened.name, "method": "bracket", "data": dataset.name, "seed": options["seed"]}
+        write_json(json_file, facts | {"data_fingerprint": dataset.fingerprint, "log_likelihood": plain} | verdict)
 
 
 def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> Dataset:

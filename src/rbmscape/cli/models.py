@@ -18,11 +18,12 @@ __all__ = ["OpenModel", "check_absent", "data_of_run", "open_model", "resolve_de
 
 @dataclass(frozen=True)
 class OpenModel:
-    """A model, the run that it belongs to (None for a file), and what to call it."""
+    """A model, the run that it belongs to (None for a file), what to call it, and its update (-1 for a file)."""
 
     rbm: RBM
     run: Run | None
     name: str
+    update: int
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
@@ -50,12 +51,12 @@ def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
         run = Run.open(place)
         rbm = run.load(update)
         reached = run.updates[-1] if update == -1 else update
-        found = OpenModel(rbm, run, f"{path} at update {reached}")
+        found = OpenModel(rbm, run, f"{path} at update {reached}", reached)
     else:
         if update != -1:
             raise InputError(f"{path} is a single model; --update chooses among the checkpoints of a run's directory")
-        found = OpenModel(RBM.load(place), None, path)
-    return OpenModel(found.rbm.to(device=resolve_device(device)), found.run, found.name)
+        found = OpenModel(RBM.load(place), None, path, -1)
+    return OpenModel(found.rbm.to(device=resolve_device(device)), found.run, found.name, found.update)
 
 
 def resolve_device(device: str) -> str:

@@ -30,8 +30,11 @@ def print_table(title: str, rows: Iterable[Sequence[str]], header: Sequence[str]
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr that vanishes when it is done, advanced by the function that is given; nothing off a terminal."""
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr that vanishes when it is done, advanced by the function that is given; nothing off a terminal.
+
+    ``total`` is None where it is not known beforehand.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
