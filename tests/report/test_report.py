@@ -90,9 +90,15 @@ def test_nothing_is_fetched_from_elsewhere(text):
 
 
 def test_links_lead_to_files(text, study):
-    links = [attrs["href"] for attrs in Page(text).all("a")]
-    assert links
-    assert all((study.directory / link).is_file() for link in links)
+    page = Page(text)
+    links = [attrs["href"] for attrs in page.all("a")]
+    named = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    inside = {link[1:] for link in links if link.startswith("#")}
+    outside = [link for link in links if not link.startswith("#")]
+    assert {"gallery", "likelihood", "runs", "methods"} == inside
+    assert inside <= named
+    assert len(outside) == 4
+    assert all((study.directory / link).is_file() for link in outside)
 
 
 def test_pictures_have_words_and_their_size(text):

@@ -137,7 +137,7 @@ class ConsoleReporter:
         """Estimate from the cost done since the start; the unit of cost drops out."""
         worked, left = self._done + extra - self._before, self._total - self._done - extra
         elapsed = time.monotonic() - self._began
-        if worked <= 0 or elapsed < 3.0 or left <= 0:
+        if worked < 0.05 * (self._total - self._before) or elapsed < 3.0 or left <= 0:  # too early to say
             return ""
         seconds = round(elapsed * left / worked)
         return f", about {seconds // 60}:{seconds % 60:02d} left"
