@@ -39,7 +39,7 @@ def _quick() -> StudyConfig:
         data=DataPlan(source="mnist"),
         hidden=(100, 500, 1200),
         replicas=2,
-        recipes={"recommended": {"epochs": 6, "checkpoint_epochs": (1, 2, 3, 4, 5, 6)}},
+        recipes={"recommended": {"epochs": 6, "checkpoint_epochs": (1, 2, 3, 4, 6)}},
         likelihood=LikelihoodPlan(n_betas=500, n_chains=200),
     )
 
