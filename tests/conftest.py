@@ -6,6 +6,7 @@ import os
 import shutil
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

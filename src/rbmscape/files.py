@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "TEMPORARY_SUFFIX",
     "atomic_file",
     "read_tensors",
     "sync_directory",

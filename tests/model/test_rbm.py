@@ -159,7 +159,7 @@ def test_impossible_random_models_are_refused():
         rs.RBM.random(0, 3)
     with pytest.raises(InputError, match="std"):
         rs.RBM.random(2, 3, std=-1.0)
-    with pytest.raises(InputError, match="float32 or torch.float64"):
+    with pytest.raises(InputError, match=r"float32 or torch\.float64"):
         small_model().to(dtype=torch.float16)
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from rbmscape.errors import ConfigError, DiskError, RunExists, RunLocked
-from rbmscape.files import read_tensors, write_tensors, write_text
+from rbmscape.files import TEMPORARY_SUFFIX, read_tensors, write_tensors, write_text
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
@@ -79,9 +79,10 @@ class RunWriter:
         RunExists : there is a run already and neither resume nor overwrite was asked for
         ConfigError : the run to be resumed has another recipe or other data
         """
+        if not self.exists:
+            self._refuse_strangers()
+        self._remove_unfinished()
         if not self.exists or overwrite:
-            if not self.exists:
-                self._refuse_strangers()
             self._clear()
             return self._write_record(record)
         if not resume:
@@ -99,11 +100,19 @@ class RunWriter:
     def _refuse_strangers(self) -> None:
         """Never mix a run with files that are not a run's."""
         known = {self.layout.config, self.layout.metrics, self.layout.checkpoints, self.layout.state, self.layout.lock}
-        strangers = [p for p in self.layout.directory.iterdir() if p not in known and not p.name.endswith(".part")]
+        strangers = [
+            p for p in self.layout.directory.iterdir() if p not in known and not p.name.endswith(TEMPORARY_SUFFIX)
+        ]
         if strangers:
             raise RunExists(
                 f"{self.layout.directory} holds other files ({strangers[0].name}); choose an empty or new directory"
             )
+
+    def _remove_unfinished(self) -> None:
+        """Files that a killed process was still writing; nobody else writes here while the lock is held."""
+        for directory in (self.layout.directory, self.layout.checkpoints):
+            for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
+                path.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         self.layout.config.unlink(missing_ok=True)
