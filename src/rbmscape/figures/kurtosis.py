@@ -72,8 +72,8 @@ def compute(
     for column, m in enumerate(hidden):
         modes = Modes.of(RBM.random(n_visible, m, std, seed))
         for row, layer in enumerate(LAYERS):
-            found = sampled_kurtosis(modes, layer, n_states, seed, report=report)
-            values, exact, errors = (a[: modes.n_paired] for a in (found.value, found.exact, found.stderr))
+            found = sampled_kurtosis(modes, layer, n_states, seed, paired=True, report=report)
+            values, exact, errors = found.value, found.exact, found.stderr
             table[:, row, column] = (
                 values.mean(),
                 np.sqrt(np.sum(errors**2)) / errors.size,

@@ -107,7 +107,7 @@ class SampledKurtosis:
 
     @property
     def z_scores(self) -> FloatArray:
-        """(K,) ``(value - exact)/stderr``; standard normal, so that |z| > 4 has probability 6.3e-5 a mode."""
+        """(K,) ``(value - exact)/stderr``; standard normal for many states: |z| > 4 has probability 6.3e-5 a mode."""
         from rbmscape.stats import z_scores
 
         return z_scores(self.value, self.exact, self.stderr)
@@ -119,6 +119,7 @@ def sampled_kurtosis(
     n_states: int = 7_000_000,
     seed: int = 0,
     precision: str = "auto",
+    paired: bool = False,
     report: Callable[[int], Any] | None = None,
 ) -> SampledKurtosis:
     """Kurtosis of every coordinate of one layer over sampled uniformly random states (the paper's figure 3e).
@@ -129,6 +130,8 @@ def sampled_kurtosis(
     n_states : random states; the paper's number by default
     precision : "auto" takes the fastest of int8, bf16 and fp32 that the processor multiplies natively and whose
         rounding of U shifts no mode by more than a tenth of its standard error
+    paired : only the L = min(N, M) modes with a singular value, as in the paper; the others' vectors are an arbitrary
+        basis, often with one large entry, which costs precision and time
     report : called with the number of states done, for progress
 
     Returns
@@ -150,6 +153,8 @@ def sampled_kurtosis(
         raise InputError(f"n_states must be at least 100 for a kurtosis, found {n_states}")
     modes = rbm if isinstance(rbm, Modes) else Modes.of(rbm)
     vectors = modes.right if layer == "hidden" else modes.left
+    if paired:
+        vectors = vectors[:, : modes.n_paired]
     exact, stderr = kurtosis_of_vectors(vectors), kurtosis_stderr(vectors, n_states)
     chosen, bias = _choose_precision(vectors, exact, stderr, precision)
     second, fourth = even_moments(vectors, n_states, Stream(seed, f"reciprocal/kurtosis/{layer}"), chosen, report)

@@ -32,7 +32,8 @@ class Modes:
 
     Attributes
     ----------
-    left : (N, N) orthogonal U, mode i in column i
+    left : (N, N) orthogonal U, mode i in column i; columns from L on, without a singular value, are an arbitrary basis
+        of their subspace (the same holds for ``right``)
     right : (M, M) orthogonal V
     singular_values : (L,) λ >= 0, falling (unless reordered by :meth:`aligned_to`); energy unit k_B T at beta = 1
     visible_bias : (N,) ``a0 = Uᵀa``
