@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help install reproduce test test-slow lint format docs bench clean
+.PHONY: help install reproduce test test-slow lint format docs bench bench-quality clean
 
 help:
 	@sed -n '1,2s/^# *//p' Makefile
@@ -54,7 +54,12 @@ docs: $(STAMP)
 	@echo "The documentation lies at docs/_build/html/index.html"
 
 bench: $(BENCH_STAMP)
-	$(BIN)/rbmscape bench
+	$(BIN)/python -m benchmarks.sweep
+	$(BIN)/python -m benchmarks.epoch
+
+bench-quality: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks.precision
+	$(BIN)/python -m benchmarks.recipes
 
 clean:
 	rm -rf build dist docs/_build docs/api/generated
