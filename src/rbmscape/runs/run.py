@@ -35,7 +35,8 @@ class Run:
     ----------
     directory : where the run lies
     config : the recipe, a `TrainingConfig`
-    data : what is recorded of the data set: name, fingerprint, n_visible, n_train, image_shape, source
+    data : what is recorded of the data set: name, fingerprint, origin (the call that reloads it),
+        n_visible, n_train, n_test, image_shape
     engine, precision : what the sampling ran on
     updates_per_epoch : parameter updates in one pass over the data
     """
