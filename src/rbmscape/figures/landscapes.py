@@ -92,6 +92,7 @@ def compute(
     first = next(iter(space.values()))
     numbers = default_modes(first.n_paired) if modes is None else tuple(modes)
     points, labels, names = _data_points(dataset, n_points, seed)
+    n_samples = min([n_samples, *(len(v) for v, _ in (samples or {}).values())])
     parts = []
     for name, model in models.items():
         drawn = (samples or {}).get(name)

@@ -1,0 +1,232 @@
+"""Figures of section 3: what they compute, that every element of the captions is drawn, and models of all kinds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+import rbmscape as rs
+from rbmscape.data.dataset import Dataset
+from rbmscape.errors import ConfigError, InputError
+from rbmscape.figures import evolution, gaussianity, image_landscapes, kurtosis, landscapes, random_spectra, spectrum
+from rbmscape.figures.analysis import ANALYSES, Subject, select
+from rbmscape.figures.material import Material, RunKey
+from rbmscape.figures.style import save
+
+PLAN = {"epochs": 20, "batch_size": 14, "n_chains": 30, "gibbs_steps": 1, "early_checkpoints": 3}
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    bars = rs.load_dataset("bars-and-stripes", image_shape=(3, 4))
+    labels = bars.train.sum(axis=1) % 3
+    return Dataset.from_array(bars.train, bars.train, train_labels=labels, test_labels=labels, image_shape=(3, 4))
+
+
+@pytest.fixture(scope="module")
+def material(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reciprocal")
+    plans = {
+        RunKey("recommended", 8, 0): {},
+        RunKey("recommended", 8, 1): {"seed": 1},
+        RunKey("recommended", 20, 0): {},
+        RunKey("cd", 8, 0): {"method": "cd"},
+        RunKey("rdm", 8, 0): {"method": "rdm"},
+    }
+    runs = {
+        key: rs.train(
+            dataset, rs.TrainingConfig(n_hidden=key.hidden, **PLAN, **changes), folder / str(key), progress=False
+        )
+        for key, changes in plans.items()
+    }
+    return Material(dataset, runs, result=lambda name: pytest.fail(f"asked for {name}"), seed=1)
+
+
+def with_options(material, **options):
+    return replace(material, options=options)
+
+
+def checked(module, found, directory):
+    """Draw, save, read back; returns the figure."""
+    figure = module.draw(found)
+    assert isinstance(figure, Figure)
+    saved = save(figure, found, directory, "figure")
+    assert saved.png.stat().st_size > 8_000
+    with xr.open_dataset(saved.data, engine="h5netcdf") as again:
+        assert set(again.variables) == set(found.variables)
+        assert "created" in again.attrs
+    for name, variable in found.data_vars.items():
+        if variable.dtype.kind == "f":
+            assert "units" in variable.attrs or name.startswith("crossing"), name
+    words = module.alt_text(found)
+    assert len(words) > 60
+    assert "nan" not in words
+    return figure
+
+
+def shown_panels(figure):
+    return [axes for axes in figure.axes if axes.axison]
+
+
+def legend_words(figure):
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    return {text.get_text() for legend in legends for text in legend.get_texts()}
+
+
+def test_generated_image_among_its_landscapes(material, tmp_path):
+    found = image_landscapes.for_study(with_options(material, n_chains=40, n_steps=100, wanted_label=0))
+    modes = rs.Modes.of(material.run().load())
+    x = found.state.values @ modes.left.numpy()
+    np.testing.assert_allclose(found.point_x, x[found["mode"].values - 1], atol=1e-12)
+    np.testing.assert_allclose(found.saddle_x, modes.saddle_x[found["mode"].values - 1])
+    figure = checked(image_landscapes, found, tmp_path)
+    assert {"saddle point", "generated state"} <= legend_words(figure)
+    panels = shown_panels(figure)
+    assert len(panels) == 1 + found.sizes["panel"]
+    stars = [line for panel in panels for line in panel.lines if line.get_marker() == "*" and len(line.get_xdata())]
+    pentagons = [line for panel in panels for line in panel.lines if line.get_marker() == "p" and len(line.get_xdata())]
+    assert len(stars) == len(pentagons) == found.sizes["panel"]
+    with pytest.raises(InputError, match="between one and twelve"):
+        image_landscapes.compute(material.run().load(), modes=range(1, 20))
+
+
+def test_modes_of_the_papers_figure_are_chosen_where_they_exist():
+    assert image_landscapes.chosen_modes(500) == (1, 2, 3, 4, 20, 30, 50, 100, 200, 300, 498, 500)
+    assert image_landscapes.chosen_modes(5) == (1, 2, 3, 4, 5)
+    for paired in (13, 64, 100, 499):
+        chosen = image_landscapes.chosen_modes(paired)
+        assert len(set(chosen)) == 12
+        assert (chosen[0], chosen[-1]) == (1, paired)
+    assert landscapes.default_modes(500) == (1, 2, 3, 498)
+    assert [landscapes.default_modes(k) for k in (1, 2, 3, 4)] == [(1,), (1, 2), (1, 2, 3), (1, 2, 3)]
+
+
+def test_generated_state_of_the_wanted_class(dataset):
+    states = dataset.test[dataset.test_labels == 2][:3]
+    assert image_landscapes._pick(states, dataset, 7) == (0, None)
+    index, label = image_landscapes._pick(
+        np.concatenate([dataset.test[dataset.test_labels == 0][:1], states]), dataset, 2
+    )
+    assert label in ("2", None)
+    assert index in range(4)
+
+
+def test_landscapes_with_classes_and_samples(material, dataset, tmp_path):
+    found = landscapes.for_study(with_options(material, n_points=15, n_samples=30, n_steps=50))
+    assert found.model.values.tolist() == ["untrained", "trained"]
+    untrained = found.sel(model="untrained")
+    assert float(np.abs(untrained.saddle_x).max()) == 0.0  # no biases
+    modes = rs.Modes.of(material.run().load())
+    energy = modes.mode_energy(1, 0.3, -0.2)
+    one = found.sel(model="trained").isel(panel=1)
+    interpolated = one.energy.values[30, 30]
+    exact = modes.mode_energy(1, float(one.grid_x_value[30]), float(one.grid_y_value[30]))
+    assert interpolated == pytest.approx(float(exact))
+    assert float(energy) != 0.0
+    figure = checked(landscapes, found, tmp_path)
+    assert {"saddle", "Gibbs samples", "0", "1", "2"} <= legend_words(figure)
+    assert len(shown_panels(figure)) == 2 * found.sizes["panel"]
+    words = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert {"u", "w", "untrained", "trained"} <= words
+    for axes in shown_panels(figure):
+        assert any(line.get_marker() == "*" for line in axes.lines)
+        assert axes.collections
+
+
+def test_random_spectra_follow_the_law(material, tmp_path):
+    found = random_spectra.for_study(with_options(material, hidden=[8, 40], n_simulations=19))
+    for hidden in (8, 40):
+        one = found.sel(hidden=hidden)
+        width = np.diff(one.bin_edge)
+        assert float((one.density * width).sum()) == pytest.approx(1.0)
+        assert float(np.trapezoid(one.law, one.law_at)) == pytest.approx(1.0, abs=0.02)
+        assert (float(one.edge_low), float(one.edge_high)) == rs.MarchenkoPastur(12, hidden, 0.01).edges
+    figure = checked(random_spectra, found, tmp_path)
+    assert {"random weights", "Marchenko-Pastur"} <= legend_words(figure)
+
+
+def test_kurtosis_against_size(material, tmp_path):
+    found = kurtosis.for_study(with_options(material, hidden=[10, 20, 40], n_states=40_000))
+    hidden = found.sel(layer="hidden")
+    # sampled means against exact ones: three sizes, two layers, each within 4.5 standard errors (false alarm 4e-5)
+    assert float((np.abs(found.kurtosis - found.exact) / found.stderr).max()) < 4.5
+    np.testing.assert_allclose(hidden.haar, 3 - 6 / (np.array([10, 20, 40]) + 2))
+    np.testing.assert_allclose(found.fit, found.attrs["intercept"] + found.attrs["slope"] / np.array([10, 20, 40]))
+    np.testing.assert_allclose(found.residual, hidden.kurtosis - found.fit, atol=1e-12)
+    figure = checked(kurtosis, found, tmp_path)
+    words = " ".join(legend_words(figure))
+    for element in ("hidden layer", "visible layer", "Gaussian", "exact", "line:"):
+        assert element in words
+    with pytest.raises(InputError, match="three different"):
+        kurtosis.compute(12, [10, 10, 20])
+
+
+def test_densities_of_random_states(material, tmp_path):
+    found = gaussianity.for_study(with_options(material, n_states=2000))
+    np.testing.assert_allclose(
+        found.exact_kurtosis.sel(model="trained", layer="y"), rs.kurtosis(material.run().load()).y
+    )
+    assert float(np.abs(found.sampled_mean - found["mean"]).max()) < 5 * 0.5 / np.sqrt(2000)
+    figure = checked(gaussianity, found, tmp_path)
+    assert {"untrained, sampled", "trained, sampled", "untrained, Normal(μ, ½)"} <= legend_words(figure)
+
+
+def test_spectra_of_sizes_and_methods(material, tmp_path):
+    found = spectrum.for_study(material)
+    assert sorted(zip(found.method.values, found.hidden.values.tolist(), strict=True)) == [
+        ("cd (cd)", 8),
+        ("rdm (rdm)", 8),
+        ("recommended (pcd)", 8),
+        ("recommended (pcd)", 20),
+    ]
+    width = np.diff(found.bin_edge)
+    np.testing.assert_allclose((found.density * width).sum("bin"), 1.0)
+    pooled = found.isel(group=int(np.flatnonzero(found.replicas == 2)[0]))
+    expected = [np.linalg.svd(run.load().weights.double().numpy(), compute_uv=False) for run in material.replicas(8)]
+    np.testing.assert_allclose(pooled.singular_value[:, :8], expected, atol=1e-9)
+    assert float(pooled.outside) == np.mean([(values > float(pooled.threshold)).sum() for values in expected])
+    figure = checked(spectrum, found, tmp_path)
+    assert len(shown_panels(figure)) == 3
+    assert any("M = 20" in words for words in legend_words(figure))
+    with pytest.raises(InputError, match="at least one model"):
+        spectrum.compute({})
+
+
+def test_evolution_of_a_run(material, tmp_path):
+    found = evolution.for_study(with_options(material, n_chains=20, n_steps=2))
+    assert found["update"].values.tolist() == list(material.run().updates)
+    figure = checked(evolution, found, tmp_path)
+    assert {"mode 1", "saddle", "random states, μ", "data", "Gibbs samples", "edge of random bulk"} <= legend_words(
+        figure
+    )
+
+
+@pytest.mark.parametrize(("n_visible", "n_hidden"), [(6, 3), (3, 7), (5, 5), (1, 1), (9, 1)])
+def test_any_bare_model_can_be_analysed(n_visible, n_hidden, tmp_path):
+    subject = Subject(rs.RBM.random(n_visible, n_hidden, std=1.0), n_steps=5)
+    made = [entry.name for entry in ANALYSES if not entry.missing(subject)]
+    assert {"spectrum", "image_landscapes", "landscapes", "gaussianity"} <= set(made)
+    assert "evolution" not in made
+    for entry in select(["spectrum", "image_landscapes", "landscapes", "gaussianity"]):
+        found = entry.compute(subject)
+        save(entry.draw(found), found, tmp_path, entry.name)
+        assert entry.alt_text(found)
+
+
+def test_model_without_coupling_is_drawn(tmp_path):
+    subject = Subject(rs.RBM(np.zeros((4, 3)), np.ones(4), np.ones(3)), n_steps=2, image_shape=(2, 2))
+    for name in ("spectrum", "image_landscapes", "landscapes", "gaussianity"):
+        entry = select([name])[0]
+        found = entry.compute(subject)
+        save(entry.draw(found), found, tmp_path, name)
+    words = {text.get_text() for axes in landscapes.draw(landscapes.for_model(subject)).axes for text in axes.texts}
+    assert "flat: no saddle" in words
+
+
+def test_unknown_analysis_is_refused():
+    with pytest.raises(ConfigError, match="did you mean 'spectrum'"):
+        select(["spektrum"])
