@@ -177,7 +177,8 @@ def test_predicted_transitions_agree_with_measured_ones(material, tmp_path):
         assert abs(predicted - measured) < 3 * error
         assert error < 0.5 * predicted
     assert float(found.predicted_mean[0]) < float(found.predicted_mean[1])  # the stronger mode orders first
-    assert float(found.binder[:, 0].max()) < 0.2
+    assert (found.ratio.values[:, 0] < 1.5).all()  # untrained models fluctuate as independent bits do
+    assert (found.ratio.values[:, -1, 0] > 4).all()
     check_drawing(transitions, found, tmp_path, 4)
 
 

@@ -13,10 +13,11 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.sampling.diagnostics import r_hat
 from rbmscape.symmetry.order import CRITICAL_BINDER, order_parameter
 from rbmscape.symmetry.transitions import (
+    critical_fluctuations,
     critical_update,
     dressed_singular_values,
+    equilibrium_draws,
     follow_modes,
-    mode_draws,
     over_replicas,
 )
 
@@ -40,11 +41,14 @@ def exact_moments(strength, n, m):
     return second, 1 - fourth / (3 * second**2)
 
 
-def planted_order(strength, n=100, m=80, seed=0):
+def planted_draws(strength, n=100, m=80, seed=0):
     rbm = uniform_model(strength, n, m)
-    modes = Modes.of(rbm)
-    draws = mode_draws(rbm, modes, [0], n_chains=200, burn_in=200, n_draws=10, thin=10, seed=seed)
-    return draws.u[..., 0]
+    return rbm, equilibrium_draws(rbm, n_chains=200, burn_in=200, n_draws=10, thin=10, seed=seed)
+
+
+def planted_order(strength, n=100, m=80, seed=0):
+    rbm, draws = planted_draws(strength, n, m, seed)
+    return draws.coordinates(Modes.of(rbm), [0])[0][..., 0]
 
 
 @pytest.mark.parametrize("strength", [2.0, 3.8, 5.0])
@@ -73,8 +77,8 @@ def test_predicted_and_measured_critical_updates_of_a_planted_run_agree():
     measured = critical_update(updates, [o.value for o in orders], CRITICAL_BINDER, [o.stderr for o in orders])
     assert measured.stderr < 2
     assert abs(measured.value - predicted.value) < 2 * math.hypot(measured.stderr, predicted.stderr)
-    # Negative control: the instability of a model at half the temperature is elsewhere.
-    cold = critical_update(updates, [dressed_singular_values(rbm, "uniform", 1.3)[0] for rbm in models], 1.0)
+    # Negative control: the instability at beta = 1.6 is elsewhere.
+    cold = critical_update(updates, [dressed_singular_values(rbm, "uniform", 1.6)[0] for rbm in models], 1.0)
     assert abs(measured.value - cold.value) > 3 * math.hypot(measured.stderr, cold.stderr)
 
 
@@ -96,10 +100,10 @@ def test_critical_update_interpolates_in_the_logarithm():
     updates = np.array([0, 1, 10, 100, 1000])
     found = critical_update(updates, np.log10([1, 1, 10, 100, 1000]), 1.5)
     assert found.value == pytest.approx(10**1.5)
-    assert found.stderr == pytest.approx(0.25 * 90 / math.sqrt(3))
+    assert found.stderr == pytest.approx(90 / math.sqrt(12))
     noisy = critical_update(updates, np.log10([1, 1, 10, 100, 1000]), 1.5, np.full(5, 0.1))
     # d ln t = ln 10 · 0.1 · √(share² + (1-share)²) at share ½.
-    expected = math.hypot(10**1.5 * math.log(10) * 0.1 * math.sqrt(0.5), found.stderr)
+    expected = math.hypot(10**1.5 * math.log(10) * 0.1 * math.sqrt(0.5), 90 / math.sqrt(12))
     assert noisy.stderr == pytest.approx(expected, rel=0.2)
     at_zero = critical_update([0, 3], [0.0, 2.0], 1.0)
     assert at_zero.value == pytest.approx(1.0)  # √(1·4) - 1
@@ -158,25 +162,61 @@ def test_following_modes_by_overlap_crosses_and_by_index_does_not():
             assert float(overlaps.min()) > -1e-6
 
 
-def test_draws_start_from_given_states_and_are_projected_by_the_modes():
+def test_draws_are_projected_by_the_modes():
     rbm = RBM.random(10, 7, std=0.4, seed=1)
     modes = Modes.of(rbm)
-    draws = mode_draws(rbm, modes, [0, 3], n_chains=5, burn_in=3, n_draws=2, thin=1)
+    draws = equilibrium_draws(rbm, n_chains=5, burn_in=3, n_draws=2, thin=1)
+    u, w = draws.coordinates(modes, [0, 3])
     coordinates = modes.project(draws.v, draws.h)
-    np.testing.assert_allclose(draws.u[:, -1], coordinates.u[:, [0, 3]].numpy(), atol=1e-12)
-    np.testing.assert_allclose(draws.w[:, -1], coordinates.w[:, [0, 3]].numpy(), atol=1e-12)
-    assert draws.u.shape == (5, 2, 2)
+    np.testing.assert_allclose(u, coordinates.u[..., [0, 3]].numpy(), atol=1e-12)
+    np.testing.assert_allclose(w, coordinates.w[..., [0, 3]].numpy(), atol=1e-12)
+    assert not torch.equal(draws.v[:, 0], draws.v[:, 1])
+
+
+def test_draws_start_from_given_states():
+    # Strong weights that copy one hidden unit to all pixels: chains stay in the well that they start in.
+    frozen = RBM(torch.full((20, 1), 40.0), torch.full((20,), -20.0), torch.full((1,), -400.0))
+    start = np.stack([np.zeros(20), np.ones(20)])
+    draws = equilibrium_draws(frozen, n_chains=6, burn_in=20, n_draws=1, start=start)
+    assert draws.v[:, 0].float().mean(1).tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_critical_fluctuations_of_independent_bits_and_of_a_planted_mode():
+    generator = np.random.default_rng(0)
+    free = RBM(np.zeros((30, 20)), generator.normal(0, 1.5, 30), generator.normal(0, 1.5, 20))
+    draws = equilibrium_draws(free, n_chains=400, burn_in=1, n_draws=10, thin=1)
+    # Weights that the bits were not drawn with give directions without fluctuations: ratio 1 (fixed seed, |z| < 4).
+    found = critical_fluctuations(RBM.random(30, 20, std=0.1, seed=1), draws, n_modes=3)
+    assert all(abs(order.susceptibility.z_score(1.0)) < 4 for order in found.orders)
+    m, n = draws.v.double().mean((0, 1)), draws.h.double().mean((0, 1))
+    expected = dressed_singular_values(RBM.random(30, 20, std=0.1, seed=1), (m, n), n_values=3)
+    np.testing.assert_allclose(found.dressed, expected, rtol=1e-6)
+    # Rank one at activities ½: the ratio is 4⟨u²⟩, which sums over states give exactly.
+    rbm, draws = planted_draws(3.0)
+    planted = critical_fluctuations(rbm, draws, n_modes=1)
+    assert planted.dressed[0] == pytest.approx(0.75, abs=0.01)
+    ratio = planted.orders[0].susceptibility
+    assert abs(ratio.z_score(4 * exact_moments(3.0, 100, 80)[0])) < 4
+    assert ratio.value < 4.0  # Gaussian theory gives 1/(1 - ¾), finite layers less
+
+
+def test_units_that_never_change_leave_no_nan():
+    rbm = RBM(torch.eye(4), torch.tensor([-300.0, 0, 0, 300]), torch.zeros(4))
+    found = critical_fluctuations(rbm, equilibrium_draws(rbm, n_chains=50, burn_in=5, n_draws=4), n_modes=2)
+    assert np.isfinite(found.coordinates).all()
 
 
 def test_bad_input_is_refused():
     rbm = RBM.random(6, 5)
     modes = Modes.of(rbm)
     with pytest.raises(InputError, match="modes run from 0 to 4"):
-        mode_draws(rbm, modes, [5])
+        equilibrium_draws(rbm, n_chains=2, burn_in=0, n_draws=1).coordinates(modes, [5])
+    with pytest.raises(InputError, match="modes run from 0 to 4"):
+        critical_fluctuations(rbm, equilibrium_draws(rbm, n_chains=2, burn_in=0, n_draws=1), n_modes=6)
     with pytest.raises(InputError, match="positive numbers"):
-        mode_draws(rbm, modes, [0], n_draws=0)
+        equilibrium_draws(rbm, n_draws=0)
     with pytest.raises(ShapeError, match="start states"):
-        mode_draws(rbm, modes, [0], start=np.zeros(6))
+        equilibrium_draws(rbm, start=np.zeros(6))
     with pytest.raises(InputError, match="'index' or 'overlap'"):
         list(follow_modes([rbm], "sign"))
     with pytest.raises(ShapeError, match="same size"):

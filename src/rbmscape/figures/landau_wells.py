@@ -21,7 +21,7 @@ from rbmscape.errors import NotConverged
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes
 from rbmscape.symmetry.order import potential_of_mean_force
-from rbmscape.symmetry.transitions import critical_update, follow_modes, mode_draws
+from rbmscape.symmetry.transitions import critical_update, equilibrium_draws, follow_modes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,9 +98,15 @@ def compute(
     parts = []
     for k in shown:
         rbm = loaders[k]()
-        draws = mode_draws(rbm, followed[k], [0], n_chains=n_chains, burn_in=burn_in, n_draws=n_draws, seed=seed)
+        draws = equilibrium_draws(rbm, n_chains=n_chains, burn_in=burn_in, n_draws=n_draws, seed=seed)
         data = reference_point(rbm, "data", dataset.train[:N_DATA])
-        parts.append(_at(list(curves[:, k, 0]), mode_potential(followed[k], 0, data), draws.u[..., 0]))
+        parts.append(
+            _at(
+                list(curves[:, k, 0]),
+                mode_potential(followed[k], 0, data),
+                draws.coordinates(followed[k], [0])[0][..., 0],
+            )
+        )
     result = result.merge(xr.concat(parts, "shown").assign_coords(shown=updates[shown]))
     result.attrs = provenance_attrs(
         seed=seed, n_chains=n_chains, burn_in=burn_in, n_draws=n_draws, n_hidden=run.config.n_hidden

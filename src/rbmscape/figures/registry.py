@@ -179,9 +179,10 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "transitions",
         "Transitions of the first modes",
-        "Dressed singular values, susceptibility and Binder cumulant of the first modes against updates, and their "
-        "critical updates: predicted where the dressed value is 1, measured where the susceptibility rises most "
-        "steeply. Bars are standard errors, over replicas where there are several.",
+        "Dressed singular values at the model's own activities, fluctuations along the dressed modes in units of "
+        "independent bits', and Binder cumulants against updates; and critical updates: predicted where the dressed "
+        "value is 1, measured where the fluctuations reach 4. Bars are standard errors, over replicas where there are "
+        "several.",
     ),
     FigureEntry(
         "alignment",

@@ -1,29 +1,28 @@
 """Phase transitions of the first modes along training (arXiv:2503.21536, sections 5.3 and 6; beyond its figures).
 
-Dressed singular values, which predict the transition of a mode where they reach 1 (βλ/4 at activities ½); the order
-parameter's susceptibility, whose steepest rise measures it; the Binder cumulant, which measures it for modes that
-biases leave symmetric; and the critical updates of every mode, predicted and measured, with errors over replicas.
+Dressed singular values at the model's own activities, which predict the transition of a mode where they reach 1; the
+fluctuations along the dressed modes in units of independent bits', whose rise measures it; the Binder cumulant, which
+measures it for modes that biases leave symmetric; and the critical updates, predicted and measured, over replicas.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from rbmscape.errors import InputError, NotConverged
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.stats import Estimate
-from rbmscape.symmetry.order import CRITICAL_BINDER, order_parameter
+from rbmscape.symmetry.order import CRITICAL_BINDER
 from rbmscape.symmetry.transitions import (
+    ORDERED_RATIO,
+    critical_fluctuations,
     critical_update,
-    dressed_singular_values,
-    follow_modes,
-    mode_draws,
+    equilibrium_draws,
     over_replicas,
-    steepest_rise,
 )
 
 if TYPE_CHECKING:
@@ -33,31 +32,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rbmscape.data.dataset import Dataset
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
 __all__ = ["alt_text", "compute", "draw", "for_study"]
 
 FEWEST_CHECKPOINTS = 3
-MOMENTS = ("width", "susceptibility", "binder")
 
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for all replicas of the size nearest to the paper's 500."""
     runs = material.replicas(material.run().config.n_hidden)
-    return compute(runs, material.dataset, seed=material.seed, **material.options)
+    return compute(runs, seed=material.seed, **material.options)
 
 
 def compute(
     runs: Sequence[Run],
-    dataset: Dataset,
     n_modes: int = 4,
     n_chains: int = 200,
     burn_in: int = 200,
     n_draws: int = 10,
     thin: int = 10,
-    n_data: int = 2000,
     seed: int = 0,
 ) -> xr.Dataset:
     """Order parameters and dressed singular values of the first modes at every checkpoint.
@@ -65,18 +60,16 @@ def compute(
     Parameters
     ----------
     runs : replicas with the same checkpoints
-    dataset : their data, for the activities at which singular values are dressed
-    n_modes : modes by singular value at the last checkpoint
+    n_modes : dressed modes, in the order of their dressed values at each checkpoint
     n_chains, burn_in, n_draws, thin : of the Gibbs samples at every checkpoint, from random bits
-    n_data : training samples, at most, behind the activities
     seed : of the samples
 
     Returns
     -------
-    Dataset over (replica, update, mode): ``singular_value``, ``dressed`` (by rank at each checkpoint), ``width``,
-    ``susceptibility`` and ``binder`` with errors; over (replica, mode) critical updates with errors, ``predicted``
-    (dressed value 1), ``measured`` (steepest rise of the susceptibility) and ``binder_crossing``, and over mode the
-    means of the first two over replicas
+    Dataset over (replica, update, mode): ``singular_value``, ``dressed``, ``ratio`` (fluctuations along the dressed
+    mode over those of independent bits) and ``binder`` with errors; over (replica, mode) critical updates with errors,
+    ``predicted`` (dressed value 1), ``measured`` (ratio 4) and ``binder_crossing``, and over mode the means of the
+    first two over replicas
 
     Raises
     ------
@@ -90,7 +83,7 @@ def compute(
     options = {"n_chains": n_chains, "burn_in": burn_in, "n_draws": n_draws, "thin": thin}
     parts = []
     for replica, run in enumerate(runs):
-        one = _one_run(run, updates, kept, dataset.train[:n_data], options | {"seed": seed + replica})
+        one = _one_run(run, updates, kept, options | {"seed": seed + replica})
         parts.append(one.assign(_critical(one, updates)))
     result = xr.concat(parts, "replica").assign_coords(update=list(updates), mode=np.arange(kept))
     for name in ("predicted", "measured"):
@@ -98,7 +91,11 @@ def compute(
         result[f"{name}_mean"] = ("mode", [mean.value for mean in means], {"units": "updates"})
         result[f"{name}_mean_stderr"] = ("mode", [mean.stderr for mean in means], {"units": "updates"})
     result.attrs = provenance_attrs(
-        seed=seed, critical_binder=CRITICAL_BINDER, n_hidden=runs[0].config.n_hidden, data=dataset.name, **options
+        seed=seed,
+        critical_binder=CRITICAL_BINDER,
+        n_hidden=runs[0].config.n_hidden,
+        ordered_ratio=ORDERED_RATIO,
+        **options,
     )
     return result
 
@@ -117,25 +114,24 @@ def _common_updates(runs: Sequence[Run]) -> tuple[int, ...]:
     return updates
 
 
-def _one_run(run: Run, updates: Sequence[int], kept: int, data: Any, options: dict[str, Any]) -> xr.Dataset:
-    """Singular values, dressed ones and moments at every checkpoint of one run."""
+def _one_run(run: Run, updates: Sequence[int], kept: int, options: dict[str, Any]) -> xr.Dataset:
+    """Singular values, dressed ones, and moments along the dressed modes at every checkpoint of one run."""
     import xarray as xr
 
-    shape = (len(updates), kept)
-    values = {name: np.full(shape, math.nan) for name in ("singular_value", "dressed", *MOMENTS)}
-    values |= {f"{name}_stderr": np.full(shape, math.nan) for name in MOMENTS}
-    loaders = [partial(run.load, update, False) for update in updates]
-    for position, modes in follow_modes(loaders):
-        rbm = loaders[position]()
-        values["singular_value"][position] = modes.singular_values[:kept].cpu().numpy()
-        values["dressed"][position] = dressed_singular_values(rbm, "data", data=data, n_values=kept)
-        draws = mode_draws(rbm, modes, range(kept), **options).u
-        for mode in range(kept):
-            found = order_parameter(draws[..., mode])
-            for name in MOMENTS:
-                values[name][position, mode] = getattr(found, name).value
-                values[f"{name}_stderr"][position, mode] = getattr(found, name).stderr
-    return xr.Dataset({name: (("update", "mode"), array) for name, array in values.items()})
+    names = ("singular_value", "dressed", "ratio", "ratio_stderr", "binder", "binder_stderr")
+    values = {name: np.empty((len(updates), kept)) for name in names}
+    for position, update in enumerate(updates):
+        rbm = run.load(update, averaged=False)
+        found = critical_fluctuations(rbm, equilibrium_draws(rbm, **options), kept)
+        values["singular_value"][position] = torch.linalg.svdvals(rbm.weights.double()).cpu().numpy()[:kept]
+        values["dressed"][position] = found.dressed
+        for name, estimates in (
+            ("ratio", [order.susceptibility for order in found.orders]),
+            ("binder", [order.binder for order in found.orders]),
+        ):
+            values[name][position] = [estimate.value for estimate in estimates]
+            values[f"{name}_stderr"][position] = [estimate.stderr for estimate in estimates]
+    return xr.Dataset({name: (("update", "mode"), array, {"units": "1"}) for name, array in values.items()})
 
 
 def _critical(one: xr.Dataset, updates: Sequence[int]) -> dict[str, Any]:
@@ -143,9 +139,10 @@ def _critical(one: xr.Dataset, updates: Sequence[int]) -> dict[str, Any]:
     columns: dict[str, list[float]] = {}
     for mode in range(one.sizes["mode"]):
         at = one.isel(mode=mode)
+        log_ratio, relative = np.log(at.ratio.values), at.ratio_stderr.values / at.ratio.values
         found = {
             "predicted": critical_update(updates, at.dressed.values, 1.0),
-            "measured": steepest_rise(updates, at.susceptibility.values, at.susceptibility_stderr.values),
+            "measured": critical_update(updates, log_ratio, math.log(ORDERED_RATIO), relative),
             "binder_crossing": critical_update(updates, at.binder.values, CRITICAL_BINDER, at.binder_stderr.values),
         }
         for name, estimate in found.items():
@@ -170,9 +167,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     panels[0].set_ylabel("dressed singular value")
     panels[0].legend(loc="upper left")
     panels[1].set_yscale("log")
-    panels[1].set_ylabel("susceptibility $\\beta\\,$Var $u_i$")
-    panels[1].axhline(0.25, color="black", linestyle="--", linewidth=0.8)
-    panels[2].set_ylabel("Binder cumulant of $u_i$")
+    panels[1].set_ylabel("fluctuation / independent bits'")
+    panels[1].axhline(dataset.attrs["ordered_ratio"], color="black", linestyle="--", linewidth=0.8)
+    panels[2].set_ylabel("Binder cumulant")
     panels[2].set_ylim(-1.0, 0.75)
     panels[2].axhline(dataset.attrs["critical_binder"], color="black", linestyle="--", linewidth=0.8)
     for panel in panels[:3]:
@@ -187,7 +184,7 @@ def draw(dataset: xr.Dataset) -> Figure:
 def _draw_mode(panels: Any, one: xr.Dataset, mode: int) -> None:
     """One mode in the three panels against updates, replicas as thin lines behind their mean."""
     updates = one["update"].values
-    for panel, name in zip(panels, ("dressed", "susceptibility", "binder"), strict=True):
+    for panel, name in zip(panels, ("dressed", "ratio", "binder"), strict=True):
         series = one[name].values
         for single in series if len(series) > 1 else ():
             panel.plot(updates, single, color=colour(mode), linewidth=0.4, alpha=0.6)
@@ -199,7 +196,7 @@ def _draw_mode(panels: Any, one: xr.Dataset, mode: int) -> None:
 def _draw_critical(panel: Axes, dataset: xr.Dataset) -> None:
     modes = dataset["mode"].values + 1
     for index, (name, label) in enumerate(
-        (("predicted", "predicted (dressed = 1)"), ("measured", "measured (steepest rise)"))
+        (("predicted", "predicted (dressed = 1)"), ("measured", "measured (ratio 4)"))
     ):
         panel.errorbar(
             modes + 0.12 * (index - 0.5),

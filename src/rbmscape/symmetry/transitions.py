@@ -2,10 +2,11 @@ r"""Phase transitions along training (arXiv:2503.21536, sections 5.3 and 6, figu
 
 A mode orders where its paramagnetic state becomes unstable: for activities m, n where
 ``β ‖diag(m(1-m))^½ W diag(n(1-n))^½‖₂ = 1``, which is βλ = 4 at activities ½ (the *dressed* singular value; the
-predicted transition).  The measured one is where the Binder cumulant of the mode's coordinate reaches its critical
-value, if the mode is symmetric; biases break the symmetry of trained modes, whose susceptibility rises most steeply
-there.  Modes are followed through a run by index with a continuous sign, or by overlap of vectors.
-Shapes: draws (n_chains, n_draws, n_modes).
+predicted transition).  The measured one is where the fluctuations along the dressed mode reach a multiple of those of
+independent bits with the same means; Gaussian theory has ``1/(1 - d)`` for the dressed value d.  For symmetric modes it
+is also where the Binder cumulant reaches its critical value; biases break that symmetry in trained models.
+Modes are followed through a run by index with a continuous sign, or by overlap of vectors.
+Shapes: draws v (n_chains, n_draws, N), h (n_chains, n_draws, M).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -27,35 +28,69 @@ from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 from rbmscape.stats import Estimate
+from rbmscape.symmetry.order import OrderParameter, order_parameter
 
 __all__ = [
+    "ORDERED_RATIO",
+    "CriticalFluctuations",
     "Draws",
+    "critical_fluctuations",
     "critical_update",
     "dressed_singular_values",
+    "equilibrium_draws",
     "follow_modes",
-    "mode_draws",
     "over_replicas",
-    "steepest_rise",
 ]
 
 FloatArray = NDArray[np.float64]
 Follow = Literal["index", "overlap"]
+ORDERED_RATIO: Final = 4.0
+"""Fluctuations in units of independent bits' above which a mode counts as ordered; d = ¾ in the Gaussian theory, which
+holds below the transition only, so that the transition itself multiplies fluctuations by more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Equilibrium samples in the coordinates of a few modes.
+    """Joint states of Gibbs chains.
 
     Attributes
     ----------
-    u, w : (n_chains, n_draws, n_modes) float64 coordinates about the saddles
-    v, h : (n_chains, N) and (n_chains, M) uint8, the chains' last joint states
+    v, h : (n_chains, n_draws, N) and (n_chains, n_draws, M) uint8; draws of one chain are not independent
     """
 
-    u: FloatArray
-    w: FloatArray
     v: torch.Tensor
     h: torch.Tensor
+
+    def coordinates(self, modes: Modes, indices: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+        """u_i and w_i about the saddles of some modes, (n_chains, n_draws, len(indices)) each.
+
+        Raises
+        ------
+        InputError : a mode index out of range
+        """
+        _check_modes(indices, modes.n_paired)
+        chosen = torch.as_tensor(list(indices), device=modes.device)
+        x = self.v.double() @ modes.left[:, chosen] - modes.saddle_x[chosen]
+        y = self.h.double() @ modes.right[:, chosen] - modes.saddle_y[chosen]
+        u, w = (y + x) * math.sqrt(0.5), (y - x) * math.sqrt(0.5)
+        return u.cpu().numpy(), w.cpu().numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalFluctuations:
+    """Fluctuations along the leading dressed modes at the means of the samples themselves.
+
+    Attributes
+    ----------
+    dressed : (n_modes,) dressed singular values d, falling
+    coordinates : (n_chains, n_draws, n_modes) ``ζ_k = (Σ_i U_ik (v_i - m_i)/σ_i + Σ_j V_jk (h_j - n_j)/σ_j)/√2`` with
+        the singular vectors of the dressed matrix, σ² = m(1-m), n(1-n); variance 1 for independent bits of these means
+    orders : order parameter of each ζ_k; its ``susceptibility`` is the ratio of the fluctuations to independent bits'
+    """
+
+    dressed: FloatArray
+    coordinates: FloatArray
+    orders: tuple[OrderParameter, ...]
 
 
 def follow_modes(
@@ -123,10 +158,8 @@ def dressed_singular_values(
     return values[:n_values]
 
 
-def mode_draws(
+def equilibrium_draws(
     rbm: RBM,
-    modes: Modes,
-    indices: Sequence[int],
     *,
     n_chains: int = 200,
     burn_in: int = 500,
@@ -138,11 +171,10 @@ def mode_draws(
     engine: str = "auto",
     precision: str = "auto",
 ) -> Draws:
-    """Gibbs samples in the coordinates u_i and w_i of some modes.
+    """Joint states of independent Gibbs chains at several times.
 
     Parameters
     ----------
-    indices : modes, from 0 to min(N, M) - 1
     n_chains, burn_in, n_draws, thin : chains, steps before the first draw, draws a chain, steps between draws
     start : (n, N) states, from which chains start in turn; None starts from fair bits
     seed : of the chains
@@ -154,12 +186,10 @@ def mode_draws(
 
     Raises
     ------
-    InputError : a mode index out of range, or fewer than one chain or draw
+    InputError : fewer than one chain or draw
+    ShapeError : start states that do not fit
     EngineError : engine or precision is not available on this machine
     """
-    outside = [i for i in indices if not 0 <= i < modes.n_paired]
-    if outside:
-        raise InputError(f"modes run from 0 to {modes.n_paired - 1}, found {outside[0]}")
     if min(n_chains, n_draws, thin) < 1 or burn_in < 0:
         raise InputError(
             f"found {n_chains} chains, {n_draws} draws, thin={thin}, burn_in={burn_in}; use positive numbers"
@@ -167,17 +197,52 @@ def mode_draws(
     stream = Stream(seed, "symmetry/draws")
     sampler = gibbs.make_sampler(rbm, n_chains, stream, beta, engine, precision)
     chains = gibbs.init(_start(rbm, start, n_chains, stream))
-    project = _projection(modes, indices)
     if burn_in:
         chains, _ = gibbs.step(sampler, chains, burn_in)
-    along, across = [], []
+    visible, hidden = [], []
     for _ in range(n_draws):
         # The hidden state of the last half-step and the v drawn from it are a joint sample.
         chains, info = gibbs.step(sampler, chains, thin)
-        u, w = project(chains.v, info.h)
-        along.append(u)
-        across.append(w)
-    return Draws(np.stack(along, 1), np.stack(across, 1), chains.v, info.h)
+        visible.append(chains.v.clone())
+        hidden.append(info.h.clone())
+    return Draws(torch.stack(visible, 1), torch.stack(hidden, 1))
+
+
+def critical_fluctuations(
+    rbm: RBM, draws: Draws, n_modes: int = 4, beta: float = 1.0, seed: int = 0
+) -> CriticalFluctuations:
+    """Dressed singular values and fluctuations at the activities of the samples.
+
+    Parameters
+    ----------
+    draws : equilibrium states of the model
+    n_modes : leading dressed modes
+    beta : inverse temperature, > 0
+    seed : of the bootstrap over chains
+
+    Raises
+    ------
+    InputError : more modes than exist
+    """
+    _check_modes([n_modes - 1], min(rbm.n_visible, rbm.n_hidden))
+    v, h = draws.v.double(), draws.h.double()
+    m, n = v.mean((0, 1)), h.mean((0, 1))
+    spread_v, spread_h = (m * (1 - m)).sqrt(), (n * (1 - n)).sqrt()
+    left, values, right = torch.linalg.svd(
+        beta * spread_v[:, None] * rbm.weights.double() * spread_h, full_matrices=False
+    )
+    # Units that never change have no part in any mode: their rows of U and V are 0.
+    whiten_v = torch.where(spread_v > 0, 1 / spread_v, 0.0)[:, None] * left[:, :n_modes]
+    whiten_h = torch.where(spread_h > 0, 1 / spread_h, 0.0)[:, None] * right[:n_modes].T
+    zeta = ((v - m) @ whiten_v + (h - n) @ whiten_h).mul_(math.sqrt(0.5)).cpu().numpy()
+    orders = tuple(order_parameter(zeta[..., k], seed=seed) for k in range(n_modes))
+    return CriticalFluctuations(values[:n_modes].cpu().numpy(), zeta, orders)
+
+
+def _check_modes(indices: Sequence[int], count: int) -> None:
+    outside = [i for i in indices if not 0 <= i < count]
+    if outside:
+        raise InputError(f"modes run from 0 to {count - 1}, found {outside[0]}")
 
 
 def _start(rbm: RBM, start: Arrays | None, n_chains: int, stream: Stream) -> torch.Tensor:
@@ -187,22 +252,6 @@ def _start(rbm: RBM, start: Arrays | None, n_chains: int, stream: Stream) -> tor
     if states.ndim != 2 or states.shape[0] < 1:
         raise ShapeError(f"start states must be (n, {rbm.n_visible}), found {tuple(states.shape)}")
     return states[torch.arange(n_chains, device=rbm.device) % states.shape[0]].to(torch.uint8)
-
-
-def _projection(
-    modes: Modes, indices: Sequence[int]
-) -> Callable[[torch.Tensor, torch.Tensor], tuple[FloatArray, FloatArray]]:
-    """Function from (v, h) to the chosen u and w, (n_chains, n_modes) each."""
-    chosen = torch.as_tensor(list(indices), device=modes.device)
-    left, right = modes.left[:, chosen], modes.right[:, chosen]
-    x0, y0 = modes.saddle_x[chosen], modes.saddle_y[chosen]
-
-    def project(v: torch.Tensor, h: torch.Tensor) -> tuple[FloatArray, FloatArray]:
-        along_x, along_y = v.double() @ left - x0, h.double() @ right - y0
-        u, w = (along_y + along_x) * math.sqrt(0.5), (along_y - along_x) * math.sqrt(0.5)
-        return u.cpu().numpy(), w.cpu().numpy()
-
-    return project
 
 
 def critical_update(
@@ -220,15 +269,15 @@ def critical_update(
     ----------
     updates : (n,) checkpoints, rising
     values : (n,) the quantity there: a dressed singular value, a Binder cumulant, a width
-    level : 1 for dressed values, `CRITICAL_BINDER` for cumulants
+    level : 1 for dressed values, `CRITICAL_BINDER` for cumulants of symmetric modes, ln `ORDERED_RATIO` for the
+        logarithm of fluctuation ratios
     stderr : (n,) standard errors of the values; None means exact
 
     Returns
     -------
     Estimate, interpolated linearly in the logarithm of the update (of 1 + update where update 0 is one of the two);
-    the error is the spread when the values are redrawn within theirs, plus a quarter of the interval between the
-    checkpoints that enclose the crossing divided by √3 as the error of interpolating.  NaN where the level is not
-    reached
+    the error combines the spread when the values are redrawn within theirs with 1/√12 of the interval between the
+    checkpoints that enclose the crossing.  NaN where the level is not reached
 
     Raises
     ------
@@ -242,7 +291,7 @@ def critical_update(
     crossing, width = _first_crossing(times, series, level)
     if not math.isfinite(crossing):
         return Estimate(math.nan, math.nan)
-    grid_error = 0.25 * width / math.sqrt(3.0)
+    grid_error = width / math.sqrt(12.0)
     if stderr is None:
         return Estimate(crossing, grid_error)
     errors = np.nan_to_num(np.asarray(stderr, dtype=np.float64))
@@ -270,68 +319,6 @@ def _first_crossing(times: FloatArray, values: FloatArray, level: float) -> tupl
     rise = values[last] - values[last - 1]
     share = 1.0 if rise <= 0 else min(1.0, max(0.0, (level - values[last - 1]) / rise))
     return math.exp(low + share * (high - low)) - shift, float(times[last] - times[last - 1])
-
-
-def steepest_rise(
-    updates: ArrayLike,
-    values: ArrayLike,
-    stderr: ArrayLike | None = None,
-    *,
-    window: float = 1.25,
-    seed: int = 0,
-    resamples: int = 400,
-) -> Estimate:
-    """Update at which a positive quantity grows by the largest power of the update, d ln χ / d ln t.
-
-    Parameters
-    ----------
-    updates : (n,) checkpoints, rising; those below 1 are left out
-    values : (n,) the quantity there, positive: a susceptibility
-    stderr : (n,) standard errors of the values; None means exact
-    window : slopes are taken over a ratio of updates of at least this, so that close checkpoints do not amplify noise
-
-    Returns
-    -------
-    Estimate: geometric middle of the steepest interval; the error combines the interval's width over √12 with the
-    spread when the values are redrawn within their errors.  NaN where nothing rises
-
-    Raises
-    ------
-    ShapeError : arrays of different lengths
-    InputError : a value that is not positive, or updates that span less than the window
-    """
-    times, series = np.asarray(updates, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    if times.ndim != 1 or series.shape != times.shape:
-        raise ShapeError(f"a rise needs as many values as updates, found {times.shape} and {series.shape}")
-    if not (series > 0.0).all():
-        raise InputError("the steepest rise is one of the logarithm, found a value that is not positive")
-    kept = times >= 1
-    times, series = times[kept], series[kept]
-    ends = np.searchsorted(times, window * times)
-    starts = np.flatnonzero(ends < times.size)
-    if starts.size == 0:
-        raise InputError(f"the updates span a ratio below window={window}; give checkpoints further apart")
-    ends = ends[starts]
-    steps = np.log(times[ends] / times[starts])
-    best, slope = _steepest(np.log(series), starts, ends, steps)
-    if slope <= 0.0:
-        return Estimate(math.nan, math.nan)
-    middles = np.sqrt(times[ends] * times[starts])
-    error = float(times[ends[best]] - times[starts[best]]) / math.sqrt(12.0)
-    if stderr is not None:
-        relative = np.nan_to_num(np.asarray(stderr, dtype=np.float64)[kept] / series)
-        noise = Stream(seed, "symmetry/steepest").numpy(0).standard_normal((resamples, times.size)) * relative
-        redrawn = [_steepest(np.log(series) + row, starts, ends, steps)[0] for row in noise]
-        error = math.hypot(error, float(middles[redrawn].std(ddof=1)))
-    return Estimate(float(middles[best]), error)
-
-
-def _steepest(
-    logarithm: FloatArray, starts: NDArray[np.int64], ends: NDArray[np.int64], steps: FloatArray
-) -> tuple[int, float]:
-    slopes = (logarithm[ends] - logarithm[starts]) / steps
-    best = int(np.argmax(slopes))
-    return best, float(slopes[best])
 
 
 def over_replicas(estimates: Sequence[Estimate]) -> Estimate:
