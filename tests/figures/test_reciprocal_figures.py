@@ -167,9 +167,8 @@ def test_kurtosis_against_size(material, tmp_path):
 
 def test_densities_of_random_states(material, tmp_path):
     found = gaussianity.for_study(with_options(material, n_states=2000))
-    np.testing.assert_allclose(
-        found.exact_kurtosis.sel(model="trained", layer="y"), rs.kurtosis(material.run().load()).y
-    )
+    exact = rs.kurtosis(material.run().load())
+    np.testing.assert_allclose(found.exact_kurtosis.sel(model="trained", layer="y"), exact.y[:12])
     assert float(np.abs(found.sampled_mean - found["mean"]).max()) < 5 * 0.5 / np.sqrt(2000)
     figure = checked(gaussianity, found, tmp_path)
     assert {"untrained, sampled", "trained, sampled", "untrained, Normal(μ, ½)"} <= legend_words(figure)
