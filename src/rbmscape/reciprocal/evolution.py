@@ -7,6 +7,7 @@ that ends with the largest singular value, also while it was not the largest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 from rbmscape.errors import DataError, InputError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import bulk_threshold, departure_updates, outliers
-from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.run import Run
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["evolution", "run_evolution"]
 
 FloatArray = NDArray[np.float64]
+ROOT = math.sqrt(0.5)
 COORDINATES = ("x", "y", "u", "w")
 LONG_NAMES = {
     "singular_value": "singular value of the mode",
@@ -111,7 +112,8 @@ def evolution(
     if list(updates) != sorted(set(updates)):
         raise InputError("updates must rise; sort the checkpoints by update")
     chains = _chains(models, n_chains, n_steps, seed)
-    visible = None if data is None else _data(data, _load(models[0]).n_visible)
+    first = _load(models[0])
+    visible = None if data is None else _data(data, first.n_visible, first.device)
     steps: list[_Step] = []
     later: Modes | None = None
     for index in range(len(models) - 1, -1, -1):
@@ -125,7 +127,7 @@ def evolution(
     steps.reverse()
     result = _assemble(steps, list(updates))
     if weight_std is not None:
-        law = MarchenkoPastur(_load(models[0]).n_visible, _load(models[0]).n_hidden, weight_std)
+        law = MarchenkoPastur(first.n_visible, first.n_hidden, weight_std)
         result = _with_bulk(result, law, false_alarm)
     return result.assign_attrs(
         n_chains=n_chains, n_steps=n_steps, seed=seed, matched_modes=-1 if leading is None else leading
@@ -136,14 +138,14 @@ def _load(model: RBM | Callable[[], RBM]) -> RBM:
     return model if isinstance(model, RBM) else model()
 
 
-def _data(data: Arrays, n_visible: int) -> torch.Tensor:
+def _data(data: Arrays, n_visible: int, device: torch.device) -> torch.Tensor:
     tensor = data if isinstance(data, torch.Tensor) else torch.as_tensor(np.asarray(data))
     if tensor.ndim != 2 or tensor.shape[1] != n_visible or tensor.shape[0] == 0:
         raise DataError(
             f"data to project must be (n, {n_visible}) for these models, found shape {tuple(tensor.shape)}; "
             f"pass the set that the run was trained on"
         )
-    return tensor
+    return tensor.to(device, torch.float64)
 
 
 def _chains(
@@ -171,11 +173,14 @@ def _step(modes: Modes, data: torch.Tensor | None, chains: tuple[torch.Tensor, t
         "saddle_y": modes.saddle_y,
         "saddle_energy": modes.saddle_energy,
     }
-    values |= {f"random_{name}": value for name, value in _coordinates(modes.random_state_mean(), paired).items()}
+    mean = modes.random_state_mean()
+    values |= {f"random_{name}": getattr(mean, name)[:paired] for name in COORDINATES}
     if data is not None:
-        values |= _mean_and_sd("data", modes.project(data), paired)
+        x = data @ modes.left[:, :paired]
+        values |= _mean_and_sd("data", modes, x, modes.hidden_means(x) @ modes.right[:, :paired])
     if chains is not None:
-        values |= _mean_and_sd("samples", modes.project(*chains), paired)
+        v, h = (layer.to(torch.float64) for layer in chains)
+        values |= _mean_and_sd("samples", modes, v @ modes.left[:, :paired], h @ modes.right[:, :paired])
     arrays = {name: value.cpu().numpy() for name, value in values.items()}
     alignment = modes.alignment
     arrays["rank"] = modes.ranks
@@ -184,16 +189,19 @@ def _step(modes: Modes, data: torch.Tensor | None, chains: tuple[torch.Tensor, t
     return _Step(arrays, crossings)
 
 
-def _coordinates(states: Coordinates, paired: int) -> dict[str, torch.Tensor]:
-    return {name: getattr(states, name)[..., :paired] for name in COORDINATES}
-
-
-def _mean_and_sd(prefix: str, states: Coordinates, paired: int) -> dict[str, torch.Tensor]:
-    result = {}
-    for name, values in _coordinates(states, paired).items():
-        result[f"{prefix}_{name}_mean"] = values.mean(dim=0)
-        result[f"{prefix}_{name}_sd"] = values.std(dim=0, correction=0)
-    return result
+def _mean_and_sd(prefix: str, modes: Modes, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Mean and standard deviation of (n, L) x and y, and of u and w from the covariance of x and y."""
+    mean_x, mean_y = x.mean(dim=0), y.mean(dim=0)
+    x, y = x - mean_x, y - mean_y
+    var_x, var_y, covariance = (a.mul(b).mean(dim=0) for a, b in ((x, x), (y, y), (x, y)))
+    offset_x, offset_y = mean_x - modes.saddle_x, mean_y - modes.saddle_y
+    means = {"x": mean_x, "y": mean_y, "u": (offset_y + offset_x) * ROOT, "w": (offset_y - offset_x) * ROOT}
+    along_u, along_w = 0.5 * (var_x + var_y) + covariance, 0.5 * (var_x + var_y) - covariance
+    undefined = torch.full_like(var_x, math.nan)
+    spreads = {"x": var_x, "y": var_y}
+    spreads |= {n: torch.where(modes.flat, undefined, v.clamp(min=0)) for n, v in (("u", along_u), ("w", along_w))}
+    result = {f"{prefix}_{name}_mean": value for name, value in means.items()}
+    return result | {f"{prefix}_{name}_sd": value.sqrt() for name, value in spreads.items()}
 
 
 def _assemble(steps: list[_Step], updates: list[int]) -> xr.Dataset:
