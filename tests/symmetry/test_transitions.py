@@ -13,6 +13,7 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.sampling.diagnostics import r_hat
 from rbmscape.symmetry.order import CRITICAL_BINDER, order_parameter
 from rbmscape.symmetry.transitions import (
+    Draws,
     critical_fluctuations,
     critical_update,
     dressed_singular_values,
@@ -198,6 +199,31 @@ def test_critical_fluctuations_of_independent_bits_and_of_a_planted_mode():
     ratio = planted.orders[0].susceptibility
     assert abs(ratio.z_score(4 * exact_moments(3.0, 100, 80)[0])) < 4
     assert ratio.value < 4.0  # Gaussian theory gives 1/(1 - ¾), finite layers less
+
+
+def test_critical_ratio_is_that_of_large_layers_at_the_transition():
+    for size, tolerance in ((400, 0.08), (1600, 0.04)):
+        exact = 4 * exact_moments(4.0, size, size)[0]
+        draws = Draws(torch.tensor([[[0] * size], [[1] * size]]), torch.tensor([[[0] * size], [[1] * size]]))
+        found = critical_fluctuations(uniform_model(4.0, size, size), draws, n_modes=1)
+        assert found.dressed[0] == pytest.approx(1.0)
+        assert found.critical_ratio[0] == pytest.approx(exact, rel=tolerance)
+
+
+def test_fluctuations_measure_the_transition_of_a_planted_run():
+    updates = np.array([18, 22, 25, 28, 31, 35, 40])
+    found = []
+    for k, update in enumerate(updates):
+        rbm, draws = planted_draws(4.0 * update / 30.0, 200, 150, seed=k)
+        found.append(critical_fluctuations(rbm, draws, n_modes=1))
+    ratios = [x.orders[0].susceptibility for x in found]
+    excess = [math.log(r.value / x.critical_ratio[0]) for r, x in zip(ratios, found, strict=True)]
+    measured = critical_update(updates, excess, 0.0, [r.stderr / r.value for r in ratios])
+    assert measured.stderr < 2
+    assert abs(measured.value - 30.0) < 2 * measured.stderr
+    # In the paramagnet the fluctuations are those of Gaussian theory but for the finite size.
+    assert 1 - 1 / ratios[0].value == pytest.approx(found[0].dressed[0], abs=0.05)
+    assert found[0].dressed[0] == pytest.approx(18 / 30, abs=0.01)
 
 
 def test_units_that_never_change_leave_no_nan():

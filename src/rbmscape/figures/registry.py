@@ -179,10 +179,10 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "transitions",
         "Transitions of the first modes",
-        "Dressed singular values at the model's own activities, fluctuations along the dressed modes in units of "
-        "independent bits', and Binder cumulants against updates; and critical updates: predicted where the dressed "
-        "value is 1, measured where the fluctuations reach 4. Bars are standard errors, over replicas where there are "
-        "several.",
+        "Dressed singular values d at the model's own activities, with 1 - 1/R (crosses) that equals d in Gaussian "
+        "theory; the fluctuations R along the dressed modes in units of independent bits' with their critical size "
+        "(dashed); Binder cumulants; and critical updates: predicted where d is 1, measured where R is critical. Bars "
+        "are standard errors, over replicas where there are several.",
     ),
     FigureEntry(
         "alignment",

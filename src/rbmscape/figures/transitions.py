@@ -18,7 +18,6 @@ from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel
 from rbmscape.stats import Estimate
 from rbmscape.symmetry.order import CRITICAL_BINDER
 from rbmscape.symmetry.transitions import (
-    ORDERED_RATIO,
     critical_fluctuations,
     critical_update,
     equilibrium_draws,
@@ -67,9 +66,9 @@ def compute(
     Returns
     -------
     Dataset over (replica, update, mode): ``singular_value``, ``dressed``, ``ratio`` (fluctuations along the dressed
-    mode over those of independent bits) and ``binder`` with errors; over (replica, mode) critical updates with errors,
-    ``predicted`` (dressed value 1), ``measured`` (ratio 4) and ``binder_crossing``, and over mode the means of the
-    first two over replicas
+    mode over those of independent bits), ``critical_ratio`` and ``binder``, with errors; over (replica, mode) critical
+    updates with errors, ``predicted`` (dressed value 1), ``measured`` (critical ratio) and ``binder_crossing``, and
+    over mode the means of the first two over replicas
 
     Raises
     ------
@@ -94,7 +93,6 @@ def compute(
         seed=seed,
         critical_binder=CRITICAL_BINDER,
         n_hidden=runs[0].config.n_hidden,
-        ordered_ratio=ORDERED_RATIO,
         **options,
     )
     return result
@@ -118,13 +116,14 @@ def _one_run(run: Run, updates: Sequence[int], kept: int, options: dict[str, Any
     """Singular values, dressed ones, and moments along the dressed modes at every checkpoint of one run."""
     import xarray as xr
 
-    names = ("singular_value", "dressed", "ratio", "ratio_stderr", "binder", "binder_stderr")
+    names = ("singular_value", "dressed", "critical_ratio", "ratio", "ratio_stderr", "binder", "binder_stderr")
     values = {name: np.empty((len(updates), kept)) for name in names}
     for position, update in enumerate(updates):
         rbm = run.load(update, averaged=False)
         found = critical_fluctuations(rbm, equilibrium_draws(rbm, **options), kept)
         values["singular_value"][position] = torch.linalg.svdvals(rbm.weights.double()).cpu().numpy()[:kept]
         values["dressed"][position] = found.dressed
+        values["critical_ratio"][position] = found.critical_ratio
         for name, estimates in (
             ("ratio", [order.susceptibility for order in found.orders]),
             ("binder", [order.binder for order in found.orders]),
@@ -139,10 +138,10 @@ def _critical(one: xr.Dataset, updates: Sequence[int]) -> dict[str, Any]:
     columns: dict[str, list[float]] = {}
     for mode in range(one.sizes["mode"]):
         at = one.isel(mode=mode)
-        log_ratio, relative = np.log(at.ratio.values), at.ratio_stderr.values / at.ratio.values
+        excess, relative = np.log(at.ratio.values / at.critical_ratio.values), at.ratio_stderr.values / at.ratio.values
         found = {
             "predicted": critical_update(updates, at.dressed.values, 1.0),
-            "measured": critical_update(updates, log_ratio, math.log(ORDERED_RATIO), relative),
+            "measured": critical_update(updates, excess, 0.0, relative),
             "binder_crossing": critical_update(updates, at.binder.values, CRITICAL_BINDER, at.binder_stderr.values),
         }
         for name, estimate in found.items():
@@ -164,11 +163,10 @@ def draw(dataset: xr.Dataset) -> Figure:
     for mode in dataset["mode"].values:
         _draw_mode(panels[:3], dataset.sel(mode=mode), int(mode))
     panels[0].axhline(1.0, color="black", linestyle="--", linewidth=0.8)
-    panels[0].set_ylabel("dressed singular value")
+    panels[0].set_ylabel("dressed value d (× 1 - 1/R)")
     panels[0].legend(loc="upper left")
     panels[1].set_yscale("log")
-    panels[1].set_ylabel("fluctuation / independent bits'")
-    panels[1].axhline(dataset.attrs["ordered_ratio"], color="black", linestyle="--", linewidth=0.8)
+    panels[1].set_ylabel("fluctuation ratio R")
     panels[2].set_ylabel("Binder cumulant")
     panels[2].set_ylim(-1.0, 0.75)
     panels[2].axhline(dataset.attrs["critical_binder"], color="black", linestyle="--", linewidth=0.8)
@@ -189,15 +187,17 @@ def _draw_mode(panels: Any, one: xr.Dataset, mode: int) -> None:
         for single in series if len(series) > 1 else ():
             panel.plot(updates, single, color=colour(mode), linewidth=0.4, alpha=0.6)
         panel.plot(updates, series.mean(0), color=colour(mode), marker=marker(mode), label=f"mode {mode + 1}")
+        if name == "dressed":
+            panel.plot(updates, 1 - 1 / one.ratio.values.mean(0), color=colour(mode), marker="x", linestyle="none")
+        if name == "ratio":
+            panel.plot(updates, one.critical_ratio.values.mean(0), color=colour(mode), linestyle="--", linewidth=0.8)
         if f"{name}_stderr" in one and len(series) == 1:
             panel.errorbar(updates, series[0], one[f"{name}_stderr"].values[0], color=colour(mode), linestyle="none")
 
 
 def _draw_critical(panel: Axes, dataset: xr.Dataset) -> None:
     modes = dataset["mode"].values + 1
-    for index, (name, label) in enumerate(
-        (("predicted", "predicted (dressed = 1)"), ("measured", "measured (ratio 4)"))
-    ):
+    for index, (name, label) in enumerate((("predicted", "predicted (d = 1)"), ("measured", "measured (R critical)"))):
         panel.errorbar(
             modes + 0.12 * (index - 0.5),
             dataset[f"{name}_mean"],

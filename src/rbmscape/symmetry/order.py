@@ -108,7 +108,7 @@ def order_parameter(
     count = chains.shape[0]
     picks = Stream(seed, "symmetry/order").numpy(0).multinomial(count, np.full(count, 1.0 / count), size=resamples)
     values = _statistics(powers.mean(1)[:, None], middle, beta, centre is None)[:, 0]
-    errors = _statistics(powers @ picks.T / count, middle, beta, centre is None).std(1, ddof=1)
+    errors = [_spread(row) for row in _statistics(powers @ picks.T / count, middle, beta, centre is None)]
     ess = float(count)
     if chains.shape[1] >= _FEWEST_DRAWS_FOR_ESS:
         ess = float(effective_sample_size(chains))
@@ -124,9 +124,14 @@ def _statistics(moments: FloatArray, middle: float, beta: float, about_mean: boo
         even4 = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
     else:
         even2, even4 = second, fourth
-    with np.errstate(divide="ignore", invalid="ignore"):
-        binder = 1.0 - even4 / (3.0 * even2**2)
+    binder = 1.0 - np.divide(even4, 3.0 * even2**2, out=np.full_like(even4, math.nan), where=even2 > 0)
     return np.stack([middle + first, magnitude, np.sqrt(variance), beta * variance, binder])
+
+
+def _spread(resampled: FloatArray) -> float:
+    """Standard deviation of the defined values: a resample of few chains may have no variance and no cumulant."""
+    defined = resampled[np.isfinite(resampled)]
+    return float(defined.std(ddof=1)) if defined.size > 1 else math.nan
 
 
 def potential_of_mean_force(

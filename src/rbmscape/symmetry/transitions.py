@@ -2,9 +2,10 @@ r"""Phase transitions along training (arXiv:2503.21536, sections 5.3 and 6, figu
 
 A mode orders where its paramagnetic state becomes unstable: for activities m, n where
 ``β ‖diag(m(1-m))^½ W diag(n(1-n))^½‖₂ = 1``, which is βλ = 4 at activities ½ (the *dressed* singular value; the
-predicted transition).  The measured one is where the fluctuations along the dressed mode reach a multiple of those of
-independent bits with the same means; Gaussian theory has ``1/(1 - d)`` for the dressed value d.  For symmetric modes it
-is also where the Binder cumulant reaches its critical value; biases break that symmetry in trained models.
+predicted transition).  The measured one is where the fluctuations along the dressed mode, in units of those of
+independent bits with the same means, reach their critical size.  Below the transition Gaussian theory has ``1/(1 - d)``
+for the dressed value d; at it the quartic term of Landau's expansion keeps them finite.  For symmetric modes the Binder
+cumulant reaches its critical value there, too; biases break that symmetry in trained models.
 Modes are followed through a run by index with a continuous sign, or by overlap of vectors.
 Shapes: draws v (n_chains, n_draws, N), h (n_chains, n_draws, M).
 """
@@ -31,7 +32,6 @@ from rbmscape.stats import Estimate
 from rbmscape.symmetry.order import OrderParameter, order_parameter
 
 __all__ = [
-    "ORDERED_RATIO",
     "CriticalFluctuations",
     "Draws",
     "critical_fluctuations",
@@ -44,9 +44,7 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 Follow = Literal["index", "overlap"]
-ORDERED_RATIO: Final = 4.0
-"""Fluctuations in units of independent bits' above which a mode counts as ordered; d = ¾ in the Gaussian theory, which
-holds below the transition only, so that the transition itself multiplies fluctuations by more."""
+_CRITICAL_MOMENT: Final = math.sqrt(12.0) * math.gamma(0.75) / math.gamma(0.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +81,15 @@ class CriticalFluctuations:
     Attributes
     ----------
     dressed : (n_modes,) dressed singular values d, falling
+    critical_ratio : (n_modes,) that ratio at the transition, ``√12 Γ(3/4)/Γ(1/4) / √(Σ e⁴)`` with e = (U_k, V_k)/√2:
+        the second moment under exp(-Φζ⁴) with the Φ of bits of mean ½, a guide for other means
     coordinates : (n_chains, n_draws, n_modes) ``ζ_k = (Σ_i U_ik (v_i - m_i)/σ_i + Σ_j V_jk (h_j - n_j)/σ_j)/√2`` with
         the singular vectors of the dressed matrix, σ² = m(1-m), n(1-n); variance 1 for independent bits of these means
     orders : order parameter of each ζ_k; its ``susceptibility`` is the ratio of the fluctuations to independent bits'
     """
 
     dressed: FloatArray
+    critical_ratio: FloatArray
     coordinates: FloatArray
     orders: tuple[OrderParameter, ...]
 
@@ -236,7 +237,9 @@ def critical_fluctuations(
     whiten_h = torch.where(spread_h > 0, 1 / spread_h, 0.0)[:, None] * right[:n_modes].T
     zeta = ((v - m) @ whiten_v + (h - n) @ whiten_h).mul_(math.sqrt(0.5)).cpu().numpy()
     orders = tuple(order_parameter(zeta[..., k], seed=seed) for k in range(n_modes))
-    return CriticalFluctuations(values[:n_modes].cpu().numpy(), zeta, orders)
+    quartic = ((left[:, :n_modes] ** 4).sum(0) + (right[:n_modes] ** 4).sum(1)) / 4
+    critical = _CRITICAL_MOMENT / quartic.sqrt()
+    return CriticalFluctuations(values[:n_modes].cpu().numpy(), critical.cpu().numpy(), zeta, orders)
 
 
 def _check_modes(indices: Sequence[int], count: int) -> None:
@@ -269,8 +272,8 @@ def critical_update(
     ----------
     updates : (n,) checkpoints, rising
     values : (n,) the quantity there: a dressed singular value, a Binder cumulant, a width
-    level : 1 for dressed values, `CRITICAL_BINDER` for cumulants of symmetric modes, ln `ORDERED_RATIO` for the
-        logarithm of fluctuation ratios
+    level : 1 for dressed values, `CRITICAL_BINDER` for cumulants of symmetric modes, 0 for the logarithm of
+        fluctuation ratios over critical ones
     stderr : (n,) standard errors of the values; None means exact
 
     Returns
