@@ -28,6 +28,12 @@ def _smoke() -> StudyConfig:
             "kurtosis": {"hidden": [16, 32, 64], "n_states": 2000},
             "gaussianity": {"n_states": 1000},
             "evolution": {"n_data": 200, "n_chains": 50, "n_steps": 5},
+            "rotational_symmetry": {"n_null": 4, "n_rotations": 2},
+            "hierarchy": {"n_samples": 50, "n_steps": 50},
+            "symmetry_breaking": {"n_data": 200, "n_chains": 50, "n_steps": 5},
+            "symmetry_breaking_sizes": {"n_data": 200, "n_chains": 50, "n_steps": 5},
+            "landau_wells": {"n_chains": 50, "burn_in": 20, "n_draws": 4},
+            "transitions": {"n_chains": 40, "burn_in": 20, "n_draws": 4, "thin": 2},
         },
     )
 
