@@ -26,7 +26,7 @@ from torch import Tensor
 from rbmscape.errors import InputError
 from rbmscape.kernels.annealing import Annealer
 from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
-from rbmscape.likelihood.equilibrium import equilibrium_samples
+from rbmscape.likelihood.equilibrium import MAX_CHAINS, equilibrium_samples
 from rbmscape.likelihood.estimate import (
     LogPartition,
     annealer_of,
@@ -120,7 +120,7 @@ def likelihood_bracket(
     ----------
     rbm : the model
     data : (n, N) zeros and ones, or a `Dataset`: see `rbmscape.log_likelihood`
-    n_chains : chains in each direction
+    n_chains : forward chains; backward ones are at most 200 unless `starts` are given, since tempering is costly
     n_betas, max_betas : temperatures to begin with and at most; a schedule given as values is used as it is, once
     tolerance : in nats; differences below it are not held against convergence
     schedule : as in `rbmscape.log_partition`
@@ -144,8 +144,9 @@ def likelihood_bracket(
     path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
     if starts is None:
+        n_starts = min(n_chains, MAX_CHAINS)
         tempered = equilibrium_samples(
-            path, n_chains, stream.child("equilibrium"), models, engine, precision, n_rounds=n_rounds, progress=progress
+            path, n_starts, stream.child("equilibrium"), models, engine, precision, n_rounds=n_rounds, progress=progress
         )
         samples, doubts = tempered.v, tempered.objections
         origin = f"tempering: R-hat {tempered.r_hat:.3f}, {tempered.passages.mean():.1f} fresh states a chain"

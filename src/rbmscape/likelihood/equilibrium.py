@@ -23,8 +23,9 @@ from rbmscape.sampling.tempering import Progress, Tempered, temper
 
 __all__ = ["equilibrium_ladder", "equilibrium_samples"]
 
-ROUNDS_PER_RUNG = 6
-MIN_ROUNDS = 100
+ROUNDS_PER_RUNG = 20
+MIN_ROUNDS = 200
+MAX_CHAINS = 200
 
 
 def equilibrium_ladder(
@@ -70,7 +71,7 @@ def equilibrium_samples(
 
     Parameters
     ----------
-    n_rounds : rounds of tempering; by default 6 for each rung and at least 100, enough for a few round trips
+    n_rounds : rounds of tempering; by default 20 for each rung and at least 200, usually enough for a few passages
     ladder : from `equilibrium_ladder`, to use it again
 
     Returns

@@ -28,6 +28,7 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.bar import overlap, solve
 from rbmscape.likelihood.bracket import MIN_OVERLAP
 from rbmscape.likelihood.bridge import bridge
+from rbmscape.likelihood.equilibrium import MIN_ROUNDS, ROUNDS_PER_RUNG
 from rbmscape.likelihood.estimate import LogPartition, log_partition
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
@@ -79,7 +80,7 @@ def trajectory_log_partition(
     ----------
     models : two or more models of one shape, in the order of training; the first ones should be weakly coupled
     n_chains : independent columns of replicas
-    n_rounds : by default 6 for each rung and at least 100
+    n_rounds : by default 20 for each rung and at least 200
     target : acceptance of exchanges, which sets how many models are interpolated
 
     Returns
@@ -100,7 +101,7 @@ def trajectory_log_partition(
     stream = Stream(seed, "trajectory")
     annealer = annealer_for(select_engine(engine, precision, models[-1].device))
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
-    rounds = n_rounds or max(100, 6 * len(ladder.models))
+    rounds = n_rounds or max(MIN_ROUNDS, ROUNDS_PER_RUNG * len(ladder.models))
     tempered = temper(ladder, n_chains, rounds, stream.child("tempering"), annealer, progress=progress)
     estimates = _along(ladder.models[0], tempered)
     at_models = [ladder.positions.index(float(k)) for k in range(len(models))]

@@ -33,7 +33,8 @@ __all__ = ["Tempered", "temper"]
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int], None]
 N_MODES = 4
-MAX_R_HAT = 1.1  # many short columns: 1 / (R² - 1) is the number of independent draws in half a column, here five
+MAX_R_HAT = 1.2  # many short columns: 1 / (R² - 1) is the number of independent draws in half a column
+MAX_DRIFT = 4.0
 MIN_ACCEPTANCE = 0.05
 MIN_PASSAGES = 1.0
 
@@ -51,6 +52,8 @@ class Tempered:
     renewed : fraction of the columns whose top state descends from such a draw made during the run
     trace : (n_chains, n_draws, 1 + k) after burn-in: free energy and k leading modes of the top state, round by round
     ess, r_hat : the worst over these quantities of their effective sample size (all columns) and R-hat
+    drift : largest change of their means over the columns between the first and the last third of the trace, in
+        standard errors; the columns are independent, so that it is normal in equilibrium
     forward, backward : for each pair of rungs, (n_chains, n_kept) values of F_r - F_{r+1} at states of the lower and
         of the upper rung
     n_rounds : rounds made
@@ -64,6 +67,7 @@ class Tempered:
     trace: FloatArray
     ess: float
     r_hat: float
+    drift: float
     forward: tuple[FloatArray, ...]
     backward: tuple[FloatArray, ...]
     n_rounds: int
@@ -76,6 +80,8 @@ class Tempered:
             found.append("the states on the top rung never changed")
         elif self.r_hat > MAX_R_HAT:
             found.append(f"R-hat of the top rung is {self.r_hat:.3f}, above {MAX_R_HAT}")
+        if self.drift > MAX_DRIFT:
+            found.append(f"the top rung still drifts, by {self.drift:.1f} standard errors during the recorded rounds")
         if self.acceptance.size and self.acceptance.min() < MIN_ACCEPTANCE:
             worst = int(self.acceptance.argmin())
             found.append(
@@ -255,7 +261,18 @@ def _result(columns: _Columns, trace: FloatArray, n_rounds: int) -> Tempered:
         trace,
         float(np.min(ess, where=~np.isnan(ess), initial=np.inf)) if np.isfinite(ess).any() else float("nan"),
         float(np.max(rhat, where=~np.isnan(rhat), initial=0.0)) if not np.isnan(rhat).all() else float("nan"),
+        _drift(trace),
         tuple(torch.stack(values, 1).cpu().numpy() for values in columns.forward),
         tuple(torch.stack(values, 1).cpu().numpy() for values in columns.backward),
         n_rounds,
     )
+
+
+def _drift(trace: FloatArray) -> float:
+    """Largest change between the thirds of a trace (n_chains, n_draws, k), in standard errors over the chains."""
+    third = trace.shape[1] // 3
+    change = trace[:, -third:].mean(1) - trace[:, :third].mean(1)
+    if len(change) < 2:
+        return 0.0
+    error = change.std(0, ddof=1) / np.sqrt(len(change))
+    return float(np.max(np.abs(change.mean(0)) / np.where(error > 0.0, error, np.inf)))
