@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
-from rbmscape.errors import InputError
 from rbmscape.kernels.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import Ladder, choose_ladder
+from rbmscape.sampling.ladder import Ladder, choose_ladder, ladder_models
 from rbmscape.sampling.tempering import Progress, Tempered, temper
 
 __all__ = ["equilibrium_ladder", "equilibrium_samples"]
@@ -46,13 +43,9 @@ def equilibrium_ladder(
     ------
     InputError : an empty sequence, or models of another shape
     """
-    if models is not None and len(models) == 0:
-        raise InputError("models is empty; pass the checkpoints of the training, or None to temper in temperature")
     rbm = path.rbm
-    hottest = RBM(0.0 * rbm.weights, 0.0 * rbm.visible_bias, 0.0 * rbm.hidden_bias)
-    given = [hottest] if models is None else [model for model in models if not same_model(model, rbm)]
     annealer = annealer_for(select_engine(engine, precision, rbm.device))
-    return choose_ladder([*given, rbm], stream.child("ladder"), annealer, target)
+    return choose_ladder(ladder_models(rbm, models), stream.child("ladder"), annealer, target)
 
 
 def equilibrium_samples(
@@ -82,15 +75,3 @@ def equilibrium_samples(
     rounds = n_rounds or max(MIN_ROUNDS, ROUNDS_PER_RUNG * len(chosen.models))
     annealer = annealer_for(select_engine(engine, precision, path.rbm.device))
     return temper(chosen, n_chains, rounds, stream.child("tempering"), annealer, progress=progress)
-
-
-def same_model(one: RBM, other: RBM) -> bool:
-    """Whether all parameters are equal."""
-    return one.weights.shape == other.weights.shape and all(
-        torch.equal(a, b.to(a.dtype))
-        for a, b in (
-            (one.weights, other.weights),
-            (one.visible_bias, other.visible_bias),
-            (one.hidden_bias, other.hidden_bias),
-        )
-    )

@@ -26,7 +26,7 @@ from rbmscape.kernels.annealing import Annealer, PathParameters
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
-__all__ = ["Ladder", "annealer_parameters", "choose_ladder", "independent_model", "log_density"]
+__all__ = ["Ladder", "annealer_parameters", "choose_ladder", "independent_model", "ladder_models", "log_density"]
 
 TARGET_ACCEPTANCE = 0.5
 MAX_RUNGS = 400
@@ -59,6 +59,35 @@ def independent_model(visible_mean: Tensor, hidden_mean: Tensor) -> RBM:
         torch.logit(mean.to(torch.float64).clamp(1e-4, 1.0 - 1e-4)) for mean in (visible_mean, hidden_mean)
     )
     return RBM(torch.zeros(len(visible), len(hidden), device=visible.device, dtype=visible.dtype), visible, hidden)
+
+
+def ladder_models(rbm: RBM, models: Sequence[RBM] | None) -> list[RBM]:
+    """The path to climb to a model: along earlier models of its training, or in temperature from beta = 0.
+
+    Parameters
+    ----------
+    models : earlier models, first to last (the model itself may be the last), or None
+
+    Raises
+    ------
+    InputError : an empty sequence
+    """
+    if models is None:
+        return [RBM(0.0 * rbm.weights, 0.0 * rbm.visible_bias, 0.0 * rbm.hidden_bias), rbm]
+    if len(models) == 0:
+        raise InputError("models is empty; pass the checkpoints of the training, or None to temper in temperature")
+    return [*(model for model in models if not _same(model, rbm)), rbm]
+
+
+def _same(one: RBM, other: RBM) -> bool:
+    return one.weights.shape == other.weights.shape and all(
+        torch.equal(a, b.to(a.dtype))
+        for a, b in (
+            (one.weights, other.weights),
+            (one.visible_bias, other.visible_bias),
+            (one.hidden_bias, other.hidden_bias),
+        )
+    )
 
 
 def annealer_parameters(annealer: Annealer, rbm: RBM) -> PathParameters:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,16 +13,20 @@ import torch
 from torch import Tensor
 
 from rbmscape.errors import InputError, ShapeError
+from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
+from rbmscape.sampling.ladder import choose_ladder, ladder_models
+from rbmscape.sampling.tempering import Tempered, temper
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
 
 __all__ = ["METHODS", "Samples", "sample"]
 
-METHODS = ("gibbs",)
+METHODS = ("gibbs", "trajectory", "tempering")
 CHUNK = 2048  # chains advanced together: bounds memory and keeps the buffers near the processor
 _REPORTS = 50  # progress reports a chunk
 
@@ -37,6 +41,7 @@ class Samples:
     h : (n_chains, M) uint8, drawn from p(h | v), so that (v, h) is a draw from the joint distribution if v is from its
         marginal
     seed, n_steps, beta, method, engine, precision : how they were made
+    tempered : acceptance, passages, ESS, R-hat and `objections` of replica exchange; None for ``gibbs``
     """
 
     v: Tensor
@@ -47,6 +52,7 @@ class Samples:
     method: str
     engine: str
     precision: str
+    tempered: Tempered | None = field(default=None, repr=False)
 
 
 def sample(
@@ -60,8 +66,9 @@ def sample(
     precision: str = "auto",
     progress: bool = False,
     method: str = "gibbs",
+    models: Sequence[RBM] | None = None,
 ) -> Samples:
-    """Run independent Gibbs chains and return their last states.
+    """Run independent chains and return their last states.
 
     Parameters
     ----------
@@ -74,7 +81,10 @@ def sample(
     beta : inverse temperature, >= 0
     engine, precision : see `rbmscape.kernels.select.select_engine`
     progress : show a progress bar
-    method : ``"gibbs"``
+    method : ``"gibbs"``; ``"trajectory"``: replica exchange with earlier models of the training, which crosses between
+        modes where Gibbs chains do not; ``"tempering"``: replica exchange in temperature.  With the last two n_steps
+        counts rounds (one Gibbs step on each rung and one exchange), and beta and start keep their defaults
+    models : for ``"trajectory"``: the checkpoints of the training, first to last
 
     Returns
     -------
@@ -89,6 +99,9 @@ def sample(
     """
     _check_arguments(n_chains, n_steps, beta, method)
     stream = Stream(seed, "sample")
+    if method != "gibbs" or models is not None:
+        _check_tempering(method, models, start, beta)
+        return _tempered(rbm, n_chains, n_steps, stream, method, models, (engine, precision), progress)
     states = _start_states(start, rbm, n_chains, stream)
     visible = torch.empty(n_chains, rbm.n_visible, dtype=torch.uint8, device=rbm.device)
     hidden = torch.empty(n_chains, rbm.n_hidden, dtype=torch.uint8, device=rbm.device)
@@ -117,6 +130,44 @@ def _check_arguments(n_chains: int, n_steps: int, beta: float, method: str) -> N
         raise InputError(f"beta must be finite and not negative, found {beta}; pass 1.0 for the model itself")
     if method not in METHODS:
         raise InputError(f"method must be one of {', '.join(METHODS)}, found {method!r}; pass method='gibbs'")
+
+
+def _check_tempering(method: str, models: Sequence[RBM] | None, start: Any, beta: float) -> None:
+    if (method == "trajectory") is (models is None):
+        raise InputError(
+            f"method 'trajectory' and models go together, found method={method!r} and "
+            f"{'no models' if models is None else 'models'}; pass the checkpoints of a run, as list(run.models())"
+        )
+    if method == "trajectory" and models is not None and len(models) < 2:
+        raise InputError(
+            f"tempering along a training needs at least two checkpoints, found {len(models)}; use method='tempering'"
+        )
+    if start is not None or beta != 1.0:
+        raise InputError(
+            f"method {method!r} starts from its lowest rung and ends at beta = 1; leave start and beta out"
+        )
+
+
+def _tempered(
+    rbm: RBM,
+    n_chains: int,
+    n_steps: int,
+    stream: Stream,
+    method: str,
+    models: Sequence[RBM] | None,
+    engine_precision: tuple[str, str],
+    progress: bool,
+) -> Samples:
+    """Top states of replica exchange, with h drawn from p(h | v)."""
+    engine = select_engine(*engine_precision, rbm.device)
+    annealer = annealer_for(engine)
+    ladder = choose_ladder(ladder_models(rbm, models), stream.child("ladder"), annealer)
+    with _progress_bar(progress, n_chains * n_steps * len(ladder.models)) as report:
+        result = temper(ladder, n_chains, n_steps, stream.child(method), annealer, progress=report)
+    hidden = rbm.hidden_probability(result.v)
+    uniform = stream.child("hidden").uniform(0, n_chains, rbm.n_hidden, 0, rbm.device)
+    h = (uniform < hidden).to(torch.uint8)
+    return Samples(result.v, h, stream.seed, n_steps, 1.0, method, engine.name, annealer.name, result)
 
 
 def _is_integer(value: object) -> bool:
