@@ -189,9 +189,10 @@ def test_modes_align_with_planted_directions(material, tmp_path):
     assert float(recommended.overlap.max("checkpoint").min()) > 0.9
     assert float(recommended.overlap.isel(checkpoint=0).max()) < 0.6
     assert np.isnan(found.sel(recipe="adam", replica=1).overlap.values).all()
-    # Adam's first steps are signs: its first mode is the more uniform one.
-    early = {name: found.sel(recipe=name, replica=0).isel(checkpoint=2) for name in found.recipe.values}
-    assert float(early["adam"].overlap[0]) < float(early["recommended"].overlap[0]) + 0.2
+    # Adam's first steps are signs that all hidden units share: its first mode is uniform over them.
+    early = {name: found.sel(recipe=name, replica=0).isel(checkpoint=slice(2, 5)) for name in found.recipe.values}
+    assert float(early["adam"].uniform[:, 0].max()) > 0.75
+    assert float(early["recommended"].uniform[:, 0].max()) < 0.5
     check_drawing(alignment, found, tmp_path, 4)
 
 

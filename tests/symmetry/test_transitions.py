@@ -122,7 +122,7 @@ def test_replicas_are_averaged_with_their_spread():
     replicas = [Estimate(30.0, 1.0), Estimate(34.0, 1.0), Estimate(35.0, 1.0)]
     mean = over_replicas(replicas)
     assert mean.value == pytest.approx(33.0)
-    assert mean.stderr == pytest.approx(np.std([30, 34, 35], ddof=1) / math.sqrt(3))
+    assert mean.stderr == pytest.approx(math.hypot(np.std([30, 34, 35], ddof=1) / math.sqrt(3), 1.0))
     assert over_replicas(replicas[:1]) == Estimate(30.0, 1.0, 1.0)
     assert math.isnan(over_replicas([*replicas, Estimate(math.nan, math.nan)]).value)
 

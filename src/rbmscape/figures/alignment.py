@@ -1,8 +1,9 @@
 """Left singular vectors and the data's principal components along training (arXiv:2503.21536, sections 5 and 6).
 
 One column a recipe: overlaps ``|U_i · P_i|`` of the first modes with the principal components of the data, and the
-largest singular values, whose isolated top and gap depend on the optimiser.  Adam's first steps have the same size for
-every weight: they make a mode that is nearly uniform over the pixels, and no principal component.
+largest singular values, whose isolated top depends on the optimiser.  Adam's first steps are ±η whatever the size of
+the gradient.  While all hidden units are still alike its sign depends on the pixel alone: they make one mode that is
+uniform over the *hidden* units, isolated above the random bulk, and no principal component (dotted line).
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def compute(
     -------
     Dataset over (recipe, replica, checkpoint, ...): ``overlap`` and ``overlap_uncentred`` (mode i with component i,
     centred and not), ``matched`` (each component's best partner, stable under crossings), ``subspace`` (first k
-    modes and components), ``uniform`` (overlap of modes with the vector of equal entries), ``singular_value``
+    modes and components), ``uniform`` (overlap of the modes' hidden vectors V_i with the vector of equal entries),
+    ``singular_value``
 
     Raises
     ------
@@ -88,7 +90,7 @@ def _one_run(run: Run, components: Mapping[bool, PrincipalComponents], n_values:
         centred = align_with_components(modes, components[True])
         uncentred = align_with_components(modes, components[False])
         count = centred.overlaps.shape[1]
-        uniform = modes.left[:, :count].sum(0).abs().cpu().numpy() / np.sqrt(modes.n_visible)
+        uniform = modes.right[:, :count].sum(0).abs().cpu().numpy() / np.sqrt(modes.n_hidden)
         columns = {
             "overlap": np.diagonal(centred.overlaps),
             "overlap_uncentred": np.diagonal(uncentred.overlaps),
@@ -149,7 +151,7 @@ def _draw_overlaps(panel: Axes, recipe: xr.Dataset) -> None:
             color="black",
             linestyle=":",
             linewidth=1.2 if strong else 0.4,
-            label="mode 1, uniform vector" if strong else None,
+            label="mode 1, uniform hidden units" if strong else None,
         )
     panel.axhline(0.9, color="0.6", linewidth=0.6)
     panel.set_ylim(0, 1.02)

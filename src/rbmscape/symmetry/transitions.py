@@ -325,10 +325,12 @@ def _first_crossing(times: FloatArray, values: FloatArray, level: float) -> tupl
 
 
 def over_replicas(estimates: Sequence[Estimate]) -> Estimate:
-    """Mean of a quantity over replicas with the standard error of their spread (of the single one, if there is one).
+    """Mean of a quantity over replicas.
 
-    Replicas without a value (NaN) make the result NaN: a transition that some replicas do not show has no mean.
-    ``ess`` is the number of replicas.
+    The error combines the standard error of their spread with the mean of their own errors, which do not average out:
+    replicas have checkpoints at the same updates, and the transition falls between the same two of them.  Replicas
+    without a value (NaN) make the result NaN: a transition that some do not show has no mean.  ``ess`` is the number
+    of replicas.
 
     Raises
     ------
@@ -339,4 +341,6 @@ def over_replicas(estimates: Sequence[Estimate]) -> Estimate:
     values = np.asarray([e.value for e in estimates])
     if values.size == 1:
         return Estimate(estimates[0].value, estimates[0].stderr, 1.0)
-    return Estimate(float(values.mean()), float(values.std(ddof=1) / math.sqrt(values.size)), float(values.size))
+    spread = float(values.std(ddof=1)) / math.sqrt(values.size)
+    common = float(np.mean([estimate.stderr for estimate in estimates]))
+    return Estimate(float(values.mean()), math.hypot(spread, common), float(values.size))
