@@ -7,7 +7,8 @@ generates well after the training's number of steps rather than in the limit (De
 arXiv:2105.13889).
 
 Compared are the leading modes of section 3 of arXiv:2503.21536 (equation 17, ``x_i = U_i·v``) and the free energy
-F(v), each by the two-sample Kolmogorov-Smirnov statistic between the two sets of independent chains.  With k quantities the smallest p-value is multiplied by k (Bonferroni).
+F(v), each by the two-sample Kolmogorov-Smirnov statistic between the two sets of independent chains.  With k
+quantities the smallest p-value is multiplied by k (Bonferroni).
 """
 
 from __future__ import annotations
