@@ -83,7 +83,7 @@ def main() -> None:
         },
         rounds=arguments.rounds,
     )
-    medians = {name: float(np.median(values)) * PAPER_STATES / BLOCK for name, values in times.items()}
+    medians = {name: timing.median * PAPER_STATES / BLOCK for name, timing in times.items()}
     numbers |= {f"kurtosis_{name}_s": seconds for name, seconds in medians.items()}
     numbers["kurtosis_speedup"] = medians["numpy"] / medians["rbmscape"]
     began = time.perf_counter()

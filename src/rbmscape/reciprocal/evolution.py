@@ -34,6 +34,7 @@ __all__ = ["evolution", "run_evolution"]
 
 FloatArray = NDArray[np.float64]
 ROOT = math.sqrt(0.5)
+CHUNK = 1000  # states projected at once
 COORDINATES = ("x", "y", "u", "w")
 LONG_NAMES = {
     "singular_value": "singular value of the mode",
@@ -100,7 +101,8 @@ def evolution(
     ``hidden_bias``, ``saddle_x|y|energy``, ``random_x|y|u|w`` (mean μ of random states), ``data_x|y|u|w_mean|sd``,
     ``samples_x|y|u|w_mean|sd``; over (update, order) ``sorted_singular_value``; over mode ``departure`` (update at
     which the mode leaves the random bulk for good); over crossing the updates and the two modes whose order changed.
-    Energies in k_B T at beta = 1; coordinates are dimensionless; projections of samples are estimates
+    Energies in k_B T at beta = 1; coordinates are dimensionless; means and standard deviations over data
+    are good to about 1e-6, those over samples are estimates
 
     Raises
     ------
@@ -145,7 +147,7 @@ def _data(data: Arrays, n_visible: int, device: torch.device) -> torch.Tensor:
             f"data to project must be (n, {n_visible}) for these models, found shape {tuple(tensor.shape)}; "
             f"pass the set that the run was trained on"
         )
-    return tensor.to(device, torch.float64)
+    return tensor.to(device, torch.float32)
 
 
 def _chains(
@@ -176,11 +178,9 @@ def _step(modes: Modes, data: torch.Tensor | None, chains: tuple[torch.Tensor, t
     mean = modes.random_state_mean()
     values |= {f"random_{name}": getattr(mean, name)[:paired] for name in COORDINATES}
     if data is not None:
-        x = data @ modes.left[:, :paired]
-        values |= _mean_and_sd("data", modes, x, modes.hidden_means(x) @ modes.right[:, :paired])
+        values |= _mean_and_sd("data", modes, data, None)
     if chains is not None:
-        v, h = (layer.to(torch.float64) for layer in chains)
-        values |= _mean_and_sd("samples", modes, v @ modes.left[:, :paired], h @ modes.right[:, :paired])
+        values |= _mean_and_sd("samples", modes, *(layer.to(torch.float32) for layer in chains))
     arrays = {name: value.cpu().numpy() for name, value in values.items()}
     alignment = modes.alignment
     arrays["rank"] = modes.ranks
@@ -189,19 +189,46 @@ def _step(modes: Modes, data: torch.Tensor | None, chains: tuple[torch.Tensor, t
     return _Step(arrays, crossings)
 
 
-def _mean_and_sd(prefix: str, modes: Modes, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Mean and standard deviation of (n, L) x and y, and of u and w from the covariance of x and y."""
-    mean_x, mean_y = x.mean(dim=0), y.mean(dim=0)
-    x, y = x - mean_x, y - mean_y
-    var_x, var_y, covariance = (a.mul(b).mean(dim=0) for a, b in ((x, x), (y, y), (x, y)))
+def _mean_and_sd(prefix: str, modes: Modes, v: torch.Tensor, h: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    """Mean and standard deviation of x, y, u and w of (n, N) states; those of u and w from the covariance of x and y.
+
+    States are projected in float32 (error about 1e-6) and summed in float64, about the first chunk's mean so that
+    nothing cancels; chunks stay in the processor's cache.
+    """
+    left, right = (vectors[:, : modes.n_paired].to(torch.float32) for vectors in (modes.left, modes.right))
+    values, bias = modes.singular_values.to(torch.float32), (modes.right @ modes.hidden_bias).to(torch.float32)
+    centre: tuple[torch.Tensor, torch.Tensor] | None = None
+    sums = torch.zeros(5, modes.n_paired, dtype=torch.float64, device=modes.device)
+    for start in range(0, len(v), CHUNK):
+        x = v[start : start + CHUNK] @ left
+        y = (torch.sigmoid((x * values) @ right.mT + bias) if h is None else h[start : start + CHUNK]) @ right
+        x, y = x.to(torch.float64), y.to(torch.float64)
+        centre = centre or (x.mean(dim=0), y.mean(dim=0))
+        x -= centre[0]
+        y -= centre[1]
+        sums += torch.stack([x.sum(dim=0), y.sum(dim=0), *((a * b).sum(dim=0) for a, b in ((x, x), (y, y), (x, y)))])
+    assert centre is not None
+    shift_x, shift_y, square_x, square_y, product = sums / len(v)
+    variances = square_x - shift_x**2, square_y - shift_y**2, product - shift_x * shift_y
+    return _named_moments(prefix, modes, (centre[0] + shift_x, centre[1] + shift_y), variances)
+
+
+def _named_moments(
+    prefix: str,
+    modes: Modes,
+    means: tuple[torch.Tensor, torch.Tensor],
+    variances: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> dict[str, torch.Tensor]:
+    """Means and standard deviations of x, y, u, w from means, variances and covariance of x and y (equation 18)."""
+    (mean_x, mean_y), (var_x, var_y, covariance) = means, variances
     offset_x, offset_y = mean_x - modes.saddle_x, mean_y - modes.saddle_y
-    means = {"x": mean_x, "y": mean_y, "u": (offset_y + offset_x) * ROOT, "w": (offset_y - offset_x) * ROOT}
+    centres = {"x": mean_x, "y": mean_y, "u": (offset_y + offset_x) * ROOT, "w": (offset_y - offset_x) * ROOT}
     along_u, along_w = 0.5 * (var_x + var_y) + covariance, 0.5 * (var_x + var_y) - covariance
     undefined = torch.full_like(var_x, math.nan)
     spreads = {"x": var_x, "y": var_y}
-    spreads |= {n: torch.where(modes.flat, undefined, v.clamp(min=0)) for n, v in (("u", along_u), ("w", along_w))}
-    result = {f"{prefix}_{name}_mean": value for name, value in means.items()}
-    return result | {f"{prefix}_{name}_sd": value.sqrt() for name, value in spreads.items()}
+    spreads |= {name: torch.where(modes.flat, undefined, value) for name, value in (("u", along_u), ("w", along_w))}
+    result = {f"{prefix}_{name}_mean": value for name, value in centres.items()}
+    return result | {f"{prefix}_{name}_sd": value.clamp(min=0.0).sqrt() for name, value in spreads.items()}
 
 
 def _assemble(steps: list[_Step], updates: list[int]) -> xr.Dataset:
