@@ -117,6 +117,7 @@ def temper(
     steps: int = 1,
     burn_in: float = 0.5,
     progress: Progress | None = None,
+    watch: Callable[[int, Tensor], None] | None = None,
 ) -> Tempered:
     """Advance n_chains columns of replicas.
 
@@ -126,6 +127,7 @@ def temper(
     steps : Gibbs steps of each replica in a round
     burn_in : fraction of the rounds of which nothing is recorded
     progress : called with the number of replica-steps done since the last call
+    watch : called after every round with its number and the (n_chains, N) states of the top rung
 
     Raises
     ------
@@ -140,6 +142,8 @@ def temper(
         top_energy = machine.round(columns, number, record=number >= first_recorded)
         if number >= first_recorded:
             trace.append(machine.observe(columns.states[-1], top_energy))
+        if watch is not None:
+            watch(number, columns.states[-1])
         if progress is not None:
             progress(len(ladder.models) * n_chains * steps)
     return _result(columns, torch.stack(trace, 1).cpu().numpy(), n_rounds)
