@@ -114,6 +114,10 @@ def test_critical_update_ignores_a_single_outlier_and_reports_none():
     updates = [1, 2, 4, 8, 16, 32]
     found = critical_update(updates, [0, 5, 0, 0, 2, 2], 1.0)
     assert 8 < found.value < 16
+    within_noise = critical_update(updates, [0, 1.5, 0, 0, 2, 2], 1.0, np.full(6, 0.5))
+    assert 8 < within_noise.value < 16
+    certain = critical_update(updates, [0, 5, 0, 0, 2, 2], 1.0, np.full(6, 0.5))
+    assert 1 < certain.value < 2
     assert math.isnan(critical_update(updates, np.zeros(6), 1.0).value)
     assert critical_update(updates, np.full(6, 2.0), 1.0).value == 1.0
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["alt_text", "compute", "draw", "for_study"]
 
 QUANTITIES = ("pixels_changed", "area", "connected", "connected_random", "spread")
-GROUPS = ("Gibbs samples", "modes 1 and 2", "modes after the fifth")
+GROUPS = ("Gibbs samples", "modes 1 and 2", "later modes")
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -148,7 +148,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         _curve(panels[1], dataset, "connected_random", "largest connected part", 1, "as many at random")
         _curve(panels[1], dataset, "area", "share", 2, "bounding box / image")
         panels[1].set_ylim(0, 1.05)
-        panels[1].legend(loc="best")
+        panels[1].legend(loc="upper left")
     else:
         panels[0].set_title("no image shape: connectedness is not defined", loc="right")
     panel_letters(panels)
@@ -161,11 +161,12 @@ def _pictures(panel: Axes, images: NDArray[np.uint8], label: str) -> None:
     padded[:, :, : images.shape[2]] = images
     panel.imshow(np.concatenate(list(padded), axis=1)[:, :-gap], cmap="gray", vmin=0, vmax=1)
     panel.set_ylabel(
-        label.replace(" and", "\nand").replace(" after", "\nafter").replace(" samples", "\nsamples"),
+        label.replace(" and", "\nand").replace("Gibbs ", "Gibbs\n").replace("later ", "later\n"),
         rotation=0,
         ha="right",
         va="center",
     )
+    panel.set_anchor("E")
     panel.set_xticks([])
     panel.set_yticks([])
     for spine in panel.spines.values():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+FEWEST_CHANGED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,10 @@ class ModeEffect:
     Attributes
     ----------
     pixels_changed : expected number of pixels that differ, ``Σ_i |Δp_i|`` averaged over h
-    area : bounding box of the changed pixels as a share of the image; NaN without an image shape
-    connected : share of the changed pixels in their largest connected patch (8 neighbours); NaN without an image shape
+    area : bounding box of the changed pixels as a share of the image, over samples with at least 5 changed pixels; NaN
+        without an image shape
+    connected : share of the changed pixels in their largest connected patch (8 neighbours), over the same samples (a
+        single pixel is always connected); NaN without an image shape
     connected_random : the same for as many pixels in random places, the value without any order
     spread : participation ratio ``(Σ_i |Δp_i|)² / Σ_i Δp_i²``, the number of pixels that share the change
     """
@@ -253,12 +257,13 @@ def hierarchy_profile(
 def _shape_of_change(
     samples: RotatedSamples, image_shape: tuple[int, int], seed: int
 ) -> tuple[Estimate, Estimate, Estimate]:
-    count, units = samples.before.shape
+    units = samples.before.shape[1]
     if math.prod(image_shape) != units or len(image_shape) != 2:
         raise ShapeError(f"the image shape must hold {units} pixels, found {image_shape}")
-    changed = (samples.before != samples.after).cpu().numpy().reshape(count, *image_shape)
+    changed = (samples.before != samples.after).cpu().numpy()
+    changed = changed[changed.sum(1) >= FEWEST_CHANGED].reshape(-1, *image_shape)
     generator = Stream(seed, "symmetry/hierarchy/control").numpy(0)
-    scattered = generator.permuted(changed.reshape(count, units), axis=1).reshape(changed.shape)
+    scattered = generator.permuted(changed.reshape(-1, units), axis=1).reshape(changed.shape)
     return (
         _finite_mean([_box_share(image) for image in changed]),
         _finite_mean([connected_share(image) for image in changed]),

@@ -266,7 +266,7 @@ def critical_update(
     seed: int = 0,
     resamples: int = 400,
 ) -> Estimate:
-    """Update at which a quantity first rises through a level and stays there until the next checkpoint.
+    """Update at which a quantity first rises through a level, by two standard errors or for two checkpoints.
 
     Parameters
     ----------
@@ -279,8 +279,8 @@ def critical_update(
     Returns
     -------
     Estimate, interpolated linearly in the logarithm of the update (of 1 + update where update 0 is one of the two);
-    the error combines the spread when the values are redrawn within theirs with 1/√12 of the interval between the
-    checkpoints that enclose the crossing.  NaN where the level is not reached
+    the error combines half the central 68 % interval when the values are redrawn within theirs with 1/√12 of the
+    interval between the checkpoints that enclose the crossing.  NaN where the level is not reached
 
     Raises
     ------
@@ -291,27 +291,27 @@ def critical_update(
         raise ShapeError(
             f"a critical update needs as many values as updates, two or more, found {times.shape}, {series.shape}"
         )
-    crossing, width = _first_crossing(times, series, level)
+    errors = np.zeros_like(series) if stderr is None else np.nan_to_num(np.asarray(stderr, dtype=np.float64))
+    crossing, width = _first_crossing(times, series, level, errors)
     if not math.isfinite(crossing):
         return Estimate(math.nan, math.nan)
     grid_error = width / math.sqrt(12.0)
     if stderr is None:
         return Estimate(crossing, grid_error)
-    errors = np.nan_to_num(np.asarray(stderr, dtype=np.float64))
     noise = Stream(seed, "symmetry/critical").numpy(0).standard_normal((resamples, times.size)) * errors
-    redrawn = np.asarray([_first_crossing(times, series + row, level)[0] for row in noise])
+    redrawn = np.asarray([_first_crossing(times, series + row, level, errors)[0] for row in noise])
     finite = redrawn[np.isfinite(redrawn)]
-    spread = float(finite.std(ddof=1)) if finite.size > 1 else math.inf
+    spread = float(np.diff(np.quantile(finite, [0.16, 0.84]))[0]) / 2 if finite.size > 1 else math.inf
     return Estimate(crossing, math.hypot(spread, grid_error))
 
 
-def _first_crossing(times: FloatArray, values: FloatArray, level: float) -> tuple[float, float]:
+def _first_crossing(times: FloatArray, values: FloatArray, level: float, errors: FloatArray) -> tuple[float, float]:
     """The crossing and the width of the interval that holds it; NaN if there is none.
 
-    A checkpoint counts as above the level only if the next one is, too: a single noisy value is no transition.
+    A single value that is above within its noise is no transition unless the next one is above, too.
     """
     above = values >= level
-    lasting = above & np.append(above[1:], True)
+    lasting = above & (np.append(above[1:], True) | ((errors > 0) & (values - 2 * errors > level)))
     if not lasting.any():
         return math.nan, math.nan
     last = int(np.argmax(lasting))
