@@ -226,6 +226,32 @@ def test_model_without_coupling_is_drawn(tmp_path):
     assert "flat: no saddle" in words
 
 
+def test_figures_made_for_studies_take_a_single_run(material, dataset):
+    run = material.run()
+    subject = Subject(run.load(), run, dataset, (3, 4), n_steps=5, seed=4)
+    alone = subject.as_study()
+    assert alone.hidden() == (20,)
+    assert alone.run() is run
+    entry = select(["alignment"])[0]
+    assert not entry.missing(subject)
+    assert entry.missing(replace(subject, dataset=None)) == ("data",)
+    assert "overlap" in entry.alt_text(entry.compute(subject)).lower()
+    with pytest.raises(InputError, match="no likelihood of a study"):
+        alone.result("likelihood")
+    with pytest.raises(InputError, match="needs both"):
+        Subject(run.load()).as_study()
+
+
+def test_every_analysis_has_its_functions():
+    from importlib import import_module
+
+    for entry in ANALYSES:
+        module = import_module(entry.module or f"rbmscape.figures.{entry.name}")
+        assert callable(module.draw)
+        assert callable(module.alt_text)
+        assert hasattr(module, "for_model") or (hasattr(module, "for_study") and set(entry.needs) == {"run", "data"})
+
+
 def test_unknown_analysis_is_refused():
     with pytest.raises(ConfigError, match="did you mean 'spectrum'"):
         select(["spektrum"])

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rbmscape.cli.options import DeviceOption, ImageShapeOption, OverwriteOption, UpdateOption, parse_image_shape
+from rbmscape.cli.options import (
+    DeviceOption,
+    ImageShapeOption,
+    OverwriteOption,
+    UpdateOption,
+    data_options,
+    parse_image_shape,
+)
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
@@ -79,7 +86,7 @@ def _subject(
     if data is not None and data != "none":
         from rbmscape.data.load import load_dataset
 
-        dataset = load_dataset(data)
+        dataset = load_dataset(data, **data_options(image_shape=image_shape))
     elif data is None and found.run is not None:
         dataset = _recorded_data(found.run)
     if dataset is not None and dataset.n_visible != found.rbm.n_visible:

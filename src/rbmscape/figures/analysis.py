@@ -6,6 +6,7 @@ A registered module has three functions::
     draw(dataset: xarray.Dataset) -> matplotlib Figure
     alt_text(dataset: xarray.Dataset) -> str
 
+A module without ``for_model`` is given the run as a study of one run (``for_study``); it then needs a run and data.
 ``for_model`` may raise a `rbmscape.errors.RbmscapeError` where the model cannot show what the figure is about; the
 other figures are made all the same.
 """
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import ConfigError
+from rbmscape.errors import ConfigError, InputError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.run import Run
@@ -31,6 +32,8 @@ from rbmscape.sampling.sample import Samples, sample
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
+
+    from rbmscape.figures.material import Material
 
 __all__ = ["ANALYSES", "AnalysisEntry", "Need", "Subject", "select"]
 
@@ -87,6 +90,24 @@ class Subject:
         fresh = RBM.random(self.model.n_visible, self.model.n_hidden, std or 0.01, self.seed)
         return fresh.to(device=self.model.device)
 
+    def as_study(self) -> Material:
+        """The run as the only one of a study, for figures that are made for studies.
+
+        Raises
+        ------
+        InputError : there is no run, or there are no data
+        """
+        from rbmscape.figures.material import DEFAULT_RECIPE, Material, RunKey
+
+        if self.run is None or self.dataset is None:
+            raise InputError(f"{self.name} is not a run with its data; this figure needs both")
+        key = RunKey(DEFAULT_RECIPE, self.model.n_hidden, 0)
+        return Material(self.dataset, {key: self.run}, _no_result, self.seed)
+
+
+def _no_result(name: str) -> xr.Dataset:
+    raise InputError(f"a single run has no {name} of a study; reproduce or study computes it")
+
 
 @dataclass(frozen=True, slots=True)
 class AnalysisEntry:
@@ -112,7 +133,11 @@ class AnalysisEntry:
 
     def compute(self, subject: Subject) -> xr.Dataset:
         """Data of the figure."""
-        result: xr.Dataset = self._module().for_model(subject)
+        module = self._module()
+        if hasattr(module, "for_model"):
+            result: xr.Dataset = module.for_model(subject)
+        else:
+            result = module.for_study(subject.as_study())
         return result
 
     def draw(self, dataset: xr.Dataset) -> Figure:
@@ -134,6 +159,12 @@ ANALYSES: tuple[AnalysisEntry, ...] = (
     AnalysisEntry("landscapes", "Energy landscapes with data and samples"),
     AnalysisEntry("gaussianity", "Reciprocal variables of random states"),
     AnalysisEntry("evolution", "Modes during training", needs=("run",)),
+    AnalysisEntry("rotational_symmetry", "Rotational symmetry and its breaking", needs=("run", "data")),
+    AnalysisEntry("hierarchy", "Hierarchy of modes", needs=("run", "data")),
+    AnalysisEntry("symmetry_breaking", "The first mode along training", needs=("run", "data")),
+    AnalysisEntry("landau_wells", "Landau free energy along training", needs=("run", "data")),
+    AnalysisEntry("transitions", "Transitions of the first modes", needs=("run", "data")),
+    AnalysisEntry("alignment", "Modes and principal components", needs=("run", "data")),
 )
 """In the order in which they are made.  A new figure is one more entry here."""
 
