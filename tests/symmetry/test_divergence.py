@@ -121,6 +121,10 @@ def test_distances_without_bins_agree_with_the_histogram():
     rbm = structured()
     random = RBM.random(60, 40, seed=9)
     broken, kept = (distances(x.weights, rotated_weights(x, seed=4), bins=100) for x in (rbm, random))
+    for statistic in ("kolmogorov_smirnov", "energy_distance"):
+        null = null_divergences(rbm, n_samples=12, seed=2, bins=100, statistic=statistic)
+        assert abs(null.excess(getattr(kept, statistic))) < 4.5
+        assert null.excess(getattr(broken, statistic)) > 10
     assert broken.kolmogorov_smirnov > 3 * kept.kolmogorov_smirnov
     assert broken.energy_distance > 3 * kept.energy_distance
     assert broken.kl_forward > 3 * kept.kl_forward
@@ -133,6 +137,8 @@ def test_bad_input_is_refused():
         null_divergences(rbm, n_samples=1)
     with pytest.raises(InputError, match="'random' or 'shuffled'"):
         null_divergences(rbm, "fresh")
+    with pytest.raises(InputError, match="statistic must be one of"):
+        null_divergences(rbm, statistic="chi")
     with pytest.raises(InputError, match="at least 1 rotation"):
         rotation_divergence(rbm, n_rotations=0)
     with pytest.raises(InputError, match="at least 2 bins"):

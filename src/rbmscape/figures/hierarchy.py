@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
     from rbmscape.model.rbm import RBM
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
 
 QUANTITIES = ("pixels_changed", "area", "connected", "connected_random", "spread")
 GROUPS = ("Gibbs samples", "modes 1 and 2", "later modes")
@@ -44,6 +45,18 @@ GROUPS = ("Gibbs samples", "modes 1 and 2", "later modes")
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the size nearest to the paper's 500."""
     return compute(material.run().load(), material.dataset, seed=material.seed, **material.options)
+
+
+def for_model(subject: Subject) -> xr.Dataset:
+    """Data of the figure for one model.
+
+    Raises
+    ------
+    InputError : there are no data to start chains from
+    """
+    if subject.dataset is None:
+        raise InputError(f"{subject.name} has no data that the chains could start from; pass data")
+    return compute(subject.model, subject.dataset, n_steps=subject.n_steps, seed=subject.seed)
 
 
 def compute(

@@ -83,7 +83,10 @@ def compute(
             )
         )
     result = xr.concat(parts, "hidden", join="outer").assign_coords(hidden=sizes)
-    result = result.assign(excess=(result.divergence - result.null_mean) / result.null_sd)
+    result = result.assign(
+        excess=(result.divergence - result.null_mean) / result.null_sd,
+        ks_excess=(result.kolmogorov_smirnov - result.null_ks_mean) / result.null_ks_sd,
+    )
     for name in ("divergence", "stderr", "mean", "bar", "null_mean", "null_sd", "shuffled", "along", "along_stderr"):
         result[name].attrs["units"] = "nat"
     result["excess"].attrs = {"units": "1", "long_name": "null standard deviations above the untrained level"}
@@ -124,7 +127,16 @@ def _nulls(rbm: RBM, n_null: int, planes: Planes, bins: int, seed: int) -> xr.Da
 
     random = null_divergences(rbm, "random", n_null, seed, planes, bins=bins)
     shuffled = null_divergences(rbm, "shuffled", max(2, n_null // 4), seed, planes, bins=bins)
-    return xr.Dataset({"null_mean": random.mean, "null_sd": random.std, "shuffled": shuffled.mean})
+    unbinned = null_divergences(rbm, "random", n_null, seed, planes, statistic="kolmogorov_smirnov")
+    return xr.Dataset(
+        {
+            "null_mean": random.mean,
+            "null_sd": random.std,
+            "shuffled": shuffled.mean,
+            "null_ks_mean": unbinned.mean,
+            "null_ks_sd": unbinned.std,
+        }
+    )
 
 
 def _densities(rbm: RBM, planes: Planes, bins: int, seed: int) -> xr.Dataset:
@@ -246,6 +258,6 @@ def alt_text(dataset: xr.Dataset) -> str:
         distance = f"{excess:.0f} standard deviations above" if math.isfinite(excess) else "not compared with"
         parts.append(
             f"with {hidden} hidden units {float(size['mean']):.2g} nats, {distance} the untrained level of "
-            f"{float(size.null_mean):.2g}"
+            f"{float(size.null_mean):.2g} (by Kolmogorov-Smirnov {float(size.ks_excess.mean('replica')):.0f})"
         )
     return f"Jensen-Shannon divergence between weights and rotated weights: {'; '.join(parts)}."

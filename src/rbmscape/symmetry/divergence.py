@@ -38,6 +38,14 @@ __all__ = [
 BINS: Final = 1000
 FloatArray = NDArray[np.float64]
 NullKind = Literal["random", "shuffled"]
+Statistic = Literal["jensen_shannon", "kl_forward", "kl_backward", "kolmogorov_smirnov", "energy_distance"]
+STATISTICS: Final[tuple[Statistic, ...]] = (
+    "jensen_shannon",
+    "kl_forward",
+    "kl_backward",
+    "kolmogorov_smirnov",
+    "energy_distance",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +69,32 @@ class Distances:
 
 @dataclass(frozen=True, slots=True)
 class NullDistribution:
-    """Divergences of matrices without learned structure.
+    """Distances of matrices without learned structure from their rotated selves.
 
     Attributes
     ----------
-    values : (n,) one divergence a matrix, nats
+    values : (n,) one distance a matrix, in the unit of the statistic
     kind : "random", Gaussian matrices, or "shuffled", permutations of one model's entries
+    statistic : which of `Distances`
     """
 
     values: FloatArray
     kind: NullKind
+    statistic: Statistic = "jensen_shannon"
 
     @property
     def mean(self) -> float:
-        """Average divergence, nats."""
+        """Average over matrices."""
         return float(self.values.mean())
 
     @property
     def std(self) -> float:
-        """Standard deviation over matrices, nats."""
+        """Standard deviation over matrices."""
         return float(self.values.std(ddof=1))
 
-    def excess(self, divergence: float) -> float:
-        """How many null standard deviations a divergence lies above the null's mean."""
-        return (divergence - self.mean) / self.std
+    def excess(self, distance: float) -> float:
+        """How many null standard deviations a distance lies above the null's mean."""
+        return (distance - self.mean) / self.std
 
 
 def kullback_leibler(p_counts: ArrayLike, q_counts: ArrayLike, pseudocount: float = 0.5) -> float:
@@ -240,6 +250,7 @@ def null_divergences(
     *,
     bins: int = BINS,
     fraction: float = PAPER_FRACTION,
+    statistic: Statistic = "jensen_shannon",
 ) -> NullDistribution:
     """Divergence of matrices of the model's shape that learned nothing.
 
@@ -249,23 +260,32 @@ def null_divergences(
         invariant; "shuffled", the model's own entries in random places, which keeps their distribution and destroys
         every correlation: what it shows beyond "random" is due to entries that are not Gaussian
     n_samples : matrices, one rotation each; each costs a singular value decomposition
+    statistic : one of `Distances`; those without bins sort the entries
 
     Raises
     ------
-    InputError : fewer than 2 matrices, an unknown kind, or what `rotated_weights` refuses
+    InputError : fewer than 2 matrices, an unknown kind or statistic, or what `rotated_weights` refuses
     """
     if n_samples < 2:
         raise InputError(f"a null distribution needs at least 2 matrices, found {n_samples}")
     if kind not in ("random", "shuffled"):
         raise InputError(f"kind must be 'random' or 'shuffled', found {kind!r}")
+    if statistic not in STATISTICS:
+        raise InputError(f"statistic must be one of {', '.join(STATISTICS)}, found {statistic!r}")
     stream = Stream(seed, f"symmetry/null/{kind}")
     values = np.empty(n_samples)
     for sample in range(n_samples):
         null = RBM(_null_weights(rbm, kind, stream.numpy(sample)), rbm.visible_bias, rbm.hidden_bias)
         turned = rotated_weights(null, _draw_seed(stream, sample), planes, fraction=fraction)
-        _, p, q = entry_histograms(null.weights, turned, bins)
-        values[sample] = jensen_shannon(p.sum(0), q.sum(0))
-    return NullDistribution(values, kind)
+        values[sample] = _distance(null.weights, turned, bins, statistic)
+    return NullDistribution(values, kind, statistic)
+
+
+def _distance(before: Tensor, after: Tensor, bins: int, statistic: Statistic) -> float:
+    if statistic == "jensen_shannon":
+        _, p, q = entry_histograms(before, after, bins)
+        return jensen_shannon(p.sum(0), q.sum(0))
+    return float(getattr(distances(before, after, bins), statistic))
 
 
 def _null_weights(rbm: RBM, kind: NullKind, generator: np.random.Generator) -> Tensor:
