@@ -204,24 +204,24 @@ def test_evolution_of_a_run(material, tmp_path):
     )
 
 
-@pytest.mark.parametrize(("n_visible", "n_hidden"), [(6, 3), (3, 7), (5, 5), (1, 1), (9, 1)])
-def test_any_bare_model_can_be_analysed(n_visible, n_hidden, tmp_path):
+@pytest.mark.parametrize(("n_visible", "n_hidden"), [(6, 3), (3, 7), (1, 1)])
+def test_any_bare_model_can_be_analysed(n_visible, n_hidden):
     subject = Subject(rs.RBM.random(n_visible, n_hidden, std=1.0), n_steps=5)
     made = [entry.name for entry in ANALYSES if not entry.missing(subject)]
     assert {"spectrum", "image_landscapes", "landscapes", "gaussianity"} <= set(made)
     assert "evolution" not in made
     for entry in select(["spectrum", "image_landscapes", "landscapes", "gaussianity"]):
         found = entry.compute(subject)
-        save(entry.draw(found), found, tmp_path, entry.name)
+        entry.draw(found).canvas.draw()
         assert entry.alt_text(found)
 
 
-def test_model_without_coupling_is_drawn(tmp_path):
+def test_model_without_coupling_is_drawn():
     subject = Subject(rs.RBM(np.zeros((4, 3)), np.ones(4), np.ones(3)), n_steps=2, image_shape=(2, 2))
     for name in ("spectrum", "image_landscapes", "landscapes", "gaussianity"):
         entry = select([name])[0]
         found = entry.compute(subject)
-        save(entry.draw(found), found, tmp_path, name)
+        entry.draw(found).canvas.draw()
     words = {text.get_text() for axes in landscapes.draw(landscapes.for_model(subject)).axes for text in axes.texts}
     assert "flat: no saddle" in words
 
