@@ -45,8 +45,13 @@ def _quick() -> StudyConfig:
         data=DataPlan(source="mnist"),
         hidden=(100, 500, 1200),
         replicas=2,
-        recipes={"recommended": {"epochs": 6, "checkpoint_epochs": (1, 2, 3, 4, 6)}},
+        recipes={"recommended": {"epochs": 5, "checkpoint_epochs": (1, 2, 3, 5)}},
         likelihood=LikelihoodPlan(n_betas=500, n_chains=200),
+        figure_options={
+            "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
+            "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
+            "transitions": {"n_chains": 100, "burn_in": 100, "n_draws": 5},
+        },
     )
 
 
