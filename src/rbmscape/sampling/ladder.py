@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,15 @@ from rbmscape.kernels.annealing import Annealer, PathParameters
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
-__all__ = ["Ladder", "annealer_parameters", "choose_ladder", "independent_model", "ladder_models", "log_density"]
+__all__ = [
+    "Ladder",
+    "annealer_parameters",
+    "choose_ladder",
+    "independent_model",
+    "ladder_models",
+    "log_density",
+    "shortest_ladder",
+]
 
 TARGET_ACCEPTANCE = 0.5
 MAX_RUNGS = 400
@@ -111,6 +120,7 @@ def choose_ladder(
     annealer: Annealer,
     target: float = TARGET_ACCEPTANCE,
     keep: Sequence[int] = (),
+    max_rungs: int | None = None,
 ) -> Ladder:
     """Rungs for a target acceptance on the path through the models.
 
@@ -119,14 +129,35 @@ def choose_ladder(
     models : one or more models of equal shape, the target last
     target : acceptance of an exchange between neighbouring rungs, in (0, 1)
     keep : indices of models that must be rungs; the last one always is
+    max_rungs : give up beyond; 400 by default
 
     Raises
     ------
     InputError : no models, different shapes, or an impossible target
-    NotConverged : more than 400 rungs would be needed
+    NotConverged : more than max_rungs rungs would be needed
     """
     _check(models, target)
-    return _Climb(models, stream, annealer, target, {*keep, len(models) - 1}).ladder()
+    climb = _Climb(models, stream, annealer, target, {*keep, len(models) - 1})
+    return climb.ladder(max_rungs or MAX_RUNGS)
+
+
+def shortest_ladder(
+    models: Sequence[RBM], stream: Stream, annealer: Annealer, target: float = TARGET_ACCEPTANCE
+) -> Ladder:
+    """The shortest of the ladders that begin at a late, a middle and an early model of the sequence.
+
+    Early in a training with a large learning rate the weights of the modes swing from checkpoint to checkpoint.  Rungs
+    there are in favour of one mode, then of another, which replicas of the wrong kind do not pass although the mean
+    acceptance is good.  Such a stretch is long, and a straight line from independent units to a later model avoids it.
+    Arguments as in `choose_ladder`.
+    """
+    _check(models, target)
+    best: Ladder | None = None
+    for start in sorted({len(models) * quarter // 4 for quarter in range(4)}, reverse=True):
+        limit = MAX_RUNGS if best is None else len(best.models) - 1
+        with suppress(NotConverged):
+            best = choose_ladder(models[start:], stream, annealer, target, max_rungs=limit)
+    return best if best is not None else choose_ladder(models, stream, annealer, target)
 
 
 def _check(models: Sequence[RBM], target: float) -> None:
@@ -187,7 +218,7 @@ class _Climb:
         )
         return RBM(*parts)
 
-    def ladder(self) -> Ladder:
+    def ladder(self, max_rungs: int) -> Ladder:
         """Climb from the base to the last model."""
         top = float(len(self.models) - 1)
         stream = self.stream.child("climb")
@@ -198,9 +229,9 @@ class _Climb:
         self.draws = 1
         positions, models, start = [position], [self.base], [states]
         while position < top:
-            if len(positions) >= MAX_RUNGS:
+            if len(positions) >= max_rungs:
                 raise NotConverged(
-                    f"tempering needs more than {MAX_RUNGS} rungs for an acceptance of {self.target}; "
+                    f"tempering needs more than {max_rungs} rungs for an acceptance of {self.target}; "
                     "lower the target or give more checkpoints of the training"
                 )
             position, jump, states = self._next(position, jump, states, models[-1])

@@ -171,7 +171,6 @@ class _Machine:
         top = ladder.models[-1]
         self.workspace: PathWorkspace = annealer.workspace(n_chains, top.n_visible, top.n_hidden)
         self.device = top.device
-        self.base_probability = torch.sigmoid(ladder.models[0].visible_bias)
         self.modes = _leading_modes(top.weights)
 
     def begin(self) -> _Columns:
@@ -200,18 +199,13 @@ class _Machine:
         return own[-1]
 
     def _move(self, columns: _Columns, rung: int, number: int) -> Tensor:
-        """Gibbs steps of one rung, or fresh draws of the lowest; returns -F of the new states."""
+        """Gibbs steps of one rung, on the lowest, without weights, fresh draws; returns -F of the new states."""
         params, ws, stream = self.params[rung], self.workspace, self.streams[rung]
         result = torch.zeros(self.n_chains, dtype=torch.float64, device=self.device)
-        if rung == 0:
-            uniform = stream.uniform(number, self.n_chains, len(self.base_probability), 0, self.device)
-            columns.states[0] = (uniform < self.base_probability).to(torch.uint8)
-            self.annealer.load(params, ws, columns.states[0])
-        else:
-            self.annealer.load(params, ws, columns.states[rung])
-            for step in range(number * self.steps, (number + 1) * self.steps):
-                self.annealer.step(params, ws, result, 1.0, 1.0, stream, 2 * step)
-            columns.states[rung] = ws.v.to(torch.uint8)
+        self.annealer.load(params, ws, columns.states[rung])
+        for step in range(number * self.steps, (number + 1) * self.steps):
+            self.annealer.step(params, ws, result, 1.0, 1.0, stream, 2 * step)
+        columns.states[rung] = ws.v.to(torch.uint8)
         result.zero_()
         self.annealer.weigh(params, ws, result, 0.0, 1.0)
         return result
