@@ -19,7 +19,7 @@ from rbmscape.rng import Stream
 
 __all__ = ["BLOCK_STATES", "even_moments", "quantized"]
 
-BLOCK_STATES: Final = 8192
+BLOCK_STATES: Final = 4096
 CHUNK_ROWS: Final = 512  # rows summed in float32 before they are added to float64
 ROWS_AT_ONCE: Final = 4
 INT8_MAX: Final = 127
@@ -32,6 +32,12 @@ def _expand(packed, table, spins):  # type: ignore[no-untyped-def]
     for row in numba.prange(packed.shape[0]):
         for k in range(packed.shape[1]):
             spins[row, k] = table[packed[row, k]]
+
+
+@numba.njit(inline="always")
+def _square(value):  # type: ignore[no-untyped-def]
+    x = np.float32(value)
+    return x * x  # x**2 would be float64
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
@@ -50,13 +56,12 @@ def _add_powers(values, sums):  # type: ignore[no-untyped-def]
             for row in range(start, whole, ROWS_AT_ONCE):
                 a, b, c, d = values[row], values[row + 1], values[row + 2], values[row + 3]
                 for k in range(n_columns):
-                    w, x = np.float32(a[k]) ** 2, np.float32(b[k]) ** 2
-                    y, z = np.float32(c[k]) ** 2, np.float32(d[k]) ** 2
+                    w, x, y, z = _square(a[k]), _square(b[k]), _square(c[k]), _square(d[k])
                     second[k] += (w + x) + (y + z)
                     fourth[k] += (w * w + x * x) + (y * y + z * z)
             for row in range(whole, end):
                 for k in range(n_columns):
-                    w = np.float32(values[row, k]) ** 2
+                    w = _square(values[row, k])
                     second[k] += w
                     fourth[k] += w * w
             for k in range(n_columns):
@@ -121,7 +126,7 @@ def even_moments(
     ----------
     vectors : (n, K) float64 mode vectors
     n_states : number of random states
-    stream : source of the bits; block b of 8192 states takes draw b
+    stream : source of the bits; block b of 4096 states takes draw b
     precision : see :func:`quantized`
     report : called with the number of states done after each block
 
