@@ -42,6 +42,9 @@ _HOMES = {
     "rotation_divergence": "rbmscape.symmetry.divergence",
     "landau": "rbmscape.symmetry.landau",
     "Landau": "rbmscape.symmetry.landau",
+    "StudyConfig": "rbmscape.study.config",
+    "run_study": "rbmscape.study.study",
+    "open_study": "rbmscape.study.study",
     "RbmscapeError": "rbmscape.errors",
 }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from rbmscape.errors import ConfigError
+from rbmscape.recipe import Recipe
 
 __all__ = ["TrainingConfig"]
 
@@ -19,7 +18,7 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Recipe):
     """A training recipe; immutable, and refused when a key is unknown or a value impossible.
 
     Parameters
@@ -53,7 +52,7 @@ class TrainingConfig(BaseModel):
     ConfigError : an unknown key (with the nearest valid one) or a value out of range
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    title = "the training configuration"
 
     n_hidden: PositiveInt = 500
     method: Literal["pcd", "cd", "rdm"] = "pcd"
@@ -78,12 +77,6 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
     early_checkpoints: NonNegativeInt = 14
     checkpoint_epochs: tuple[PositiveInt, ...] | None = None
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ConfigError(_explain(error, type(self))) from None
 
     @model_validator(mode="after")
     def _epochs_exist(self) -> Self:
@@ -150,17 +143,3 @@ class TrainingConfig(BaseModel):
             ratio = math.log(max(2, last_early)) / self.early_checkpoints
             early |= {min(last_early, round(math.exp(ratio * k))) for k in range(self.early_checkpoints + 1)}
         return tuple(sorted(early | {epoch * updates_per_epoch for epoch in self.epochs_with_checkpoint()}))
-
-
-def _explain(error: ValidationError, config: type[BaseModel]) -> str:
-    """One sentence for the first thing that pydantic refused."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, list(config.model_fields), n=1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(config.model_fields)}"
-        return f"the training configuration has no key {key!r}; {cure}"
-    reason = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"the training configuration cannot be used: {reason}"
-    return f"the training configuration's {key} cannot be {first['input']!r}: {reason[0].lower()}{reason[1:]}"

@@ -6,17 +6,17 @@ everything that a study computes follows from it.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError
 from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
+from rbmscape.recipe import Recipe
 from rbmscape.runs.config import TrainingConfig
 
 __all__ = ["DataPlan", "LikelihoodPlan", "StudyConfig", "derived_seed", "fingerprint"]
@@ -34,16 +34,10 @@ def _frozen(value: Any) -> Any:
 Values = Annotated[dict[str, Any], AfterValidator(_frozen)]
 
 
-class _Plan(BaseModel):
-    """Frozen, refuses unknown keys, and says which plan a wrong value was in."""
+class _Plan(Recipe):
+    """A part of a study's plan."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ConfigError(_explain(error, type(self))) from None
+    title = "the study plan"
 
 
 class DataPlan(_Plan):
@@ -201,32 +195,3 @@ def fingerprint(content: Any) -> str:
     """SHA-256 of a value's canonical JSON, 64 hexadecimal digits."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _explain(error: ValidationError, plan: type[BaseModel]) -> str:
-    """One sentence for what pydantic refused first, unknown keys before all else."""
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, ConfigError):  # of a plan within this one, which has said it all
-        return str(inner)
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(plan, first["loc"])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the keys there are {', '.join(known)}"
-        return f"the study plan has no key {key!r}; {cure}"
-    if first["type"] == "missing":
-        return f"the study plan lacks {key!r}; add it"
-    reason = first["msg"].removeprefix("Value error, ")
-    where = f"the study plan's {key} cannot be {first['input']!r}" if key else "the study plan cannot be used"
-    return f"{where}: {reason[:1].lower()}{reason[1:]}"
-
-
-def _known_keys(plan: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Keys of the (nested) plan in which the refused key stood."""
-    for part in location[:-1]:
-        field = plan.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            break
-        plan = field.annotation
-    return list(plan.model_fields)
