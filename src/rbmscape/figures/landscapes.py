@@ -169,6 +169,10 @@ def draw(dataset: xr.Dataset) -> Figure:
 
 def _draw_panel(panel: Axes, one: xr.Dataset) -> None:
     draw_landscape(panel, one)
+    panel.scatter(
+        one.samples_x, one.samples_y, s=7, marker="h", color="#BBBBBB", edgecolors="#444444", linewidths=0.3,
+        alpha=0.7, zorder=3.5,
+    )  # fmt: skip
     if "points_x" in one:
         labels = one.label.values
         for label in np.unique(labels):
@@ -177,10 +181,6 @@ def _draw_panel(panel: Axes, one: xr.Dataset) -> None:
                 one.points_x.values[chosen], one.points_y.values[chosen], s=5, linewidths=0, zorder=4,
                 color=_class_colour(int(label)), marker=marker(max(int(label), 0)),
             )  # fmt: skip
-    panel.scatter(
-        one.samples_x, one.samples_y, s=7, marker="h", color="#BBBBBB", edgecolors="#444444", linewidths=0.3, zorder=5,
-        alpha=0.7,
-    )  # fmt: skip
 
 
 def _class_colour(label: int) -> str:
