@@ -15,7 +15,7 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import Ladder, ladder_models, shortest_ladder
+from rbmscape.sampling.ladder import Ladder, choose_ladder, ladder_models, shortest_ladder
 from rbmscape.sampling.tempering import Progress, Tempered, temper
 
 __all__ = ["equilibrium_ladder", "equilibrium_samples"]
@@ -45,7 +45,10 @@ def equilibrium_ladder(
     """
     rbm = path.rbm
     annealer = annealer_for(select_engine(engine, precision, rbm.device))
-    return shortest_ladder(ladder_models(rbm, models), stream.child("ladder"), annealer, target)
+    rungs = ladder_models(rbm, models)
+    if models is None:
+        return choose_ladder(rungs, stream.child("ladder"), annealer, target)
+    return shortest_ladder(rungs, stream.child("ladder"), annealer, target, path.model_at(0.0))
 
 
 def equilibrium_samples(

@@ -121,6 +121,7 @@ def choose_ladder(
     target: float = TARGET_ACCEPTANCE,
     keep: Sequence[int] = (),
     max_rungs: int | None = None,
+    base: RBM | None = None,
 ) -> Ladder:
     """Rungs for a target acceptance on the path through the models.
 
@@ -130,6 +131,8 @@ def choose_ladder(
     target : acceptance of an exchange between neighbouring rungs, in (0, 1)
     keep : indices of models that must be rungs; the last one always is
     max_rungs : give up beyond; 400 by default
+    base : independent units (no weights) for the lowest rung; by default with the mean activities of the first model,
+        as short chains from fair bits find them, which are right if that model is weakly coupled
 
     Raises
     ------
@@ -137,27 +140,34 @@ def choose_ladder(
     NotConverged : more than max_rungs rungs would be needed
     """
     _check(models, target)
-    climb = _Climb(models, stream, annealer, target, {*keep, len(models) - 1})
+    lowest = base if base is not None else _independent(models[0], models[0], stream, annealer)
+    climb = _Climb(models, lowest, stream, annealer, target, {*keep, len(models) - 1})
     return climb.ladder(max_rungs or MAX_RUNGS)
 
 
 def shortest_ladder(
-    models: Sequence[RBM], stream: Stream, annealer: Annealer, target: float = TARGET_ACCEPTANCE
+    models: Sequence[RBM],
+    stream: Stream,
+    annealer: Annealer,
+    target: float = TARGET_ACCEPTANCE,
+    base: RBM | None = None,
 ) -> Ladder:
-    """The shortest of the ladders that begin at a late, a middle and an early model of the sequence.
+    """The shortest of the ladders that go from independent units to a late, a middle and an early model of a training.
 
     Early in a training with a large learning rate the weights of the modes swing from checkpoint to checkpoint.  Rungs
     there are in favour of one mode, then of another, which replicas of the wrong kind do not pass although the mean
     acceptance is good.  Such a stretch is long, and a straight line from independent units to a later model avoids it.
-    Arguments as in `choose_ladder`.
+    The visible activities of these units are always those of the very first model (or of `base`): chains of a later
+    one would sit in some of its modes, and the others would never be found.  Arguments as in `choose_ladder`.
     """
     _check(models, target)
     best: Ladder | None = None
     for start in sorted({len(models) * quarter // 4 for quarter in range(4)}, reverse=True):
         limit = MAX_RUNGS if best is None else len(best.models) - 1
+        lowest = base if base is not None else _independent(models[0], models[start], stream, annealer)
         with suppress(NotConverged):
-            best = choose_ladder(models[start:], stream, annealer, target, max_rungs=limit)
-    return best if best is not None else choose_ladder(models, stream, annealer, target)
+            best = choose_ladder(models[start:], stream, annealer, target, max_rungs=limit, base=lowest)
+    return best if best is not None else choose_ladder(models, stream, annealer, target, base=base)
 
 
 def _check(models: Sequence[RBM], target: float) -> None:
@@ -170,35 +180,37 @@ def _check(models: Sequence[RBM], target: float) -> None:
         raise InputError(f"target acceptance must lie in (0, 1), found {target}; 0.5 is a good value")
 
 
+def _independent(first: RBM, later: RBM, stream: Stream, annealer: Annealer) -> RBM:
+    """Independent units: pixels as active as in short chains of `first`, hidden units as those make the later model's."""
+    source = stream.child("base")
+    v = (source.uniform(0, _PILOT_CHAINS, first.n_visible, 0, first.device) < 0.5).to(torch.uint8)
+    v = _moved(annealer, first, v, 25 * _PILOT_STEPS, source, 1)
+    n = v.shape[0]
+    visible = (v.to(torch.float64).sum(0) + 0.5) / (n + 1.0)
+    hidden = (later.hidden_probability(v).to(torch.float64).sum(0) + 0.5) / (n + 1.0)
+    return independent_model(visible, hidden)
+
+
+def _moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream, draw: int) -> Tensor:
+    """States after Gibbs steps."""
+    params = annealer_parameters(annealer, rbm)
+    ws = annealer.workspace(v.shape[0], rbm.n_visible, rbm.n_hidden)
+    annealer.load(params, ws, v)
+    unused = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
+    for step in range(n_steps):
+        annealer.step(params, ws, unused, 1.0, 1.0, stream, draw + 2 * step)
+    return ws.v.to(torch.uint8)
+
+
 class _Climb:
     """Pilot chains that climb the path rung by rung and measure how far the next rung may be."""
 
     def __init__(
-        self, models: Sequence[RBM], stream: Stream, annealer: Annealer, target: float, keep: set[int]
+        self, models: Sequence[RBM], base: RBM, stream: Stream, annealer: Annealer, target: float, keep: set[int]
     ) -> None:
-        self.models, self.stream, self.annealer, self.target = models, stream, annealer, target
-        self.keep = sorted(keep)
-        self.base = self._independent()
+        self.models, self.base, self.stream, self.annealer = models, base, stream, annealer
+        self.target, self.keep = target, sorted(keep)
         self.draws = 0
-
-    def _independent(self) -> RBM:
-        """Independent units with the mean activities of the first model, as short chains from fair bits give them."""
-        first, stream = self.models[0], self.stream.child("base")
-        v = (stream.uniform(0, _PILOT_CHAINS, first.n_visible, 0, first.device) < 0.5).to(torch.uint8)
-        v = self._move(first, v, 25 * _PILOT_STEPS, stream, 1)
-        n = v.shape[0]
-        visible = (v.to(torch.float64).sum(0) + 0.5) / (n + 1.0)
-        hidden = (first.hidden_probability(v).to(torch.float64).sum(0) + 0.5) / (n + 1.0)
-        return independent_model(visible, hidden)
-
-    def _move(self, rbm: RBM, v: Tensor, n_steps: int, stream: Stream, draw: int) -> Tensor:
-        params = annealer_parameters(self.annealer, rbm)
-        ws = self.annealer.workspace(v.shape[0], rbm.n_visible, rbm.n_hidden)
-        self.annealer.load(params, ws, v)
-        unused = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
-        for step in range(n_steps):
-            self.annealer.step(params, ws, unused, 1.0, 1.0, stream, draw + 2 * step)
-        return ws.v.to(torch.uint8)
 
     def model_at(self, position: float) -> RBM:
         """The model at a position, see `Ladder`."""
@@ -260,7 +272,7 @@ class _Climb:
     def _acceptance(self, lower: RBM, upper: RBM, states: Tensor) -> tuple[Tensor, float]:
         """Pilot states at the upper model, and the mean acceptance of exchanges with the lower one."""
         stream = self.stream.child("climb")
-        moved = self._move(upper, states, _PILOT_STEPS, stream, self.draws)
+        moved = _moved(self.annealer, upper, states, _PILOT_STEPS, stream, self.draws)
         self.draws += 2 * _PILOT_STEPS
         low, high = annealer_parameters(self.annealer, lower), annealer_parameters(self.annealer, upper)
         gain = log_density(self.annealer, high, states) - log_density(self.annealer, low, states)

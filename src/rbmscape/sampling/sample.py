@@ -18,7 +18,7 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
-from rbmscape.sampling.ladder import ladder_models, shortest_ladder
+from rbmscape.sampling.ladder import choose_ladder, ladder_models, shortest_ladder
 from rbmscape.sampling.tempering import Tempered, temper
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ def _tempered(
     """Top states of replica exchange, with h drawn from p(h | v)."""
     engine = select_engine(*engine_precision, rbm.device)
     annealer = annealer_for(engine)
-    ladder = shortest_ladder(ladder_models(rbm, models), stream.child("ladder"), annealer)
+    choose = choose_ladder if models is None else shortest_ladder
+    ladder = choose(ladder_models(rbm, models), stream.child("ladder"), annealer)
     with _progress_bar(progress, n_chains * n_steps * len(ladder.models)) as report:
         result = temper(ladder, n_chains, n_steps, stream.child(method), annealer, progress=report)
     hidden = rbm.hidden_probability(result.v)
