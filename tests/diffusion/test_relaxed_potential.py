@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from scipy.special import comb
 
 from rbmscape.diffusion.effective_potential import EffectivePotential
 from rbmscape.diffusion.relaxed_potential import relaxed_branches, relaxed_potential
 from rbmscape.errors import InputError, ShapeError
-from rbmscape.model.exact import binary_states
 from rbmscape.model.rbm import RBM
 
 
@@ -53,25 +55,32 @@ def test_tilt_is_the_slope_of_the_relaxed_potential() -> None:
     np.testing.assert_allclose(slope[2:-2], tilts[2:-2], atol=2e-3)
 
 
-def test_envelope_follows_the_exact_density_better_than_no_potential() -> None:
-    rbm = model(0.5, seed=2)
-    states = binary_states(12)
-    v, h = states[:, :7], states[:, 7:]
+def test_envelope_of_a_ferromagnet_is_its_double_well() -> None:
+    """Equal couplings of 150 and 100 units in a weak field, where P(u) is exact from the two layers' bit counts."""
+    n_visible, n_hidden, strength, field = 150, 100, 4.8, 0.02
+    weight = strength / math.sqrt(n_visible * n_hidden)
+    biases = -0.5 * weight * n_hidden + field, -0.5 * weight * n_visible
+    rbm = RBM(np.full((n_visible, n_hidden), weight), np.full(n_visible, biases[0]), np.full(n_hidden, biases[1]))
     modes = EffectivePotential(rbm).modes
-    probability = torch.softmax(-rbm.energy(v, h), 0).numpy()
-    u = modes.project(v, h).u[:, 0].numpy()
-    mean = probability @ u
-    spread = np.sqrt(probability @ (u - mean) ** 2)
-    edges = mean + spread * np.linspace(-2, 2, 7)
+    k, j = np.arange(n_visible + 1)[:, None], np.arange(n_hidden + 1)[None]
+    log_p = np.log(comb(n_visible, k)) + np.log(comb(n_hidden, j)) + weight * k * j + biases[0] * k + biases[1] * j
+    probability = np.exp(log_p - log_p.max())
+    origin = float(modes.saddle_x[0] + modes.saddle_y[0]) / math.sqrt(2)
+    u = (k / math.sqrt(n_visible) + j / math.sqrt(n_hidden)) / math.sqrt(2) - origin
+    edges = np.linspace(-6, 6, 41)
     counts = np.histogram(u, edges, weights=probability)[0]
-    relaxed = relaxed_potential(rbm, modes, 0, edges, states[::200, :7], n_tilts=161)
-    assert np.isfinite(relaxed).all()
-    weight = np.exp(-relaxed)
-    distance = 0.5 * np.abs(weight / weight.sum() - counts / counts.sum()).sum()
-    assert distance < 0.08
-    assert 0.5 * np.abs(1 / 6 - counts / counts.sum()).sum() > 1.5 * distance
-    mirrored = weight[::-1] ** 2  # a wrong potential, twice as steep
-    assert 0.5 * np.abs(mirrored / mirrored.sum() - counts / counts.sum()).sum() > 1.5 * distance
+    centres = (edges[1:] + edges[:-1]) / 2
+    starts = np.vstack([np.zeros(n_visible), np.ones(n_visible)])
+    relaxed = relaxed_potential(rbm, modes, 0, centres, starts, n_tilts=81, largest_tilt=6.0, n_iterations=400)
+    found = np.isfinite(relaxed) & (relaxed < 8)
+    assert found.sum() > 12
+    assert not np.isfinite(relaxed[19:21]).any()  # the concave part between the wells is no minimum of any tilt
+    exact = -np.log(counts)
+    offset = np.median((exact - relaxed)[found])
+    assert np.abs(exact - relaxed - offset)[found].max() < 0.7
+    wells = [np.nanmin(relaxed[:20]), np.nanmin(relaxed[20:])]
+    assert wells[0] - wells[1] == pytest.approx(exact[:20].min() - exact[20:].min(), abs=0.15)
+    assert wells[0] - wells[1] > 1  # the field decides; mirrored, the difference would have the other sign
 
 
 def test_bad_input() -> None:

@@ -129,7 +129,8 @@ class Autocorrelation:
     lags : (K,) times, 0 first
     correlation : (K,) ρ(t), ρ(0) = 1
     time : integrated time τ = Δ (½ + Σ ρ_k), in the unit of the interval
-    rate : the rate of the exponential e^{-Γt}, sampled at the interval, with this τ
+    rate : the rate of the exponential e^{-Γt}, sampled at the interval, with this τ; its error is NaN where it is too
+        fast for the interval, so that the correlation is zero within errors
     """
 
     lags: FloatArray
@@ -186,7 +187,7 @@ def autocorrelation(series: ArrayLike, interval: float = 1.0, seed: int = 0, min
         lags=np.arange(window + 1) * interval,
         correlation=rho[: window + 1],
         time=Estimate(tau * interval, float(taus.std(ddof=1)) * interval, ess),
-        rate=Estimate(_rate(tau) / interval, float(rates.std(ddof=1)), ess),
+        rate=Estimate(_rate(tau) / interval, float(rates.std(ddof=1)) if np.isfinite(rates).all() else math.nan, ess),
     )
 
 

@@ -26,6 +26,7 @@ from rbmscape.reciprocal.modes import Modes
 __all__ = ["relaxed_branches", "relaxed_potential"]
 
 FloatArray = NDArray[np.float64]
+_SAME_BRANCH = 0.5
 
 
 def relaxed_branches(
@@ -96,20 +97,23 @@ def relaxed_potential(
     rbm: RBM,
     modes: Modes,
     mode: int,
-    edges: ArrayLike,
+    points: ArrayLike,
     starts: Arrays,
     branch: str = "u",
     beta: float = 1.0,
     n_tilts: int = 25,
     largest_tilt: float = 6.0,
     n_iterations: int = 100,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
 ) -> FloatArray:
-    """Lower envelope of U_eff over all branches found, in bins of z_i.
+    """Lower envelope of U_eff over all branches found, at values of z_i.
+
+    Between two neighbouring tilts of one start U_eff is the cubic through both values with both slopes t/β; pairs whose
+    values the slopes do not explain (to 0.5 k_B T) lie on different branches and are left out.
 
     Parameters
     ----------
-    edges : (B + 1,) of the bins
+    points : (P,) values of z_i
     starts : (S, N) visible states, for example samples or data
     n_tilts, largest_tilt : tilts from -largest to largest
     n_iterations : layer-by-layer iterations at each
@@ -117,22 +121,42 @@ def relaxed_potential(
 
     Returns
     -------
-    (B,) U_eff, minimum 0; NaN where no branch passes.  An upper bound on the true minimum, since not all branches are
+    (P,) U_eff, minimum 0; NaN where no branch passes.  An upper bound on the true minimum, since not all branches are
     found; the entropy of many branches of like energy is not in it.
 
     Raises
     ------
     InputError, ShapeError : see `relaxed_branches`
     """
-    bins = np.asarray(edges, dtype=np.float64)
+    targets = np.asarray(points, dtype=np.float64)
     check_count("n_tilts", n_tilts, 3)
     tilts = np.linspace(-check_positive("largest_tilt", largest_tilt), largest_tilt, n_tilts)
     z, energy, residual = relaxed_branches(rbm, modes, mode, starts, tilts, branch, beta, n_iterations)
-    kept = residual < tolerance
-    places = np.digitize(z[kept], bins) - 1
-    envelope = np.full(bins.size - 1, np.nan)
-    for place in range(envelope.size):
-        here = energy[kept][places == place]
-        if here.size:
-            envelope[place] = here.min()
+    energy = np.where(residual < tolerance, energy, np.nan)
+    slope = tilts[:, None] / beta
+    width = z[1:] - z[:-1]
+    explained = (slope[1:] + slope[:-1]) / 2 * width
+    same = (width > 0) & (np.abs(energy[1:] - energy[:-1] - explained) < _SAME_BRANCH)
+    envelope = np.full(targets.shape, np.nan)
+    for place, target in enumerate(targets):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (target - z[:-1]) / width
+        inside = same & (share >= 0) & (share <= 1)
+        if inside.any():
+            values = _hermite(share, width, energy[:-1], energy[1:], slope[:-1], slope[1:])
+            envelope[place] = values[inside].min()
     return np.asarray(envelope - np.nanmin(envelope)) if np.isfinite(envelope).any() else envelope
+
+
+def _hermite(
+    share: FloatArray,
+    width: FloatArray,
+    first: FloatArray,
+    last: FloatArray,
+    first_slope: FloatArray,
+    last_slope: FloatArray,
+) -> FloatArray:
+    """Cubic with the given values and slopes at shares 0 and 1 of the width."""
+    rest = 1 - share
+    values = (1 + 2 * share) * rest**2 * first + (1 + 2 * rest) * share**2 * last
+    return values + width * (share * rest**2 * first_slope - rest * share**2 * last_slope)

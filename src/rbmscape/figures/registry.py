@@ -190,6 +190,39 @@ FIGURES: tuple[FigureEntry, ...] = (
         "Overlap of the first left singular vectors with the principal components of the data, and the largest "
         "singular values, against updates, for every recipe of the study. The dashed line is the threshold λ = 4.",
     ),
+    FigureEntry(
+        "bosons",
+        "Bosons along training",
+        "Frequencies of the softest bosons against updates (section 4.1, equations 40 and 44), around activities ½ and "
+        "around the data's mean activities; below 0 a mode does not relax. Stability map: dressed singular values by "
+        "rank, threshold in black; and the update at which each rank crosses it.",
+    ),
+    FigureEntry(
+        "mode_potentials",
+        "Effective potentials of single modes",
+        "Potential along u of modes 1, 2, 3 and one of the bulk, at the first checkpoint beyond λ = 4 and at the last: "
+        "harmonic (equation 39), with the others held, integrated out, or relaxed; points are -ln P of Gibbs samples "
+        "with standard errors.",
+    ),
+    FigureEntry(
+        "mode_diffusion",
+        "Diffusion of one mode",
+        "Density of u of a just unstable mode against time, in the harmonic potential and in the exact one (equations "
+        "33 to 38); snapshots, and the lowest relaxation rates.",
+    ),
+    FigureEntry(
+        "relaxation",
+        "Do unstable modes relax?",
+        "Test of the prediction of section 4.1 at several checkpoints: rates of the simulated Gaussian diffusion "
+        "against theory, the same modes in the confined diffusion, and autocorrelation rates of Gibbs sampling against "
+        "the mean field's. Bars are standard errors over chains.",
+    ),
+    FigureEntry(
+        "diffused_images",
+        "Diffusion that generates images",
+        "Confined Langevin dynamics from random bits, decoded to pixels, at D = 1/β and at smaller D, the smallest "
+        "along time; Gibbs samples below. Means and standard deviations of u by mode, and free energies.",
+    ),
 )
 """In the order of the report.  A new figure is one more entry here."""
 

@@ -1,0 +1,240 @@
+r"""Diffusion that generates images: confined Langevin dynamics decoded to pixels (arXiv:2503.21536, section 4.1).
+
+From bits uniform in the cube, U_eff is followed at D = 1/β, for which exp(-βU_eff) is stationary, and at smaller D, at
+which the dynamics descends U_eff into its minima, the solutions of the mean-field equations (26); the quench of the
+smallest D is shown along time.  States are decoded as σ(Wn + a).  Beside them Gibbs samples, and a comparison of mode
+means and spreads and of free energies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rbmscape.diffusion.langevin import langevin, largest_stable_step
+from rbmscape.errors import InputError
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style, provenance_attrs
+from rbmscape.reciprocal.modes import Modes
+from rbmscape.rng import Stream
+from rbmscape.sampling.sample import sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.analysis import Subject
+    from rbmscape.figures.material import Material
+    from rbmscape.model.rbm import RBM
+
+__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+
+N_PICTURES = 6
+"""Moments of the last quench that are kept, the start and the end among them."""
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Data of the figure for the last checkpoint of the size nearest to the paper's 500."""
+    return compute(material.run().load(), material.dataset, seed=material.seed, **material.options)
+
+
+def for_model(subject: Subject) -> xr.Dataset:
+    """Data of the figure for one model.
+
+    Raises
+    ------
+    InputError : there are no data to start the Gibbs samples from
+    """
+    if subject.dataset is None:
+        raise InputError("diffused images are compared with samples started from data, found none; pass the data set")
+    return compute(subject.model, subject.dataset, seed=subject.seed)
+
+
+def compute(
+    rbm: RBM,
+    dataset: Dataset,
+    diffusions: Sequence[float] = (1.0, 0.1, 0.02),
+    n_chains: int = 200,
+    n_shown: int = 10,
+    time: float = 8.0,
+    n_modes: int = 40,
+    gibbs_steps: int = 500,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Quench random bits by the confined diffusion at several D and compare with Gibbs samples.
+
+    Parameters
+    ----------
+    rbm, dataset : the model and its data, from which the Gibbs chains start
+    diffusions : D of the quenches, all from the same bits uniform in the cube; the last is shown along time
+    n_chains, n_shown : chains, and how many are drawn
+    time : diffusion time of each quench
+    n_modes : modes compared
+    gibbs_steps : steps of the Gibbs samples
+    seed : of everything random
+
+    Returns
+    -------
+    Dataset: ``picture`` over (stage, sample, unit), decoded; ``mean`` and ``sd`` of u over (stage, mode) with errors;
+    ``free_energy`` and ``free_energy_sd`` over stage, of visible states drawn from the decoded probabilities.  Stages
+    are "start", one for each D, and "Gibbs"
+
+    Raises
+    ------
+    InputError : no D, or one that is not above 0
+    """
+    import xarray as xr
+
+    if not diffusions:
+        raise InputError("diffused images need at least one D, found none; pass diffusions=(1.0, 0.1)")
+    modes = Modes.of(rbm)
+    kept = list(range(min(n_modes, modes.n_paired - int(modes.flat.sum()))))
+    stages: list[tuple[str, Tensor, Tensor]] = []
+    for number, spread in enumerate(diffusions):
+        dt = 0.2 * largest_stable_step(rbm, 1.0, spread)
+        n_steps = max(1, round(time / dt))
+        run = langevin(
+            rbm,
+            start="random",
+            n_chains=n_chains,
+            n_steps=n_steps,
+            dt=dt,
+            diffusion=spread,
+            record_every=n_steps,
+            n_snapshots=N_PICTURES,
+            n_kept=n_chains,
+            mode_indices=kept,
+            modes=modes,
+            seed=seed,
+        )
+        pictures = list(zip(run.snapshot_times.tolist(), run.snapshots_m, run.snapshots_n, strict=True))
+        if number == 0:
+            stages.append(("start", *pictures[0][1:]))
+        if number == len(diffusions) - 1:
+            stages += [(f"D = {spread:g}, t = {moment:.2g}", m, n) for moment, m, n in pictures[2:]]
+        else:
+            stages.append((f"D = {spread:g}", run.m, run.n))
+    samples = sample(rbm, n_chains=n_chains, n_steps=gibbs_steps, seed=seed, start=dataset)
+    stages.append(("Gibbs", samples.v, samples.h))
+    parts = [_stage(rbm, modes, kept, name, m, n, n_shown, seed) for name, m, n in stages]
+    height, width = dataset.image_shape or (0, 0)
+    names = [name for name, _, _ in stages]
+    return (
+        xr.concat(parts, "stage")
+        .assign_coords(stage=names, mode=kept)
+        .assign_attrs(
+            provenance_attrs(
+                seed=seed, n_chains=n_chains, time=time, gibbs_steps=gibbs_steps, height=height, width=width, beta=1.0
+            )
+        )
+    )
+
+
+def _stage(
+    rbm: RBM, modes: Modes, kept: list[int], name: str, m: Tensor, n: Tensor, n_shown: int, seed: int
+) -> xr.Dataset:
+    import torch
+    import xarray as xr
+
+    u = modes.project(m.double(), n.double()).u[:, kept].cpu().numpy()
+    probability = m.float() if name == "Gibbs" else rbm.visible_probability(n.to(rbm.dtype)).float()
+    stream = Stream(seed, f"diffused_images/bits/{name}")
+    uniform = stream.uniform(0, len(u), rbm.n_visible, device=probability.device)
+    energy = rbm.free_energy((uniform < probability).to(rbm.dtype)).double().cpu().numpy()
+    root = np.sqrt(len(u))
+    spread = u.std(0, ddof=1)
+    kurtosis = ((u - u.mean(0)) ** 4).mean(0) / np.maximum(spread**4, 1e-300)
+    unit = {"units": "1"}
+    return xr.Dataset(
+        {
+            "picture": (("sample", "unit"), probability[:n_shown].cpu().numpy().astype(np.float32), unit),
+            "mean": ("mode", u.mean(0), unit),
+            "mean_stderr": ("mode", spread / root, unit),
+            "sd": ("mode", spread, unit),
+            "sd_stderr": ("mode", spread * np.sqrt(np.maximum(kurtosis - 1, 0)) / (2 * root), unit),
+            "free_energy": ((), float(energy.mean()), {"units": "k_B T"}),
+            "free_energy_sd": ((), float(energy.std(ddof=1)), {"units": "k_B T"}),
+            "activity": ((), float(torch.mean(probability)), unit),
+        }
+    )
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """Pictures of every stage, one row each, above the comparison of mode means, spreads and free energies."""
+    names = [str(name) for name in dataset["stage"].values]
+    shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
+    n_shown = dataset.sizes["sample"]
+    row = PAGE_WIDTH / n_shown * 0.85
+    figure, axes = new_figure(2, 1, size=(PAGE_WIDTH, row * len(names) + 2.4), height_ratios=[row * len(names), 2.2])
+    picture = axes[0, 0]
+    picture.imshow(_mosaic(dataset["picture"].values, shape), cmap="gray", vmin=0, vmax=1, aspect="auto")
+    edges = np.arange(len(names)) + 0.5
+    total = picture.get_ylim()[0] + 0.5
+    picture.set_yticks(edges * total / len(names), names)
+    picture.set_xticks([])
+    picture.tick_params(length=0)
+    for spine in picture.spines.values():
+        spine.set_visible(False)
+    axes[1, 0].set_axis_off()
+    left, middle, right = (axes[1, 0].inset_axes((0.36 * k, 0.0, 0.26, 1.0)) for k in range(3))
+    compared = [name for name in names[1:] if ", t" not in name or name == names[-2]]
+    for index, name in enumerate(compared):
+        _draw_stage(left, middle, dataset.sel(stage=name), index, name)
+    left.set_ylabel("mean of u")
+    middle.set_ylabel("standard deviation of u")
+    for panel in (left, middle):
+        panel.set_xlabel("mode")
+    middle.set_ylim(bottom=0, top=1.5 * float(dataset["sd"].max()))
+    middle.legend(loc="upper right", fontsize=6.5)
+    places = np.arange(len(names))
+    right.errorbar(
+        places, dataset["free_energy"], dataset["free_energy_sd"], color=colour(0), marker="o", linestyle="none"
+    )
+    right.set_xticks(places, names, rotation=60)
+    right.set_ylabel("free energy F(v) ± sd (k$_B$T)")
+    return figure
+
+
+def _mosaic(pictures: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """(stages, samples, units) to one array, a row a stage, with grey gaps; data that are no images as stripes."""
+    n_stages, n_samples, n_units = pictures.shape
+    height, width = shape if 0 not in shape else (1, n_units)
+    cells = np.full((n_stages, n_samples, height + 1, width + 1), 0.5)
+    cells[:, :, :height, :width] = pictures.reshape(n_stages, n_samples, height, width)
+    return cells.transpose(0, 2, 1, 3).reshape(n_stages * (height + 1), -1)
+
+
+def _draw_stage(left: Axes, middle: Axes, one: xr.Dataset, index: int, name: str) -> None:
+    black = name == "Gibbs"
+    style: dict[str, Any] = {
+        "color": "black" if black else colour(index),
+        "marker": marker(index),
+        "markersize": 2.5,
+        "linewidth": 0.6,
+        "label": name,
+    }
+    for panel, quantity in ((left, "mean"), (middle, "sd")):
+        panel.errorbar(one["mode"] + 1, one[quantity], one[f"{quantity}_stderr"], **style)
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """How far each stage is from the Gibbs samples."""
+    gibbs = dataset.sel(stage="Gibbs")
+    last = dataset["stage"].values[-2]
+    parts = []
+    for name in (name for name in dataset["stage"].values[1:-1] if ", t" not in name or name == last):
+        one = dataset.sel(stage=name)
+        ratio = float(np.median(one["sd"].values / gibbs["sd"].values))
+        distance = float(np.median(np.abs(one["mean"].values - gibbs["mean"].values)))
+        parts.append(
+            f"{name}: median ratio of the modes' standard deviations {ratio:.2f}, median distance of their means "
+            f"{distance:.2f}, free energy {float(one['free_energy']):.0f} against {float(gibbs['free_energy']):.0f}"
+        )
+    return f"Confined diffusion decoded to pixels, beside Gibbs samples; {'; '.join(parts)}."

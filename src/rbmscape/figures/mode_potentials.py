@@ -1,0 +1,254 @@
+r"""One-dimensional effective potentials against the measured density of a mode (arXiv:2503.21536, eqs. 29-31, 39).
+
+For modes 1, 2, 3 and one of the bulk: -(1/β) ln P(u_i) of equilibrium samples with error bars; the harmonic expansion
+(39) that makes the bosons; U_eff along the mode with all others at activities ½ (slice); with the others integrated out
+over fair bits (marginal); and with the others relaxed to the minimum of U_eff (lower envelope of the branches found).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rbmscape.diffusion.mode_potential import mode_potential
+from rbmscape.diffusion.reference import Reference, reference_point
+from rbmscape.diffusion.relaxed_potential import relaxed_potential
+from rbmscape.errors import InputError
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.reciprocal.modes import Modes
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.analysis import Subject
+    from rbmscape.figures.material import Material
+    from rbmscape.model.rbm import RBM
+    from rbmscape.runs.run import Run
+
+__all__ = ["CURVES", "alt_text", "compute", "draw", "for_model", "for_study", "of_run"]
+
+CURVES = {
+    "harmonic": "harmonic (39), activities ½",
+    "slice": "slice, activities ½",
+    "marginal_uniform": "marginal, activities ½",
+    "relaxed": "U_eff, other modes relaxed",
+}
+_HIGHEST = 12.0
+
+
+def for_study(material: Material) -> xr.Dataset:
+    """Data of the figure for two checkpoints of the size nearest to the paper's 500, see `of_run`."""
+    return of_run(material.run(), material.dataset, seed=material.seed, **material.options)
+
+
+def for_model(subject: Subject) -> xr.Dataset:
+    """Data of the figure for one model, with the samples that all its figures share, or for its run."""
+    if subject.run is not None and subject.dataset is not None:
+        return of_run(subject.run, subject.dataset, seed=subject.seed)
+    return compute(subject.model, subject.samples.v, subject.samples.h)
+
+
+def of_run(
+    run: Run, dataset: Dataset, n_chains: int = 1000, n_steps: int = 300, seed: int = 0, **options: Any
+) -> xr.Dataset:
+    """`compute` for the first checkpoint with λ_1 > 4 and for the last one, with fresh Gibbs samples started from data.
+
+    Parameters
+    ----------
+    run, dataset : trained run and its data
+    n_chains, n_steps : of the samples
+    seed : of the samples
+    **options : of `compute`
+    """
+    import torch
+    import xarray as xr
+
+    from rbmscape.sampling.sample import sample
+
+    last = run.updates[-1]
+    above = (u for u in run.updates if float(torch.linalg.matrix_norm(run.load(u, averaged=False).weights, 2)) > 4)
+    first = next(above, last)
+    parts = []
+    for update in dict.fromkeys((first, last)):
+        model = run.load(update, averaged=False)
+        samples = sample(model, n_chains=n_chains, n_steps=n_steps, seed=seed, start=dataset)
+        parts.append(compute(model, samples.v, samples.h, label=f"update {update}", **options))
+    return xr.concat(parts, "model", combine_attrs="override").assign_attrs(seed=seed, n_steps=n_steps)
+
+
+def compute(
+    rbm: RBM,
+    v: Tensor,
+    h: Tensor,
+    mode_indices: tuple[int, ...] | None = None,
+    n_bins: int = 24,
+    n_points: int = 241,
+    n_starts: int = 16,
+    beta: float = 1.0,
+    label: str = "model",
+) -> xr.Dataset:
+    """Potentials and measured potential of mean force of some modes.
+
+    Parameters
+    ----------
+    rbm : the model
+    v, h : (n, N), (n, M) independent equilibrium samples, one a chain
+    mode_indices : from 0; default 0, 1, 2 and L // 2, as far as they exist
+    n_bins : of the histogram
+    n_points : of the curves
+    n_starts : samples from which the relaxation of the other modes starts
+    beta : inverse temperature
+    label : name of the model in the picture
+
+    Returns
+    -------
+    Dataset with an axis model of length 1: ``measured``, ``measured_stderr`` and ``relaxed`` over (mode, bin) at
+    ``bin_centre``; the other curves over (mode, point) at ``z``; all in k_B T at beta = 1 with their minimum at 0;
+    ``curvature`` over mode, U'' of the harmonic expansion; ``distance_<curve>`` over mode, total variation between
+    exp(-βU) of a curve and the histogram
+
+    Raises
+    ------
+    InputError : fewer than 100 samples, or no such mode
+    """
+    import xarray as xr
+
+    if v.shape[0] < 100:
+        raise InputError(f"a measured potential needs at least 100 samples, found {v.shape[0]}; draw more")
+    modes = Modes.of(rbm)
+    if mode_indices is None:
+        usable = modes.n_paired - int(modes.flat.sum())
+        mode_indices = tuple(dict.fromkeys(i for i in (0, 1, 2, usable // 2) if i < usable))
+    u = modes.project(v.double(), h.double()).u.cpu().numpy()
+    uniform = reference_point(rbm, "uniform")
+    starts = v[:n_starts].double()
+    parts = []
+    for i in mode_indices:
+        edges = _edges(u[:, i], n_bins)
+        envelope = relaxed_potential(rbm, modes, i, (edges[1:] + edges[:-1]) / 2, starts, "u", beta)
+        parts.append(_one_mode(modes, i, np.histogram(u[:, i], edges)[0], edges, envelope, uniform, n_points, beta))
+    attrs = provenance_attrs(beta=beta, n_samples=int(v.shape[0]), n_hidden=rbm.n_hidden)
+    joined = xr.concat(parts, "mode").assign_coords(mode=list(mode_indices))
+    return joined.expand_dims(model=[label]).assign_attrs(attrs)
+
+
+def _one_mode(
+    modes: Modes,
+    mode: int,
+    counts: np.ndarray,
+    edges: np.ndarray,
+    envelope: np.ndarray,
+    uniform: Reference,
+    n_points: int,
+    beta: float,
+) -> xr.Dataset:
+    import xarray as xr
+
+    potentials: dict[str, Any] = {
+        "slice": mode_potential(modes, mode, uniform, "u", "slice", beta),
+        "marginal_uniform": mode_potential(modes, mode, uniform, "u", "marginal", beta),
+    }
+    centre = potentials["slice"].reference
+    singular_value = float(modes.singular_values[mode])
+    potentials["harmonic"] = lambda z: -singular_value / 2 * z**2 + 2 * (z - centre) ** 2 / beta
+    low, high = edges[0], edges[-1]
+    ends = potentials["marginal_uniform"].domain
+    reach = max(abs(low - centre), abs(high - centre), 1.5) * 1.5
+    z = np.linspace(max(ends[0] + 1e-6, centre - reach), min(ends[1] - 1e-6, centre + reach), n_points)
+    with np.errstate(divide="ignore"):
+        force = -np.log(counts / counts.sum() / np.diff(edges)) / beta
+    error = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)) / beta, np.inf)
+    variables: dict[str, Any] = {
+        "bin_centre": ("bin", (edges[1:] + edges[:-1]) / 2, {"units": "1"}),
+        "measured": ("bin", force - force.min(), {"units": "k_B T"}),
+        "measured_stderr": ("bin", error, {"units": "k_B T"}),
+        "z": ("point", z, {"units": "1"}),
+        "curvature": ((), 4 / beta - singular_value, {"units": "k_B T"}),
+    }
+    for name, potential in potentials.items():
+        value = np.asarray(potential(z))
+        finite = np.isfinite(value)
+        variables[name] = ("point", value - value[finite].min(), {"units": "k_B T"})
+        variables[f"distance_{name}"] = ((), _distance(potential, edges, counts, beta), {"units": "1"})
+    weight = np.exp(-beta * np.nan_to_num(envelope, nan=np.inf))
+    variables["relaxed"] = ("bin", envelope, {"units": "k_B T"})
+    variables["distance_relaxed"] = ((), _total_variation(weight, counts), {"units": "1"})
+    return xr.Dataset(variables)
+
+
+def _edges(u: np.ndarray, n_bins: int) -> np.ndarray:
+    low, high = np.quantile(u, [0.002, 0.998])
+    return np.linspace(low - 0.02 * (high - low), high + 0.02 * (high - low), n_bins + 1)
+
+
+def _total_variation(weight: np.ndarray, counts: np.ndarray) -> float:
+    total = weight.sum()
+    return float(0.5 * np.abs((weight / total if total > 0 else weight) - counts / counts.sum()).sum())
+
+
+def _distance(potential: Any, edges: np.ndarray, counts: np.ndarray, beta: float) -> float:
+    """Total variation over the histogram's range, between its frequencies and those of exp(-βU)."""
+    fine = edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(8) + 0.5) / 8
+    value = np.asarray(potential(fine))
+    weight = (
+        np.exp(-beta * (value - value[np.isfinite(value)].min())).sum(1) if np.isfinite(value).any() else np.ones(1)
+    )
+    return _total_variation(weight, counts)
+
+
+@print_style()
+def draw(dataset: xr.Dataset) -> Figure:
+    """One row a model, one panel a mode."""
+    n_models, n_modes = dataset.sizes["model"], dataset.sizes["mode"]
+    figure, axes = new_figure(n_models, n_modes, size=(PAGE_WIDTH, 2.0 * n_models + 0.6))
+    for row, label in zip(axes, dataset["model"].values, strict=True):
+        for panel, mode in zip(row, dataset["mode"].values, strict=True):
+            _draw_mode(panel, dataset.sel(model=label, mode=mode))
+            panel.set_title(f"mode {mode + 1}", fontsize=8)
+        row[0].set_ylabel(f"{label}\npotential (k$_B$T)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    panel_letters(axes)
+    return figure
+
+
+def _draw_mode(panel: Axes, one: xr.Dataset) -> None:
+    for index, (name, label) in enumerate(CURVES.items()):
+        style = (":", "--", "-.", "-")[index]
+        if name == "relaxed":
+            panel.plot(one["bin_centre"], one[name], color=colour(index), marker=".", markersize=2, label=label)
+        else:
+            panel.plot(one["z"], one[name], color=colour(index), linestyle=style, label=label)
+    seen = np.isfinite(one["measured"].values)
+    panel.errorbar(
+        one["bin_centre"].values[seen],
+        one["measured"].values[seen],
+        one["measured_stderr"].values[seen],
+        color="black",
+        marker="o",
+        markersize=2.5,
+        linestyle="none",
+        label="Gibbs samples, -ln P",
+    )
+    panel.set_ylim(-0.5, _HIGHEST)
+    panel.set_xlabel("u")
+
+
+def alt_text(dataset: xr.Dataset) -> str:
+    """Distance of the potentials from the measured density, mode by mode."""
+    parts = []
+    for label in dataset["model"].values:
+        for mode in dataset["mode"].values:
+            one = dataset.sel(model=label, mode=mode)
+            parts.append(
+                f"{label}, mode {mode + 1}: {float(one['distance_harmonic']):.2f} harmonic, "
+                f"{float(one['distance_slice']):.2f} slice, "
+                f"{float(one['distance_marginal_uniform']):.2f} marginal over fair bits, "
+                f"{float(one['distance_relaxed']):.2f} with the others relaxed"
+            )
+    return f"Total variation between exp(-βU) and the density of Gibbs samples along u: {'; '.join(parts)}."
