@@ -141,9 +141,9 @@ class Modes:
 
     def hidden_means(self, x: Tensor) -> Tensor:
         """(..., M) conditional means ``σ(V(Σᵀx + b0)) = σ(Wᵀv + b)`` of the hidden units given ``x = Uᵀv``."""
-        fields = self.hidden_bias.expand(*x.shape[:-1], self.n_hidden).clone()
-        fields[..., : self.n_paired] += self.singular_values * x[..., : self.n_paired]
-        return torch.sigmoid(fields @ self.right.mT)
+        paired = self.n_paired
+        fields = (x[..., :paired] * self.singular_values) @ self.right[:, :paired].mT
+        return torch.sigmoid(fields + self.right @ self.hidden_bias)
 
     def from_xy(self, x: Tensor, y: Tensor) -> Coordinates:
         """Coordinates with the given (..., N) x and (..., M) y."""
