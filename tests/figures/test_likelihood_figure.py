@@ -49,3 +49,22 @@ def test_words_and_files(estimates, tmp_path):
     saved = save(draw(result), result, tmp_path, "likelihood")
     with xr.open_dataset(saved.data, engine="h5netcdf") as again:
         assert alt_text(again) == alt_text(result)
+
+
+def test_bounds_are_a_band_and_doubtful_points_hollow(estimates, tmp_path):
+    values = estimates.log_likelihood
+    brackets = estimates.assign(
+        lower=values - 0.5, upper=values + 0.25, lower_stderr=0 * values + 0.1, upper_stderr=0 * values + 0.05
+    )
+    brackets["converged"] = 0 * values + 1.0
+    brackets["converged"][0, 1, 1] = 0.0
+    result = compute(brackets)
+    np.testing.assert_allclose(result.low.sel(hidden=3), [-9.6, -6.6, -4.6])
+    np.testing.assert_allclose(result.high.sel(hidden=3), [-6.7, -4.7, -3.7])
+    np.testing.assert_allclose(result.sure.sel(hidden=3), [1, 0, 1])
+    panel = draw(result).axes[0]
+    assert len(panel.collections) >= 2
+    hollow = [line for line in panel.lines if line.get_markerfacecolor() == "white" and len(line.get_xdata())]
+    np.testing.assert_allclose([line.get_xydata() for line in hollow], [[[2.0, -5.5]]])
+    assert "(between -4.6 and -3.7, converged)" in alt_text(result)
+    save(draw(result), result, tmp_path, "likelihood")

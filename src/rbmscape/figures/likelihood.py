@@ -1,6 +1,8 @@
 """Log-likelihood of the test data against epochs (arXiv:2503.21536, figure 1, left).
 
-Estimates come in as a Dataset over (hidden, replica, update), in nats a sample; what is missing is NaN.
+Estimates come in as a Dataset over (hidden, replica, update), in nats a sample; what is missing is NaN.  Where they are
+brackets, the bounds from annealing in both directions are drawn as a band, and points that the bracket does not call
+converged are hollow.
 """
 
 from __future__ import annotations
@@ -33,12 +35,14 @@ def compute(estimates: xr.Dataset) -> xr.Dataset:
 
     Parameters
     ----------
-    estimates : variables ``log_likelihood``, ``stderr`` (nat) and ``epoch`` over (hidden, replica, update)
+    estimates : ``log_likelihood``, ``stderr`` (nat) and ``epoch`` over (hidden, replica, update); from brackets
+        also ``lower``, ``upper``, ``lower_stderr``, ``upper_stderr`` (nat) and ``converged`` (1 or 0)
 
     Returns
     -------
     The same with ``mean`` and ``bar`` over (hidden, update): ``bar`` is the standard deviation over replicas, or where
-    there is one replica the estimate's own standard error
+    there is one replica the estimate's own standard error; from brackets also ``low`` and ``high``, the lowest lower
+    bound less its error and the highest upper bound plus its error of all replicas, and ``sure``, 1 where all converged
     """
     values = estimates.log_likelihood.transpose("hidden", "replica", "update")
     count = values.notnull().sum("replica")
@@ -50,7 +54,12 @@ def compute(estimates: xr.Dataset) -> xr.Dataset:
         mean = values.mean("replica")
     result = estimates.assign(mean=mean, bar=bar.transpose("hidden", "update"), replicas=count)
     result = result.assign(epoch=epoch.transpose("hidden", "update"))
-    for name in ("mean", "bar"):
+    if "lower" in estimates:
+        low = (estimates.lower - estimates.lower_stderr).min("replica").transpose("hidden", "update")
+        high = (estimates.upper + estimates.upper_stderr).max("replica").transpose("hidden", "update")
+        sure = estimates.converged.min("replica").transpose("hidden", "update")
+        result = result.assign(low=low, high=high, sure=sure.assign_attrs(units="1"))
+    for name in {"mean", "bar", "low", "high"} & set(result.data_vars):
         result[name].attrs["units"] = "nat"
     result["epoch"].attrs["units"] = "epochs"
     result.attrs |= provenance_attrs(seed=estimates.attrs.get("seed"))
@@ -77,6 +86,11 @@ def _draw_size(panel: Axes, size: xr.Dataset, index: int) -> None:
     for replica in size.replica.values:
         single = size.log_likelihood.sel(replica=replica).values
         panel.plot(epoch[known], single[known], color=colour(index), linewidth=0.5, alpha=0.6)
+    if "low" in size:
+        low, high = size.low.values, size.high.values
+        panel.fill_between(epoch[known], low[known], high[known], color=colour(index), alpha=0.2, linewidth=0)
+        doubtful = known & (size.sure.values < 1.0)
+        panel.plot(epoch[doubtful], mean[doubtful], marker(index), color=colour(index), mfc="white", zorder=5)
     panel.errorbar(
         epoch[known],
         mean[known],
@@ -96,6 +110,13 @@ def alt_text(dataset: xr.Dataset) -> str:
         first, last = size.isel(update=known[0]), size.isel(update=known[-1])
         parts.append(
             f"with {hidden} hidden units it goes from {float(first['mean']):.1f} nats at epoch {float(first.epoch):g} "
-            f"to {float(last['mean']):.1f} at epoch {float(last.epoch):g}"
+            f"to {float(last['mean']):.1f} at epoch {float(last.epoch):g}" + _bounds_in_words(last)
         )
     return f"Line chart of the test log-likelihood against epochs: {'; '.join(parts)}."
+
+
+def _bounds_in_words(point: xr.Dataset) -> str:
+    if "low" not in point:
+        return ""
+    verdict = "converged" if float(point.sure) == 1.0 else "not converged"
+    return f" (between {float(point.low):.1f} and {float(point.high):.1f}, {verdict})"

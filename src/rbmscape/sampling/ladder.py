@@ -181,7 +181,7 @@ def _check(models: Sequence[RBM], target: float) -> None:
 
 
 def _independent(first: RBM, later: RBM, stream: Stream, annealer: Annealer) -> RBM:
-    """Independent units: pixels as active as in short chains of `first`, hidden units as those make the later model's."""
+    """Independent units: pixels as active as in short chains of `first`, hidden units as these make `later`'s."""
     source = stream.child("base")
     v = (source.uniform(0, _PILOT_CHAINS, first.n_visible, 0, first.device) < 0.5).to(torch.uint8)
     v = _moved(annealer, first, v, 25 * _PILOT_STEPS, source, 1)

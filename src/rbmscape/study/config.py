@@ -67,13 +67,14 @@ class LikelihoodPlan(_Plan):
 
     Parameters
     ----------
-    method : "ais" or "exact" (small models only), see `rbmscape.log_likelihood`
+    method : "ais" or "exact" (small models only), see `rbmscape.log_likelihood`; or "bracket", both bounds and BAR's
+        combination of them with starts tempered along the run, see `rbmscape.likelihood_bracket`
     n_betas : temperatures of the annealing
     n_chains : annealed chains
     n_checkpoints : at most this many checkpoints of a run, spread evenly and always with the last; 0 for all
     """
 
-    method: Literal["ais", "exact"] = "ais"
+    method: Literal["ais", "exact", "bracket"] = "ais"
     n_betas: PositiveInt = 500
     n_chains: PositiveInt = 250
     n_checkpoints: Annotated[int, Field(ge=0)] = 0
@@ -90,7 +91,7 @@ class LikelihoodPlan(_Plan):
         return tuple(updates)
 
     def options(self) -> dict[str, Any]:
-        """Keyword arguments of `rbmscape.log_likelihood` beside the seed."""
+        """Keyword arguments of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket` beside the seed."""
         return {} if self.method == "exact" else {"n_betas": self.n_betas, "n_chains": self.n_chains}
 
 

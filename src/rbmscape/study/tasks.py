@@ -98,7 +98,8 @@ def _key_values(task: Task) -> dict[str, Any]:
 
 
 def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
-    """Mean test log-likelihood of one checkpoint."""
+    """Mean test log-likelihood of one checkpoint, where the plan says so with both bounds."""
+    from rbmscape.likelihood.bracket import likelihood_bracket
     from rbmscape.likelihood.estimate import log_likelihood
 
     parameters = task.parameters
@@ -108,7 +109,17 @@ def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str
     options = dict(parameters["options"])
     if parameters["method"] != "exact":
         options |= {"seed": parameters["seed"], "progress": _Counter(task, reporter, options)}
-    estimate = log_likelihood(model, shop.dataset, method=parameters["method"], **options)
+    bounds: dict[str, Any] = {}
+    if parameters["method"] == "bracket":
+        earlier = [run.load(update) for update in run.updates if update < parameters["update"]]
+        bracket = likelihood_bracket(
+            model, shop.dataset, models=earlier or None, max_betas=8 * options["n_betas"], **options
+        )
+        estimate = bracket.best
+        bounds = {"lower": bracket.lower.value, "upper": bracket.upper.value, "converged": float(bracket.converged)}
+        bounds |= {"lower_stderr": bracket.lower.stderr, "upper_stderr": bracket.upper.stderr}
+    else:
+        estimate = log_likelihood(model, shop.dataset, method=parameters["method"], **options)
     row = _key_values(task) | {
         "update": parameters["update"],
         "epoch": parameters["update"] / run.updates_per_epoch,
@@ -118,6 +129,7 @@ def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str
         "spread": estimate.spread,
         "method": parameters["method"],
         "seed": parameters["seed"],
+        **bounds,
     }
     write_text(shop.store.directory / task.outputs[0], json.dumps(row) + "\n")
     return {"value": estimate.value, "stderr": estimate.stderr}
@@ -160,6 +172,10 @@ def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
     return attrs if plan.method == "exact" else attrs | {"n_betas": plan.n_betas, "n_chains": plan.n_chains}
 
 
+_BOUNDS = {"lower": "nat", "upper": "nat", "lower_stderr": "nat", "upper_stderr": "nat", "converged": "1"}
+"""Variables of a bracket and their units."""
+
+
 def likelihood_dataset(rows: list[dict[str, Any]]) -> xr.Dataset:
     """Single estimates as a Dataset over (recipe, hidden, replica, update); NaN where there is none."""
     import xarray as xr
@@ -167,12 +183,13 @@ def likelihood_dataset(rows: list[dict[str, Any]]) -> xr.Dataset:
     axes = {name: sorted({row[name] for row in rows}) for name in ("recipe", "hidden", "replica", "update")}
     shape = tuple(len(values) for values in axes.values())
     names = {name: name for name in ("stderr", "ess", "spread", "epoch")} | {"value": "log_likelihood"}
+    names |= {name: name for name in _BOUNDS if any(name in row for row in rows)}
     arrays = {name: np.full(shape, np.nan) for name in names}
     for row in rows:
         place = tuple(axes[name].index(row[name]) for name in axes)
         for name, array in arrays.items():
-            array[place] = np.nan if row[name] is None else row[name]
-    units = {"value": "nat", "stderr": "nat", "ess": "chains", "spread": "nat", "epoch": "epochs"}
+            array[place] = np.nan if row.get(name) is None else row[name]
+    units = {"value": "nat", "stderr": "nat", "ess": "chains", "spread": "nat", "epoch": "epochs"} | _BOUNDS
     variables = {names[name]: (tuple(axes), array, {"units": units[name]}) for name, array in arrays.items()}
     return xr.Dataset(variables, coords=axes)
 
