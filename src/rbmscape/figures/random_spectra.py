@@ -57,31 +57,10 @@ def compute(
     """
     import xarray as xr
 
-    rows: dict[str, list[Any]] = {}
     longest = max(min(n_visible, m) for m in hidden)
-    for index, m in enumerate(hidden):
-        law = MarchenkoPastur(n_visible, m, std)
-        seed_here = Stream(seed, "figures/random-spectra").child(str(m)).id
-        weights = RBM.random(n_visible, m, std, seed_here).weights.to(torch.float64)
-        values = torch.linalg.svdvals(weights).numpy()
-        tested = spectrum_test(values, law, n_simulations, seed + index)
-        low, high = law.edges
-        bins = np.linspace(max(0.0, low - 0.05 * (high - low)), high + 0.05 * (high - low), n_bins + 1)
-        grid = np.linspace(bins[0], bins[-1], 400)
-        row = {
-            "singular_value": np.pad(values, (0, longest - values.size), constant_values=np.nan),
-            "density": np.histogram(values, bins)[0] / (values.size * np.diff(bins)),
-            "bin_edge": bins,
-            "law_at": grid,
-            "law": law.pdf(grid),
-            "edge_low": low,
-            "edge_high": high,
-            "peak": law.peak,
-            "distance": tested.statistic,
-            "pvalue": tested.pvalue,
-            "pvalue_independent": tested.pvalue_independent,
-        }
-        for name, value in row.items():
+    rows: dict[str, list[Any]] = {}
+    for m in hidden:
+        for name, value in _one_size(MarchenkoPastur(n_visible, m, std), n_bins, n_simulations, longest, seed).items():
             rows.setdefault(name, []).append(value)
     second = {"singular_value": "order", "density": "bin", "bin_edge": "edge", "law_at": "grid", "law": "grid"}
     units = {"density": "1 / k_B T", "law": "1 / k_B T", "distance": "1", "pvalue": "1", "pvalue_independent": "1"}
@@ -95,6 +74,31 @@ def compute(
     }
     attrs = provenance_attrs(seed=seed, n_visible=n_visible, std=std, n_simulations=n_simulations)
     return xr.Dataset(variables, coords={"hidden": list(hidden)}, attrs=attrs)
+
+
+def _one_size(law: MarchenkoPastur, n_bins: int, n_simulations: int, longest: int, seed: int) -> dict[str, Any]:
+    """What one panel shows; singular values are padded with NaN to the longest spectrum."""
+    drawn = int(Stream(seed, f"figures/random-spectra/{law.n_hidden}").numpy().integers(2**63))
+    weights = RBM.random(law.n_visible, law.n_hidden, law.std, drawn).weights.to(torch.float64)
+    values = torch.linalg.svdvals(weights).numpy()
+    tested = spectrum_test(values, law, n_simulations, drawn)
+    low, high = law.edges
+    margin = 0.05 * (high - low)
+    bins = np.linspace(max(0.0, low - margin), high + margin, n_bins + 1)
+    grid = np.linspace(bins[0], bins[-1], 400)
+    return {
+        "singular_value": np.pad(values, (0, longest - values.size), constant_values=np.nan),
+        "density": np.histogram(values, bins)[0] / (values.size * np.diff(bins)),
+        "bin_edge": bins,
+        "law_at": grid,
+        "law": law.pdf(grid),
+        "edge_low": low,
+        "edge_high": high,
+        "peak": law.peak,
+        "distance": tested.statistic,
+        "pvalue": tested.pvalue,
+        "pvalue_independent": tested.pvalue_independent,
+    }
 
 
 @print_style()
