@@ -95,31 +95,7 @@ def compute(
         raise InputError("diffused images need at least one D, found none; pass diffusions=(1.0, 0.1)")
     modes = Modes.of(rbm)
     kept = list(range(min(n_modes, modes.n_paired - int(modes.flat.sum()))))
-    stages: list[tuple[str, Tensor, Tensor]] = []
-    for number, spread in enumerate(diffusions):
-        dt = 0.2 * largest_stable_step(rbm, 1.0, spread)
-        n_steps = max(1, round(time / dt))
-        run = langevin(
-            rbm,
-            start="random",
-            n_chains=n_chains,
-            n_steps=n_steps,
-            dt=dt,
-            diffusion=spread,
-            record_every=n_steps,
-            n_snapshots=N_PICTURES,
-            n_kept=n_chains,
-            mode_indices=kept,
-            modes=modes,
-            seed=seed,
-        )
-        pictures = list(zip(run.snapshot_times.tolist(), run.snapshots_m, run.snapshots_n, strict=True))
-        if number == 0:
-            stages.append(("start", *pictures[0][1:]))
-        if number == len(diffusions) - 1:
-            stages += [(f"D = {spread:g}, t = {moment:.2g}", m, n) for moment, m, n in pictures[2:]]
-        else:
-            stages.append((f"D = {spread:g}", run.m, run.n))
+    stages = _quenches(rbm, modes, diffusions, n_chains, time, seed)
     samples = sample(rbm, n_chains=n_chains, n_steps=gibbs_steps, seed=seed, start=dataset)
     stages.append(("Gibbs", samples.v, samples.h))
     parts = [_stage(rbm, modes, kept, name, m, n, n_shown, seed) for name, m, n in stages]
@@ -134,6 +110,38 @@ def compute(
             )
         )
     )
+
+
+def _quenches(
+    rbm: RBM, modes: Modes, diffusions: Sequence[float], n_chains: int, time: float, seed: int
+) -> list[tuple[str, Tensor, Tensor]]:
+    """Name and activities of the common start, of the end of each quench, and of the last one along time."""
+    stages: list[tuple[str, Tensor, Tensor]] = []
+    for number, spread in enumerate(diffusions):
+        dt = 0.2 * largest_stable_step(rbm, 1.0, spread)
+        n_steps = max(1, round(time / dt))
+        run = langevin(
+            rbm,
+            start="random",
+            n_chains=n_chains,
+            n_steps=n_steps,
+            dt=dt,
+            diffusion=spread,
+            record_every=n_steps,
+            n_snapshots=N_PICTURES,
+            n_kept=n_chains,
+            mode_indices=(),
+            modes=modes,
+            seed=seed,
+        )
+        pictures = list(zip(run.snapshot_times.tolist(), run.snapshots_m, run.snapshots_n, strict=True))
+        if number == 0:
+            stages.append(("start", *pictures[0][1:]))
+        if number == len(diffusions) - 1:
+            stages += [(f"D = {spread:g}, t = {moment:.2g}", m, n) for moment, m, n in pictures[2:]]
+        else:
+            stages.append((f"D = {spread:g}", run.m, run.n))
+    return stages
 
 
 def _stage(
@@ -197,7 +205,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     right.errorbar(
         places, dataset["free_energy"], dataset["free_energy_sd"], color=colour(0), marker="o", linestyle="none"
     )
-    right.set_xticks(places, names, rotation=60)
+    right.set_xticks(places, names, rotation=60, ha="right", fontsize=6)
     right.set_ylabel("free energy F(v) ± sd (k$_B$T)")
     return figure
 
