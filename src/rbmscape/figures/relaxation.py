@@ -285,12 +285,14 @@ def _draw_confined(panel: Axes, dataset: xr.Dataset) -> None:
     panel.axvline(4, color="black", linestyle="--", linewidth=0.8)
     panel.set_xlabel("singular value λ")
     panel.set_ylabel("relaxation rate of u (1/time)")
-    panel.legend(loc="best")
+    panel.legend(loc="lower left")
 
 
 def _draw_gibbs(panel: Axes, dataset: xr.Dataset) -> None:
     for index, checkpoint in enumerate(dataset["checkpoint"].values):
         one = dataset.sel(checkpoint=checkpoint)
+        if not bool(np.isfinite(one["predicted_gibbs"] + one["gibbs"]).any()):
+            continue
         panel.errorbar(
             one["predicted_gibbs"],
             one["gibbs"],
