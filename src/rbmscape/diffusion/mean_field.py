@@ -227,14 +227,14 @@ def mean_field(
     couplings, and at order 1 bound it from above.  Found are the minima (and saddles that a symmetric start meets),
     not certainly all.
 
-    Warns
-    -----
-    MeanFieldNotConverged : no start reached the tolerance
-
     Raises
     ------
     InputError : beta, tolerance, damping, order or a count cannot be used
     ShapeError : data do not fit the model
+
+    Warns
+    -----
+    MeanFieldNotConverged : no start reached the tolerance
     """
     beta = check_positive("beta", beta)
     tolerance = check_positive("tolerance", tolerance)

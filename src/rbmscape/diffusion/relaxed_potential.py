@@ -44,9 +44,10 @@ def relaxed_branches(
     Parameters
     ----------
     rbm, modes : the model and its modes
-    mode, branch : the coordinate, from 0; "u" or "w"
+    mode : index of the coordinate, from 0
     starts : (S, N) visible states or means from which each tilt's iteration starts
     tilts : (K,) values of t = β ∂U/∂z_i at the points that are found
+    branch : "u" or "w"
     beta : inverse temperature, > 0
     n_iterations : layer-by-layer iterations
 
