@@ -28,7 +28,15 @@ def test_agrees_with_enumeration(method, strong):
 def test_reverse_makes_its_own_starts(strong):
     rbm, samples = strong
     estimate = rs.log_partition(rbm, "reverse_ais", samples, n_chains=200, n_betas=200)
+    assert estimate.n_chains == 200
+    assert estimate.objections == ()
     assert abs(estimate.z_score(exact_log_partition(rbm))) < 4.0
+
+
+def test_doubtful_starts_are_named(bimodal_model):
+    """Two modes behind a barrier that forty columns of replicas do not pass often enough."""
+    estimate = rs.log_partition(bimodal_model(200, 60, 3.0, tilt=-4.0), "bar", n_chains=40, n_betas=50)
+    assert any("R-hat" in objection for objection in estimate.objections)
 
 
 def test_exact_and_auto(random_model):

@@ -13,7 +13,7 @@ For the log-likelihood ``mean(-F(v)) - ln Z`` the bounds change places.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +57,7 @@ class LogPartition(Estimate):
     spread : standard deviation of the log weights; far above 1 the mean hangs on few chains
     n_chains, n_betas : chains in each direction, and temperatures
     overlap : of both directions, see `rbmscape.likelihood.bar`; NaN without two directions
+    objections : what speaks against the equilibrium of reverse starts that were made by tempering
     """
 
     method: str = "exact"
@@ -64,6 +65,7 @@ class LogPartition(Estimate):
     n_chains: int = 0
     n_betas: int = 0
     overlap: float = math.nan
+    objections: tuple[str, ...] = ()
 
 
 def log_partition(
@@ -88,12 +90,12 @@ def log_partition(
     method : see the table above; ``auto`` is ``exact`` up to 16 units in the smaller layer, else ``ais``
     data : (n, N) zeros and ones, or a `Dataset` (its training data), to which the base of the path is fitted; without
         data short Gibbs chains of the model serve
-    n_chains : annealed chains in each direction
+    n_chains : annealed chains; backward at most 200 unless `starts` are given, since tempering is costly
     n_betas : temperatures, unless `schedule` gives them
     seed : key of all random numbers
     schedule : ``adaptive``, ``uniform``, ``piecewise``, or increasing values from 0 to 1
     starts : (n, N) samples of the model for the reverse direction, trusted to be independent and equilibrated; without
-        them `rbmscape.likelihood.equilibrium` makes n_chains by tempering
+        them `rbmscape.likelihood.equilibrium` makes them by tempering
     models : earlier models of the same training, first to last, for that tempering; else it runs along the path
     engine, precision : see `rbmscape.kernels.select.select_engine`
     progress : called with the number of chain-steps done since its last call
@@ -120,12 +122,13 @@ def log_partition(
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
     report = progress or _silent
     forward = backward = None
+    doubts: tuple[str, ...] = ()
     if method in ("ais", "bar"):
         forward = anneal(path, temperatures, n_chains, stream.child("forward"), annealer, report)
     if method in ("reverse_ais", "bar"):
-        samples = _reverse_starts(path, starts, models, n_chains, stream, (engine, precision))
+        samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, (engine, precision))
         backward = anneal_back(path, temperatures, samples, stream.child("backward"), annealer, report)
-    return _summary(forward, backward, len(temperatures), stream)
+    return replace(_summary(forward, backward, len(temperatures), stream), objections=doubts)
 
 
 def log_likelihood(
@@ -158,8 +161,7 @@ def shifted(log_z: Estimate, mean_log_weight: float) -> LogPartition:
     value = mean_log_weight - log_z.value
     if not isinstance(log_z, LogPartition):
         return LogPartition(value, log_z.stderr, log_z.ess, method="given")
-    extras = (log_z.method, log_z.spread, log_z.n_chains, log_z.n_betas, log_z.overlap)
-    return LogPartition(value, log_z.stderr, log_z.ess, *extras)
+    return replace(log_z, value=value)
 
 
 def _silent(_steps: int) -> None:
@@ -216,12 +218,14 @@ def _reverse_starts(
     n_chains: int,
     stream: Stream,
     engine: tuple[str, str],
-) -> Tensor:
+) -> tuple[Tensor, tuple[str, ...]]:
     if starts is not None:
-        return binary_rows(path.rbm, starts, "starts")
-    from rbmscape.likelihood.equilibrium import equilibrium_samples
+        return binary_rows(path.rbm, starts, "starts"), ()
+    from rbmscape.likelihood.equilibrium import MAX_CHAINS, equilibrium_samples
 
-    return equilibrium_samples(path, n_chains, stream.child("equilibrium"), models, *engine).v
+    n_starts = min(n_chains, MAX_CHAINS)
+    tempered = equilibrium_samples(path, n_starts, stream.child("equilibrium"), models, *engine)
+    return tempered.v, tempered.objections
 
 
 def forward_estimate(annealed: Annealed, generator: np.random.Generator, n_betas: int) -> LogPartition:
