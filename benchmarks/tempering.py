@@ -19,11 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
+from rbmscape.figures.style import colour, new_figure
 from rbmscape.kernels.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
@@ -47,6 +49,7 @@ class Rates:
     changes: int
     ess: float
     shares: dict[str, float]
+    curve: list[int]
 
     @property
     def changes_a_second(self) -> float:
@@ -82,13 +85,13 @@ def rates(sampler: str, names: list[NDArray[np.int64]], seconds: float) -> Rates
         unsure = history[:, k] < 0
         history[unsure, k] = history[unsure, k - 1]
     known = (history[:, 1:] >= 0) & (history[:, :-1] >= 0)
-    changes = int((known & (history[:, 1:] != history[:, :-1])).sum())
+    curve = np.cumsum((known & (history[:, 1:] != history[:, :-1])).sum(0)).tolist()
     late = history[:, history.shape[1] // 4 :]
     classes = [int(value) for value in np.unique(late) if value >= 0]
     sizes = effective_sample_size(np.stack([late == value for value in classes], -1).astype(np.float64))
     ess = float(np.nanmin(sizes)) if np.isfinite(sizes).any() else 0.0
     shares = {str(value): float((late == value).mean()) for value in classes}
-    return Rates(sampler, len(history), history.shape[1], seconds, changes, ess, shares)
+    return Rates(sampler, len(history), history.shape[1], seconds, curve[-1], ess, shares, curve)
 
 
 def plain(rbm: rs.RBM, rows: Tensor, n_steps: int, name: Naming) -> Rates:
@@ -128,6 +131,19 @@ def tempered(models: list[rs.RBM], n_chains: int, n_rounds: int, name: Naming) -
     return rates("trajectory tempering", names, seconds), facts
 
 
+def picture(title: str, results: tuple[Rates, ...]) -> Figure:
+    """Class changes against seconds of computation, all chains together."""
+    figure, axes = new_figure()
+    for index, result in enumerate(results):
+        seconds = np.linspace(0.0, result.seconds, len(result.curve))
+        axes[0, 0].plot(seconds, result.curve, color=colour(index), label=result.sampler)
+    axes[0, 0].set_xlabel("computation (s)")
+    axes[0, 0].set_ylabel(f"class changes of {results[0].chains} chains")
+    axes[0, 0].set_title(title)
+    axes[0, 0].legend()
+    return figure
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--digits", type=int, nargs="*", default=[0, 1])
@@ -165,8 +181,10 @@ def main() -> None:
     show(f"digits {arguments.digits}, M = {models[-1].n_hidden}", columns, rows)
     ratio = fast.changes_a_second / max(slow.changes_a_second, 1e-300)
     show("tempering / Gibbs", ("changes a second", *facts), [(ratio, *(str(value) for value in facts.values()))])
+    title = f"digits {arguments.digits}, M = {models[-1].n_hidden}"
     name_of_file = "tempering-" + "".join(str(digit) for digit in arguments.digits)
     save(name_of_file, arguments.out, where, {"gibbs": asdict(slow), "tempering": asdict(fast), "ratio": ratio} | facts)
+    picture(title, (slow, fast)).savefig(arguments.out / f"{name_of_file}.png", dpi=150)
 
 
 if __name__ == "__main__":
