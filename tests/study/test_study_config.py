@@ -27,6 +27,12 @@ def test_every_run_has_its_own_seed_and_recipes_share_them(tiny_plan):
         assert seeds[type(key)("a", key.hidden, key.replica)] == seed
 
 
+def test_a_scope_keeps_a_recipe_to_some_sizes_and_replicas(tiny_plan):
+    some = tiny_plan.replace(recipes={"a": {}, "b": {"method": "cd"}}, scopes={"b": {"hidden": (2,), "replicas": 1}})
+    keys = [(key.recipe, key.hidden, key.replica) for key in some.run_keys()]
+    assert keys == [("a", 2, 0), ("a", 2, 1), ("a", 6, 0), ("a", 6, 1), ("b", 2, 0)]
+
+
 def test_seeds_do_not_depend_on_which_other_sizes_are_in_the_plan(tiny_plan):
     larger = tiny_plan.replace(hidden=(2, 3, 6), replicas=5)
     of_larger = {key: larger.training(key) for key in larger.run_keys()}
@@ -62,6 +68,9 @@ def test_likelihood_checkpoints_are_spread_and_keep_the_last(tiny_plan):
         ({"hidden": (3,), "recipes": {"a/b": {}}}, "letters, digits"),
         ({"hidden": (3,), "recipes": {}}, "recipes"),
         ({"hidden": (3,), "seed": -1}, "seed"),
+        ({"hidden": (3,), "scopes": {"x": {}}}, "belongs to no recipe"),
+        ({"hidden": (3,), "recipes": {"a": {}, "b": {}}, "scopes": {"b": {"hidden": (4,)}}}, "not one of the study's"),
+        ({"hidden": (3,), "recipes": {"a": {}}, "scopes": {"a": {"replicas": 1}}}, "first recipe"),
     ],
 )
 def test_impossible_plans_are_refused_with_the_cure(values, message):

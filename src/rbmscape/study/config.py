@@ -19,7 +19,7 @@ from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
 from rbmscape.recipe import Recipe
 from rbmscape.runs.config import TrainingConfig
 
-__all__ = ["DataPlan", "LikelihoodPlan", "StudyConfig", "derived_seed", "fingerprint"]
+__all__ = ["DataPlan", "LikelihoodPlan", "Scope", "StudyConfig", "derived_seed", "fingerprint"]
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
@@ -99,6 +99,19 @@ def _default_recipes() -> dict[str, dict[str, Any]]:
     return {DEFAULT_RECIPE: {}}
 
 
+class Scope(_Plan):
+    """For which runs a recipe is used.
+
+    Parameters
+    ----------
+    hidden : sizes among those of the study; all by default
+    replicas : at most this many of the study's replicas; all by default
+    """
+
+    hidden: tuple[PositiveInt, ...] | None = None
+    replicas: PositiveInt | None = None
+
+
 class StudyConfig(_Plan):
     """Sizes times replicas times recipes, and what is made of them.
 
@@ -109,6 +122,7 @@ class StudyConfig(_Plan):
     hidden : sizes M of the hidden layer
     replicas : independently initialised and shuffled runs of each size and recipe
     recipes : name to `TrainingConfig` values; n_hidden and seed are set by the study
+    scopes : recipe name to the sizes and replicas that it is used for, where not for all
     likelihood : how the log-likelihood is estimated
     figures : names of the figures, in the order of the report; None for all that are registered
     figure_options : figure name to keyword arguments of its ``compute``, for example
@@ -125,6 +139,7 @@ class StudyConfig(_Plan):
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
     replicas: PositiveInt = 2
     recipes: Annotated[dict[str, Values], Field(min_length=1)] = Field(default_factory=_default_recipes)
+    scopes: dict[str, Scope] = Field(default_factory=dict)
     likelihood: LikelihoodPlan = Field(default_factory=LikelihoodPlan)
     figures: tuple[str, ...] | None = None
     figure_options: dict[str, Values] = Field(default_factory=dict)
@@ -148,6 +163,18 @@ class StudyConfig(_Plan):
             TrainingConfig(**recipe)
         return self
 
+    @model_validator(mode="after")
+    def _scopes_fit(self) -> Self:
+        for name, scope in self.scopes.items():
+            if name not in self.recipes:
+                raise ValueError(f"scope {name!r} belongs to no recipe; the recipes are {', '.join(self.recipes)}")
+            foreign = sorted(set(scope.hidden or ()) - set(self.hidden))
+            if foreign:
+                raise ValueError(f"scope {name!r} has size {foreign[0]}, which is not one of the study's {self.hidden}")
+        if next(iter(self.recipes)) in self.scopes:
+            raise ValueError("the first recipe is used for all sizes and replicas; give scopes to later ones only")
+        return self
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> StudyConfig:
         """From parsed JSON or TOML; ConfigError as for the class."""
@@ -160,8 +187,9 @@ class StudyConfig(_Plan):
     def run_keys(self) -> Iterator[RunKey]:
         """Every (recipe, size, replica), small sizes and first replicas first."""
         for recipe in self.recipes:
-            for hidden in self.hidden:
-                for replica in range(self.replicas):
+            scope = self.scopes.get(recipe, Scope())
+            for hidden in self.hidden if scope.hidden is None else sorted(scope.hidden):
+                for replica in range(min(self.replicas, scope.replicas or self.replicas)):
                     yield RunKey(recipe, hidden, replica)
 
     def training(self, key: RunKey) -> TrainingConfig:

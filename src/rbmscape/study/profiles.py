@@ -6,19 +6,21 @@ import difflib
 from collections.abc import Callable
 
 from rbmscape.errors import ConfigError
-from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
+from rbmscape.study.config import DataPlan, LikelihoodPlan, Scope, StudyConfig
 
 __all__ = ["PROFILES", "profile"]
 
 
 def _smoke() -> StudyConfig:
     """Seconds: does every part work?"""
+    small = {"epochs": 3, "batch_size": 100, "n_chains": 100, "gibbs_steps": 2}
     return StudyConfig(
         name="smoke",
         data=DataPlan(source="mnist", options={"n_train": 2000, "n_test": 500}),
         hidden=(16, 32),
         replicas=2,
-        recipes={"recommended": {"epochs": 3, "batch_size": 100, "n_chains": 100, "gibbs_steps": 2}},
+        recipes={"recommended": small, "cd": small | {"method": "cd"}, "rdm": small | {"method": "rdm"}},
+        scopes={name: Scope(hidden=(16,), replicas=1) for name in ("cd", "rdm")},
         likelihood=LikelihoodPlan(n_betas=100, n_chains=50),
         figure_options={
             "gallery": {"n_samples": 6, "n_steps": 200},
@@ -39,13 +41,15 @@ def _smoke() -> StudyConfig:
 
 
 def _quick() -> StudyConfig:
-    """Minutes on two processor cores: three sizes, two replicas each."""
+    """Minutes on two processor cores: three sizes, two replicas each, and the smallest size by CD and Rdm as well."""
+    short = {"epochs": 5, "checkpoint_epochs": (1, 2, 3, 5)}
     return StudyConfig(
         name="quick",
         data=DataPlan(source="mnist"),
         hidden=(100, 500, 1200),
         replicas=2,
-        recipes={"recommended": {"epochs": 5, "checkpoint_epochs": (1, 2, 3, 5)}},
+        recipes={"recommended": short, "cd": short | {"method": "cd"}, "rdm": short | {"method": "rdm"}},
+        scopes={name: Scope(hidden=(100,), replicas=1) for name in ("cd", "rdm")},
         likelihood=LikelihoodPlan(n_betas=500, n_chains=200),
         figure_options={
             "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
