@@ -308,7 +308,8 @@ def _draw_gibbs(panel: Axes, dataset: xr.Dataset) -> None:
         panel.plot(ends, ends, color="black", linewidth=0.8)
     panel.set_xlabel("predicted -2 ln d (1/sweep)")
     panel.set_ylabel("Gibbs sampling (1/sweep)")
-    panel.legend(loc="best")
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(loc="best")
 
 
 def alt_text(dataset: xr.Dataset) -> str:
