@@ -36,6 +36,14 @@ def _smoke() -> StudyConfig:
             "symmetry_breaking_sizes": {"n_data": 200, "n_chains": 50, "n_steps": 5},
             "landau_wells": {"n_chains": 50, "burn_in": 20, "n_draws": 4},
             "transitions": {"n_chains": 40, "burn_in": 20, "n_draws": 4, "thin": 2},
+            "relaxation": {
+                "n_checkpoints": 3,
+                "mode_indices": (0, 1, 5),
+                "n_gaussian": 300,
+                "n_chains": 24,
+                "n_steps": 120,
+            },
+            "diffused_images": {"n_chains": 20, "n_shown": 6, "time": 2.0, "gibbs_steps": 50},
         },
     )
 
@@ -55,6 +63,10 @@ def _quick() -> StudyConfig:
             "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
             "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
             "transitions": {"n_chains": 100, "burn_in": 100, "n_draws": 5},
+            "landau_wells": {"burn_in": 200, "n_draws": 10},
+            "evolution": {"n_data": 1000, "n_chains": 200, "n_steps": 20},
+            "relaxation": {"n_checkpoints": 3, "n_gaussian": 300, "n_chains": 32, "n_steps": 200},
+            "diffused_images": {"n_chains": 60, "time": 4.0, "gibbs_steps": 200},
         },
     )
 
