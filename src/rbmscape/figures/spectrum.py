@@ -35,8 +35,10 @@ LAW_POINTS = 200
 def for_study(material: Material) -> xr.Dataset:
     """All sizes and recipes of a study, replicas pooled."""
     groups: dict[tuple[str, int], list[RBM]] = {}
-    for key, run in sorted(material.runs.items()):
-        groups.setdefault((f"{key.recipe} ({run.config.method})", key.hidden), []).append(run.load())
+    for key, run in sorted(material.runs.items(), key=lambda item: (item[0].recipe != material.main_recipe, item[0])):
+        method = run.config.method
+        panel = key.recipe if key.recipe == method else f"{key.recipe} ({method})"
+        groups.setdefault((panel, key.hidden), []).append(run.load())
     std = material.run().config.weight_std or None
     return compute(groups, weight_std=std, **material.options)
 
@@ -134,7 +136,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         one = dataset.isel(group=np.flatnonzero(dataset.method.values == method))
         _draw_method(panel, one, sizes)
         panel.set_title(str(method), pad=6.0 + 5.0 * len(sizes))
-        panel.legend(loc="upper right", fontsize=6.5)
+        panel.legend(loc="upper right", fontsize=6.5, title="modes outside the random bulk", title_fontsize=6.5)
     return figure
 
 
@@ -143,8 +145,8 @@ def _draw_method(panel: Axes, one: xr.Dataset, sizes: list[int]) -> None:
     for group in range(one.sizes["group"]):
         single = one.isel(group=group)
         index = sizes.index(int(single.hidden))
-        count = f"{float(single.outside):.0f} outside the random bulk"
-        panel.stairs(single.density.values, edges, color=colour(index), label=f"M = {int(single.hidden)}, {count}")
+        label = f"M = {int(single.hidden)}: {float(single.outside):.0f}"
+        panel.stairs(single.density.values, edges, color=colour(index), label=label)
         values = single.singular_value.values
         values = values[np.isfinite(values)]
         place = 1.03 + 0.035 * index
