@@ -43,6 +43,7 @@ def compute(
     runs: Mapping[int, Sequence[Run]],
     n_null: int = 16,
     n_rotations: int = 4,
+    n_along: int = 0,
     planes: Planes = "axes",
     bins: int = BINS,
     seed: int = 0,
@@ -53,7 +54,9 @@ def compute(
     ----------
     runs : hidden units to replicas
     n_null : untrained matrices of each size, and shuffled ones of the first replica
-    n_rotations, planes, bins : see `rbmscape.symmetry.divergence.rotation_divergence`
+    n_rotations : see `rbmscape.symmetry.divergence.rotation_divergence`
+    n_along : at most this many checkpoints of a run, evenly spread in their order; 0 for all
+    planes, bins : as for n_rotations
     seed : of all rotations
 
     Returns
@@ -78,7 +81,7 @@ def compute(
                     _replicas(runs[hidden], options),
                     _nulls(runs[hidden][0].load(), n_null, planes, bins, seed),
                     _densities(runs[hidden][0].load(), planes, bins, seed),
-                    _along(runs[hidden][0], options),
+                    _along(runs[hidden][0], n_along, options),
                 ]
             )
         )
@@ -154,17 +157,20 @@ def _densities(rbm: RBM, planes: Planes, bins: int, seed: int) -> xr.Dataset:
     )
 
 
-def _along(run: Run, options: Mapping[str, Any]) -> xr.Dataset:
-    """Divergence at every checkpoint of one run."""
+def _along(run: Run, n_along: int, options: Mapping[str, Any]) -> xr.Dataset:
+    """Divergence at the checkpoints of one run."""
     import xarray as xr
 
-    found = [rotation_divergence(run.load(update), **{**options, "n_rotations": 2}) for update in run.updates]
+    updates = np.asarray(run.updates)
+    if 0 < n_along < updates.size:
+        updates = updates[np.unique(np.linspace(0, updates.size - 1, n_along).round().astype(int))]
+    found = [rotation_divergence(run.load(int(update)), **{**options, "n_rotations": 2}) for update in updates]
     return xr.Dataset(
         {
             "along": ("checkpoint", [x.value for x in found]),
             "along_stderr": ("checkpoint", [x.stderr for x in found]),
-            "update": ("checkpoint", np.asarray(run.updates, dtype=np.float64)),
-            "epoch": ("checkpoint", np.asarray(run.epochs)),
+            "update": ("checkpoint", updates.astype(np.float64)),
+            "epoch": ("checkpoint", updates / run.updates_per_epoch),
         },
         coords={"checkpoint": np.arange(len(found))},
     )

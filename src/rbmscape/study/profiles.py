@@ -50,7 +50,7 @@ def _smoke() -> StudyConfig:
 
 def _quick() -> StudyConfig:
     """Minutes on two processor cores: three sizes, two replicas each, and the smallest size by CD and Rdm as well."""
-    short = {"epochs": 4, "checkpoint_epochs": (1, 2, 4)}
+    short = {"epochs": 3, "checkpoint_epochs": (1, 2, 3)}
     return StudyConfig(
         name="quick",
         data=DataPlan(source="mnist"),
@@ -63,7 +63,7 @@ def _quick() -> StudyConfig:
             "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
             "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
             "transitions": {"n_chains": 100, "burn_in": 100, "n_draws": 5},
-            "rotational_symmetry": {"n_null": 8, "n_rotations": 2},
+            "rotational_symmetry": {"n_null": 5, "n_rotations": 2, "n_along": 7},
             "symmetry_breaking_sizes": {"n_chains": 100},
             "landau_wells": {"burn_in": 200, "n_draws": 10},
             "evolution": {"n_data": 1000, "n_chains": 200, "n_steps": 20},
