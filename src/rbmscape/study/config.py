@@ -19,7 +19,15 @@ from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
 from rbmscape.recipe import Recipe
 from rbmscape.runs.config import TrainingConfig
 
-__all__ = ["DataPlan", "LikelihoodPlan", "Scope", "StudyConfig", "derived_seed", "fingerprint"]
+__all__ = [
+    "DataPlan",
+    "LikelihoodMethod",
+    "LikelihoodPlan",
+    "Scope",
+    "StudyConfig",
+    "derived_seed",
+    "fingerprint",
+]
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
@@ -62,22 +70,51 @@ class DataPlan(_Plan):
             raise ConfigError(f"the study's data options {sorted(self.options)} cannot be used: {error}") from error
 
 
-class LikelihoodPlan(_Plan):
-    """How the test log-likelihood is estimated at each whole epoch that has a checkpoint.
+class LikelihoodMethod(_Plan):
+    """One way to estimate the test log-likelihood of a model.
 
     Parameters
     ----------
     method : "ais" or "exact" (small models only), see `rbmscape.log_likelihood`; or "bracket", both bounds and BAR's
         combination of them with starts tempered along the run, see `rbmscape.likelihood_bracket`
-    n_betas : temperatures of the annealing
+    n_betas : temperatures of the annealing; a bracket begins with so many
     n_chains : annealed chains
-    n_checkpoints : at most this many checkpoints of a run, spread evenly and always with the last; 0 for all
+    max_betas : a bracket's temperatures at most; by default 8 times those it begins with
     """
 
     method: Literal["ais", "exact", "bracket"] = "ais"
     n_betas: PositiveInt = 500
     n_chains: PositiveInt = 250
+    max_betas: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _bracket_may_double(self) -> Self:
+        if self.max_betas is not None and (self.method != "bracket" or self.max_betas < self.n_betas):
+            raise ValueError(
+                f"max_betas = {self.max_betas} is for the method 'bracket' and at least n_betas = {self.n_betas}; "
+                "leave it out or raise it"
+            )
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket` beside the seed."""
+        if self.method == "exact":
+            return {}
+        options = {"n_betas": self.n_betas, "n_chains": self.n_chains}
+        return options | ({"max_betas": self.max_betas or 8 * self.n_betas} if self.method == "bracket" else {})
+
+
+class LikelihoodPlan(LikelihoodMethod):
+    """How the test log-likelihood is estimated at whole epochs that have a checkpoint.
+
+    Parameters
+    ----------
+    n_checkpoints : at most this many checkpoints of a run, spread evenly and always with the last; 0 for all
+    final : another, usually better way for the last checkpoint of every run; by default the same
+    """
+
     n_checkpoints: Annotated[int, Field(ge=0)] = 0
+    final: LikelihoodMethod | None = None
 
     def updates(self, config: TrainingConfig, updates_per_epoch: int) -> tuple[int, ...]:
         """Updates at which the likelihood is estimated."""
@@ -90,9 +127,10 @@ class LikelihoodPlan(_Plan):
             updates = [updates[index] for index in sorted(keep)]
         return tuple(updates)
 
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket` beside the seed."""
-        return {} if self.method == "exact" else {"n_betas": self.n_betas, "n_chains": self.n_chains}
+    def methods(self, config: TrainingConfig, updates_per_epoch: int) -> dict[int, LikelihoodMethod]:
+        """Update to the method that estimates the likelihood there."""
+        updates = self.updates(config, updates_per_epoch)
+        return {update: self.final if self.final and update == updates[-1] else self for update in updates}
 
 
 def _default_recipes() -> dict[str, dict[str, Any]]:

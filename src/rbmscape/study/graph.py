@@ -15,7 +15,7 @@ from typing import Any
 from rbmscape.data.dataset import Dataset
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.registry import FigureEntry, select
-from rbmscape.study.config import StudyConfig, derived_seed, fingerprint
+from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, fingerprint
 
 __all__ = ["Task", "TaskGraph", "build_graph"]
 
@@ -110,21 +110,27 @@ def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: D
 
 
 def _add_likelihoods(graph: TaskGraph, config: StudyConfig, trained: Mapping[RunKey, str], dataset: Dataset) -> None:
-    plan = config.likelihood
     points = []
     for key, training in trained.items():
-        sweeps = plan.n_betas * plan.n_chains if plan.method == "ais" else len(dataset.test)
-        cost = float(sweeps * dataset.n_visible * key.hidden)
-        for update in plan.updates(config.training(key), _updates_per_epoch(config, key, dataset)):
+        methods = config.likelihood.methods(config.training(key), _updates_per_epoch(config, key, dataset))
+        for update, method in methods.items():
             parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "update": update}
-            parameters |= {"method": plan.method, "options": plan.options()}
+            parameters |= {"method": method.method, "options": method.options()}
             parameters["seed"] = derived_seed(config.seed, f"likelihood/M{key.hidden}/r{key.replica}/{update}")
             file = f"results/likelihood/{key}-{update:08d}.json"
             name = f"likelihood/{key}/{update}"
+            cost = _likelihood_cost(method, key, dataset)
             points.append(graph.add(name, "likelihood", parameters, needs=(training,), outputs=(file,), cost=cost))
     graph.add(
         "results/likelihood", "collect-likelihood", {}, needs=points, outputs=("results/likelihood.nc",), cost=1e8
     )
+
+
+def _likelihood_cost(method: LikelihoodMethod, key: RunKey, dataset: Dataset) -> float:
+    """Multiplications: of every sample, or of the chains at every temperature; a bracket goes there and back."""
+    passes = {"exact": 0, "ais": 1, "bracket": 4}[method.method]
+    sweeps = passes * method.n_betas * method.n_chains + len(dataset.test)
+    return float(sweeps * dataset.n_visible * key.hidden)
 
 
 def _add_figure(graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: tuple[str, ...]) -> None:

@@ -112,9 +112,7 @@ def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str
     bounds: dict[str, Any] = {}
     if parameters["method"] == "bracket":
         earlier = [run.load(update) for update in run.updates if update < parameters["update"]]
-        bracket = likelihood_bracket(
-            model, shop.dataset, models=earlier or None, max_betas=8 * options["n_betas"], **options
-        )
+        bracket = likelihood_bracket(model, shop.dataset, models=earlier or None, **options)
         estimate = bracket.best
         bounds = {"lower": bracket.lower.value, "upper": bracket.upper.value, "converged": float(bracket.converged)}
         bounds |= {"lower_stderr": bracket.lower.stderr, "upper_stderr": bracket.upper.stderr}
@@ -168,8 +166,10 @@ def _point_file(name: str) -> str:
 
 def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
     plan = config.likelihood
-    attrs: dict[str, str | int] = {"method": plan.method}
-    return attrs if plan.method == "exact" else attrs | {"n_betas": plan.n_betas, "n_chains": plan.n_chains}
+    attrs: dict[str, str | int] = {"method": plan.method, **plan.options()}
+    if plan.final is not None:
+        attrs |= {f"final_{name}": value for name, value in {"method": plan.final.method, **plan.final.options()}.items()}
+    return attrs
 
 
 _BOUNDS = {"lower": "nat", "upper": "nat", "lower_stderr": "nat", "upper_stderr": "nat", "converged": "1"}
