@@ -7,6 +7,7 @@ everything that a study computes follows from it.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
@@ -16,7 +17,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError
 from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
-from rbmscape.recipe import Recipe
+from rbmscape.recipe import Recipe, nearest
 from rbmscape.runs.config import TrainingConfig
 
 __all__ = [
@@ -27,19 +28,20 @@ __all__ = [
     "StudyConfig",
     "derived_seed",
     "fingerprint",
+    "frozen",
 ]
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """Lists, also nested ones, as tuples, so that a plan equals itself after a journey through JSON."""
     if isinstance(value, Mapping):
-        return {key: _frozen(part) for key, part in value.items()}
-    return tuple(_frozen(part) for part in value) if isinstance(value, list | tuple) else value
+        return {key: frozen(part) for key, part in value.items()}
+    return tuple(frozen(part) for part in value) if isinstance(value, list | tuple) else value
 
 
-Values = Annotated[dict[str, Any], AfterValidator(_frozen)]
+Values = Annotated[dict[str, Any], AfterValidator(frozen)]
 
 
 class _Plan(Recipe):
@@ -64,6 +66,10 @@ class DataPlan(_Plan):
         """Load the data; errors as those of `rbmscape.load_dataset`, ConfigError for an unknown option."""
         from rbmscape.data.load import load_dataset
 
+        known = [name for name in inspect.signature(load_dataset).parameters if name != "source"]
+        for name in self.options:
+            if name not in known:
+                raise ConfigError(f"the study's data have no option {name!r}; {nearest(name, known, 'the options')}")
         try:
             return load_dataset(self.source, **self.options)
         except TypeError as error:
@@ -165,6 +171,7 @@ class StudyConfig(_Plan):
     figures : names of the figures, in the order of the report; None for all that are registered
     figure_options : figure name to keyword arguments of its ``compute``, for example
         ``{"gallery": {"n_steps": 500}}``
+    slice_epochs : epochs that one task trains; changing it never changes numbers
     seed : of everything random in the study
 
     Raises
@@ -181,6 +188,7 @@ class StudyConfig(_Plan):
     likelihood: LikelihoodPlan = Field(default_factory=LikelihoodPlan)
     figures: tuple[str, ...] | None = None
     figure_options: dict[str, Values] = Field(default_factory=dict)
+    slice_epochs: PositiveInt = 10
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @field_validator("hidden")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from rbmscape.errors import ConfigError
+from rbmscape.recipe import nearest
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.study.config import DataPlan, LikelihoodMethod, LikelihoodPlan, Scope, StudyConfig
 
@@ -154,7 +154,5 @@ def profile(name: str) -> StudyConfig:
     ConfigError : there is no such profile (with the nearest one)
     """
     if name not in PROFILES:
-        near = difflib.get_close_matches(name, PROFILES, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the profiles are {', '.join(PROFILES)}"
-        raise ConfigError(f"there is no profile {name!r}; {cure}")
+        raise ConfigError(f"there is no profile {name!r}; {nearest(name, PROFILES, 'the profiles')}")
     return PROFILES[name]()
