@@ -8,7 +8,7 @@ Since sums are exact, the draws do not depend on how chains are split over calls
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,11 +16,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.kernels.engine import BaseEngine, Parameters, Workspace
-from rbmscape.kernels.fixed_pass import BLOCK, SCRATCH, draw_units, largest_sums, pack, round_weights, unpack
+from rbmscape.kernels.fixed_pass import (
+    BLOCK,
+    GROUP,
+    LANES,
+    SCRATCH,
+    draw_units,
+    largest_sums,
+    pack,
+    round_weights,
+    unpack,
+)
 from rbmscape.kernels.fixed_point import LARGEST, coarse_factor, next_scale, scale_for
-from rbmscape.kernels.lookup import GROUP, LANES
 from rbmscape.kernels.threads import MAX_THREADS, start_threads, thread_count
 from rbmscape.rng import Stream
+
+if TYPE_CHECKING:
+    from rbmscape.kernels.phases import Phases
 
 __all__ = ["FixedEngine", "FixedParameters", "FixedWorkspace"]
 
@@ -139,6 +151,12 @@ class FixedEngine(BaseEngine):
             _draw_visible(params, ws, stream, 2 * step + 1, beta, first_chain)
         _unpack(ws.hidden, ws.h)
         _unpack(ws.visible, ws.v)
+
+    def phases(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> Phases:
+        """See `Engine.phases`."""
+        from rbmscape.kernels.fixed_phases import FixedPhases
+
+        return FixedPhases(n_data, n_chains, n_visible, n_hidden)
 
 
 def _round(

@@ -16,10 +16,11 @@ from numba import njit
 from numpy import float32, int32, uint8, uint16, uint32, uint64
 
 from rbmscape.kernels.fused import active, compile_pass, philox
-from rbmscape.kernels.lookup import GROUP, LANES, TILE, products
+from rbmscape.kernels.lookup import SHORT, short_products
 
-__all__ = ["BLOCK", "SCRATCH", "draw_units", "largest_sums", "pack", "round_weights", "unpack"]
+__all__ = ["BLOCK", "GROUP", "LANES", "SCRATCH", "draw_units", "largest_sums", "pack", "round_weights", "unpack"]
 
+GROUP, LANES, TILE = SHORT.group, SHORT.lanes, SHORT.tile
 BLOCK = 12
 """Units that a thread draws at a time."""
 SCRATCH = BLOCK * TILE // 2 + BLOCK * LANES
@@ -130,7 +131,7 @@ def _draw_units(idx, weights, scale, beta, bias, out, scratch, k0, k1, draw, str
             block, span = task % n_blocks, task // n_blocks
             for start in range(span * _SPAN, min((span + 1) * _SPAN, chains), TILE):
                 size = min(TILE, chains - start)
-                products(idx, start, size, weights, block * BLOCK, BLOCK, pre)
+                short_products(idx, start, size, weights, block * BLOCK, BLOCK, pre, 0, TILE)
                 for lane in range(0, size, LANES):
                     _draw_lanes(pre, lane, block, scale, beta, bias, out, start + lane, words, counter, first_chain)
 

@@ -1,28 +1,31 @@
-r"""Products of binary states with integer weights by table lookup inside vector registers.
+r"""Products of binary states with weights by table lookup inside vector registers.
 
-A state of zeros and ones needs no multiplication: the sum ``Σ_k q_k v_k`` over six units is one of 64 values, so that
+A state of zeros and ones needs no multiplication: the sum ``Σ_k w_k v_k`` over six units is one of 64 values, so that
 six weights make a table and six bits an index into it (the method of the four Russians: Arlazarov, Dinic, Kronrod and
 Faradzhev 1970).  AVX-512 holds a table of 64 16-bit integers in two registers and looks up 32 chains with one
 instruction (``vpermi2w``), which stands for 192 multiplications and additions; bf16 dot products do 32 in their place.
-The table is built in registers as well, six additions under a mask, so that nothing but weights and indices is read.
+With 32-bit integers a table has 32 values, five units, and an instruction (``vpermi2d``) serves 16 chains: 80
+multiplications and additions, where a fused one of float32 does 16.  The table is built in registers as well, one
+addition a unit under a mask, so that nothing but weights and indices is read.
 
-Sums are exact: 16-bit additions wrap, and wrapping is harmless where the final sum fits (`rbmscape.kernels.fixed_point`
-sees to that).  They depend on no order, no thread and no neighbour.
+Sums are exact: additions wrap, and wrapping is harmless where the final sum fits (`rbmscape.kernels.fixed_point` sees
+to that).  They depend on no order, no thread and no neighbour.
 
-Layouts, in memory order:
+Layouts, in memory order, for the formats ``SHORT`` (6 units, 32 lanes) and ``INT`` (5 units, 16 lanes):
 
-- indices (n_groups, n_chains) uint16: bit k of entry (g, c) is the state of unit 6 g + k of chain c; chains are padded
-  to a multiple of 32;
-- weights (n_units, 6 n_groups) int32: each 16-bit integer twice, so that one 32-bit broadcast fills a register; rows
-  are padded to an even number of units, columns to whole groups, with zeros;
-- products (n_units, stride) int16, chains last.
+- indices (n_groups, n_chains), uint16 or int32: bit k of entry (g, c) is the state of unit 6 g + k (5 g + k) of chain
+  c; chains are padded to whole registers;
+- weights (n_units, units of the groups) int32, 16-bit integers twice, so that one 32-bit broadcast fills a register;
+  rows are padded to an even number, columns to whole groups, with zeros;
+- products (n_units, stride) int16 or int32, chains last.
 
-Numba cannot express the lookup, therefore `_tile` writes its LLVM code: a tile of two units and 32 to 256 chains, whose
-sums stay in registers while the loop runs over the groups.
+Numba cannot express the lookup, therefore `_tile` writes its LLVM code: a tile of two units and up to eight registers
+of chains, whose sums stay in registers while the loop runs over the groups.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -31,38 +34,64 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["GROUP", "LANES", "TILE", "products"]
+__all__ = ["INT", "SHORT", "Format", "int_products", "short_products"]
 
-GROUP = 6
-"""Units in a table's index."""
-LANES = 32
-"""Chains in a register."""
-TILE = 256
-"""Chains in the largest tile."""
 _UNITS = 2
 _DEPTH = 32  # groups whose indices, 16 KiB for a tile, stay in the first cache while many units use them
-_BIT, _SHORT, _INT, _LONG = (ir.IntType(bits) for bits in (1, 16, 32, 64))
-_SHORTS, _INTS = ir.VectorType(_SHORT, 32), ir.VectorType(_INT, 16)
+_BIT, _INT, _LONG = (ir.IntType(bits) for bits in (1, 32, 64))
 
 
-def _table(builder: Any, weights: Any, offset: Any) -> tuple[Any, Any]:
-    """Both registers of one table: entry e of the first is Σ_{k<5} q_k e_k, the second adds q_5."""
-    table = ir.Constant(_SHORTS, None)
-    for bit in range(GROUP):
-        pair = builder.load(builder.gep(weights, [builder.add(offset, _LONG(bit))], source_etype=_INT), typ=_INT)
-        undefined = ir.Constant(_INTS, ir.Undefined)
-        spread = builder.shuffle_vector(
-            builder.insert_element(undefined, pair, _INT(0)), undefined, ir.Constant(_INTS, [0] * 16)
-        )
-        added = builder.add(table, builder.bitcast(spread, _SHORTS))
-        if bit < GROUP - 1:
-            mask = ir.Constant(ir.VectorType(_BIT, LANES), [entry >> bit & 1 for entry in range(LANES)])
-            table = builder.select(mask, added, table)
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A number format of the sums.
+
+    Attributes
+    ----------
+    group : units in a table's index
+    lanes : chains in a register
+    element : LLVM type of a sum
+    lookup : LLVM intrinsic (low table, index, high table)
+    """
+
+    group: int
+    lanes: int
+    element: Any
+    lookup: str
+
+    @property
+    def tile(self) -> int:
+        """Chains in the largest tile."""
+        return 8 * self.lanes
+
+    @property
+    def register(self) -> Any:
+        """LLVM type of a register of sums."""
+        return ir.VectorType(self.element, self.lanes)
+
+
+SHORT = Format(6, 32, ir.IntType(16), "llvm.x86.avx512.vpermi2var.hi.512")
+INT = Format(5, 16, _INT, "llvm.x86.avx512.vpermi2var.d.512")
+
+
+def _table(builder: Any, kind: Format, weights: Any, offset: Any) -> tuple[Any, Any]:
+    """Both registers of one table: entry e of the first is the sum of w_k e_k but for the last weight, which the
+    second adds.
+    """
+    undefined = ir.Constant(ir.VectorType(_INT, 16), ir.Undefined)
+    table = ir.Constant(kind.register, None)
+    for bit in range(kind.group):
+        place = builder.gep(weights, [builder.add(offset, _LONG(bit))], source_etype=_INT)
+        first = builder.insert_element(undefined, builder.load(place, typ=_INT), _INT(0))
+        spread = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT, 16), [0] * 16))
+        added = builder.add(table, builder.bitcast(spread, kind.register))
+        if bit < kind.group - 1:
+            entries = [entry >> bit & 1 for entry in range(kind.lanes)]
+            table = builder.select(ir.Constant(ir.VectorType(_BIT, kind.lanes), entries), added, table)
     return table, added
 
 
-def _tile(n_vectors: int) -> Any:
-    """The tile of two units and 32 n_vectors chains as a function that Numba compiles into its callers.
+def _tile(kind: Format, n_vectors: int) -> Any:
+    """The tile of two units and n_vectors registers of chains as a function that Numba compiles into its callers.
 
     Its arguments: indices; offset of the first; their row length; weights; offset of the first; their row length;
     number of groups; products; offset of the first; their row length; whether to overwrite them, else they are added
@@ -80,40 +109,40 @@ def _tile(n_vectors: int) -> Any:
             indices, weights, products = (
                 context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 3, 7)
             )
+            register = kind.register
             lookup = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-                builder.module, ir.FunctionType(_SHORTS, [_SHORTS] * 3), "llvm.x86.avx512.vpermi2var.hi.512"
+                builder.module, ir.FunctionType(register, [register] * 3), kind.lookup
             )
             places = [(unit, vector) for unit in range(_UNITS) for vector in range(n_vectors)]
-            sums = {place: cgutils.alloca_once(builder, _SHORTS) for place in places}  # type: ignore[no-untyped-call]
+            sums = {place: cgutils.alloca_once(builder, register) for place in places}  # type: ignore[no-untyped-call]
 
             def vector_at(array: Any, offset: Any) -> Any:
-                return builder.bitcast(builder.gep(array, [offset], source_etype=_SHORT), _SHORTS.as_pointer())
+                return builder.bitcast(builder.gep(array, [offset], source_etype=kind.element), register.as_pointer())
 
             def product_at(unit: int, vector: int) -> Any:
                 row = builder.add(out_at, builder.mul(out_row, _LONG(unit)))
-                return vector_at(products, builder.add(row, _LONG(LANES * vector)))
+                return vector_at(products, builder.add(row, _LONG(kind.lanes * vector)))
 
-            with builder.if_else(fresh) as (overwrite, add):
+            with builder.if_else(fresh) as (overwrite, accumulate):
                 with overwrite:
                     for place in places:
-                        builder.store(ir.Constant(_SHORTS, None), sums[place])
-                with add:
+                        builder.store(ir.Constant(register, None), sums[place])
+                with accumulate:
                     for place in places:
-                        builder.store(builder.load(product_at(*place), align=2, typ=_SHORTS), sums[place])
+                        builder.store(builder.load(product_at(*place), align=2, typ=register), sums[place])
             with cgutils.for_range(builder, n_groups) as loop:
-                first = builder.add(w_at, builder.mul(loop.index, _LONG(GROUP)))
+                first = builder.add(w_at, builder.mul(loop.index, _LONG(kind.group)))
                 tables = [
-                    _table(builder, weights, builder.add(first, builder.mul(w_row, _LONG(unit))))
+                    _table(builder, kind, weights, builder.add(first, builder.mul(w_row, _LONG(unit))))
                     for unit in range(_UNITS)
                 ]
                 row = builder.add(idx_at, builder.mul(loop.index, idx_row))
                 for vector in range(n_vectors):
-                    at = vector_at(indices, builder.add(row, _LONG(LANES * vector)))
-                    index = builder.load(at, align=2, typ=_SHORTS)
+                    at = vector_at(indices, builder.add(row, _LONG(kind.lanes * vector)))
+                    index = builder.load(at, align=2, typ=register)
                     for unit, (low, high) in enumerate(tables):
                         found = builder.call(lookup, [low, index, high])
-                        total = builder.add(builder.load(sums[unit, vector]), found)
-                        builder.store(total, sums[unit, vector])
+                        builder.store(builder.add(builder.load(sums[unit, vector]), found), sums[unit, vector])
             for place in places:
                 builder.store(builder.load(sums[place]), product_at(*place), align=2)
             return context.get_dummy_value()
@@ -123,37 +152,45 @@ def _tile(n_vectors: int) -> Any:
     return tile
 
 
-_tile_8, _tile_4, _tile_2, _tile_1 = (_tile(n_vectors) for n_vectors in (8, 4, 2, 1))
+def _products(kind: Format) -> Any:
+    """The function that multiplies in one number format, for Numba code."""
+    whole, half, quarter, one = (_tile(kind, n_vectors) for n_vectors in (8, 4, 2, 1))
+    group, lanes, tile = kind.group, kind.lanes, kind.tile
+
+    @numba.njit(inline="always")
+    def multiply(idx, first_chain, n_chains, weights, first_unit, n_units, out, at, stride):  # type: ignore[no-untyped-def]
+        """out.flat[at + stride u + c] = Σ_k w[first_unit + u, k] v[k, first_chain + c].
+
+        Parameters
+        ----------
+        idx : (n_groups, padded chains)
+        first_chain, n_chains : multiples of the register's lanes, n_chains at most a tile
+        weights : (padded units, units of the groups)
+        first_unit, n_units : even
+        out, at, stride : array of the sums, place of the first, distance of units
+        """
+        n_groups, row = idx.shape
+        depth = weights.shape[1]
+        for low in range(0, n_groups, _DEPTH):
+            count = min(_DEPTH, n_groups - low)
+            for unit in range(0, n_units, _UNITS):
+                w, i = (first_unit + unit) * depth + low * group, low * row + first_chain
+                o, fresh = at + unit * stride, low == 0
+                if n_chains == tile:
+                    whole(idx, i, row, weights, w, depth, count, out, o, stride, fresh)
+                else:
+                    done = 0
+                    if n_chains & (4 * lanes):
+                        half(idx, i, row, weights, w, depth, count, out, o, stride, fresh)
+                        done = 4 * lanes
+                    if n_chains & (2 * lanes):
+                        quarter(idx, i + done, row, weights, w, depth, count, out, o + done, stride, fresh)
+                        done += 2 * lanes
+                    if n_chains & lanes:
+                        one(idx, i + done, row, weights, w, depth, count, out, o + done, stride, fresh)
+
+    return multiply
 
 
-@numba.njit(inline="always")
-def products(idx, first_chain, n_chains, weights, first_unit, n_units, out):  # type: ignore[no-untyped-def]
-    """out[u, c] = Σ_k q[first_unit + u, k] v[k, first_chain + c] for an even number of units and at most TILE chains.
-
-    Parameters
-    ----------
-    idx : (n_groups, padded chains) uint16
-    first_chain, n_chains : multiples of 32
-    weights : (padded units, 6 n_groups) int32 pairs
-    first_unit, n_units : even
-    out : (at least n_units, TILE) int16
-    """
-    n_groups, row = idx.shape
-    depth = weights.shape[1]
-    for low in range(0, n_groups, _DEPTH):
-        count = min(_DEPTH, n_groups - low)
-        for unit in range(0, n_units, _UNITS):
-            w_at = (first_unit + unit) * depth + low * GROUP
-            i_at, o_at, fresh = low * row + first_chain, unit * TILE, low == 0
-            if n_chains == TILE:
-                _tile_8(idx, i_at, row, weights, w_at, depth, count, out, o_at, TILE, fresh)
-            else:
-                done = 0
-                if n_chains & 128:
-                    _tile_4(idx, i_at, row, weights, w_at, depth, count, out, o_at, TILE, fresh)
-                    done = 128
-                if n_chains & 64:
-                    _tile_2(idx, i_at + done, row, weights, w_at, depth, count, out, o_at + done, TILE, fresh)
-                    done += 64
-                if n_chains & 32:
-                    _tile_1(idx, i_at + done, row, weights, w_at, depth, count, out, o_at + done, TILE, fresh)
+short_products = _products(SHORT)
+int_products = _products(INT)
