@@ -13,12 +13,12 @@ from typing import Any
 
 import numba
 import numpy as np
-import torch
 from numba import njit
 from numpy import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
 from rbmscape.kernels.fused import BLOCK, compile_pass, fill_words
+from rbmscape.kernels.threads import MAX_THREADS, thread_count
 from rbmscape.rng import Stream
 
 __all__ = ["hidden_pass", "scratch", "visible_pass"]
@@ -154,14 +154,11 @@ _VISIBLE = {parallel: compile_pass(parallel)(_visible) for parallel in (False, T
 
 def scratch() -> NDArray[np.uint32]:
     """Random words and products of one block of units for each thread that Numba may use."""
-    threads = int(getattr(numba.config, "NUMBA_NUM_THREADS", 1))
-    return np.zeros((threads, 2 * BLOCK), dtype=np.uint32)
+    return np.zeros((MAX_THREADS, 2 * BLOCK), dtype=np.uint32)
 
 
 def _spans(words: NDArray[np.uint32], n_chains: int) -> tuple[NDArray[np.uint32], bool]:
-    threads = min(torch.get_num_threads(), words.shape[0], max(1, n_chains))
-    if threads > 1:
-        numba.set_num_threads(threads)
+    threads = thread_count(n_chains)
     return words[:threads], threads > 1
 
 
