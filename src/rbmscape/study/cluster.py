@@ -7,6 +7,7 @@ Whoever does a task records it in the shared directory, so that a scheduler that
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import queue
@@ -110,7 +111,8 @@ class DaskPool:
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         _, message = event
-        self._events.put(Event(**message))
+        names = ("kind", "task", "fraction", "note")  # Dask adds the worker
+        self._events.put(Event(**{name: message[name] for name in names if name in message}))
 
     def events(self, timeout: float) -> Iterable[Event]:
         """See `Pool.events`.
@@ -166,6 +168,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _connect(address: str) -> Any:
+    """A client of the scheduler; that one answers is tried first, since a client that finds none is slow to give up."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -175,14 +178,23 @@ def _connect(address: str) -> Any:
         ) from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        with _quiet():
-            client: Any = Client
-            return client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="rbmscape-study")
-    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        kind = asyncio.run(asyncio.wait_for(_kind_of_server(address), SECONDS_TO_CONNECT))
+    except Exception as error:  # noqa: BLE001, whatever a stranger answers, it is no scheduler
         raise StudyError(
             f"no Dask scheduler answers at {address} within {SECONDS_TO_CONNECT:g} s; start one with 'dask scheduler' "
-            "and give the address that it prints"
+            "and give the address that it prints, tcp://HOST:PORT"
         ) from error
+    if kind != "Scheduler":
+        raise StudyError(f"at {address} answers a Dask {kind}, not a scheduler; give the address of the scheduler")
+    client: Any = Client
+    return client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False, name="rbmscape-study")
+
+
+async def _kind_of_server(address: str) -> str:
+    from distributed.core import rpc
+
+    async with rpc(address) as server:
+        return str((await server.identity())["type"])
 
 
 class _News(SilentReporter):
