@@ -26,7 +26,7 @@ from torch import Tensor
 from rbmscape.errors import InputError
 from rbmscape.kernels.annealing import Annealer
 from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
-from rbmscape.likelihood.equilibrium import MAX_CHAINS, equilibrium_samples
+from rbmscape.likelihood.equilibrium import MAX_COLUMNS, reverse_starts
 from rbmscape.likelihood.estimate import (
     LogPartition,
     annealer_of,
@@ -144,8 +144,8 @@ def likelihood_bracket(
     path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
     if starts is None:
-        n_starts = min(n_chains, MAX_CHAINS)
-        tempered = equilibrium_samples(
+        n_starts = min(n_chains, MAX_COLUMNS)
+        tempered = reverse_starts(
             path, n_starts, stream.child("equilibrium"), models, engine, precision, n_rounds=n_rounds, progress=progress
         )
         samples, doubts = tempered.v, tempered.objections

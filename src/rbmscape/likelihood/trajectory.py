@@ -28,12 +28,13 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.bar import overlap, solve
 from rbmscape.likelihood.bracket import MIN_OVERLAP
 from rbmscape.likelihood.bridge import bridge
-from rbmscape.likelihood.equilibrium import MIN_ROUNDS, ROUNDS_PER_RUNG
 from rbmscape.likelihood.estimate import LogPartition, log_partition
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
+from rbmscape.sampling.equilibrium import MAX_COLUMNS, MAX_ROUNDS
 from rbmscape.sampling.ladder import choose_ladder
-from rbmscape.sampling.tempering import Tempered, temper
+from rbmscape.sampling.tempered import Tempered
+from rbmscape.sampling.tempering import temper, temper_until
 
 __all__ = ["OnlineLogPartition", "Trajectory", "trajectory_log_partition"]
 
@@ -65,7 +66,7 @@ class Trajectory:
 
 def trajectory_log_partition(
     models: Sequence[RBM],
-    n_chains: int = 200,
+    n_chains: int = MAX_COLUMNS,
     n_rounds: int | None = None,
     seed: int = 0,
     *,
@@ -80,7 +81,7 @@ def trajectory_log_partition(
     ----------
     models : two or more models of one shape, in the order of training; the first ones should be weakly coupled
     n_chains : independent columns of replicas
-    n_rounds : by default 20 for each rung and at least 200
+    n_rounds : by default as many as it takes until nothing speaks against equilibrium, at most 1024
     target : acceptance of exchanges, which sets how many models are interpolated
 
     Returns
@@ -101,8 +102,11 @@ def trajectory_log_partition(
     stream = Stream(seed, "trajectory")
     annealer = annealer_for(select_engine(engine, precision, models[-1].device))
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
-    rounds = n_rounds or max(MIN_ROUNDS, ROUNDS_PER_RUNG * len(ladder.models))
-    tempered = temper(ladder, n_chains, rounds, stream.child("tempering"), annealer, progress=progress)
+    tempering = stream.child("tempering")
+    if n_rounds is None:
+        tempered = temper_until(ladder, n_chains, tempering, annealer, MAX_ROUNDS, progress=progress)
+    else:
+        tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=progress)
     estimates = _along(ladder.models[0], tempered)
     at_models = [ladder.positions.index(float(k)) for k in range(len(models))]
     doubts = tuple(_objections(estimates[rung], tempered) for rung in at_models)
