@@ -102,8 +102,8 @@ def temper_until(
     """Advance columns until nothing speaks against equilibrium or the budget is spent.
 
     The demands of `rbmscape.sampling.tempered` are looked at after 64, 128, 256, … rounds, each time with the first
-    half of all rounds left out, and a last time after max_rounds.  Arguments as in `temper`, with which a run of as many
-    rounds agrees.
+    half of all rounds left out, and a last time after max_rounds.  Arguments as in `temper`, with which a run
+    of as many rounds agrees.
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
