@@ -59,7 +59,8 @@ def _measured_wells(evidence: Evidence) -> Finding:
         "-ln P of the last model's Gibbs samples along u of mode 1: the best barrier between two minima is "
         f"{barrier} k_B T high"
     )
-    if barrier.value <= limit * barrier.stderr and barrier.value + limit * barrier.stderr > _NO_BARRIER:
+    highest = barrier.value + normal_threshold(sides=1) * barrier.stderr
+    if barrier.value <= limit * barrier.stderr and highest > _NO_BARRIER:
         raise Missing(f"{words}, which these samples do not resolve; more of them are needed")
     verdict = Verdict.HOLDS if barrier.value > limit * barrier.stderr else Verdict.FAILS
     words = f"{words} ({limit:.1f} standard errors are called for)."
