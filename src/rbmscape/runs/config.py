@@ -74,7 +74,7 @@ class TrainingConfig(Recipe):
     weight_std: NonNegative = 0.01
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     engine: Literal["auto", "reference", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp64"] = "auto"
+    precision: Literal["auto", "fixed", "fp32", "bf16", "fp64"] = "auto"
     early_checkpoints: NonNegativeInt = 14
     checkpoint_epochs: tuple[PositiveInt, ...] | None = None
 
