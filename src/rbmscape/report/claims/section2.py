@@ -174,13 +174,17 @@ def _compared(evidence: Evidence, estimates: xr.Dataset, first: str, second: str
     mean = mean_over(*np.array(found).T)
     difference, limit = separation(Estimate(0.0, 0.0, 1.0), mean)
     if abs(difference.value) <= limit * difference.stderr:
-        raise Missing(f"the difference, {mean} nats over {len(found)} pairs of runs, is not significant")
+        raise Missing(f"the difference, {mean} nats over {_pairs(found)}, is not significant")
     verdict = Verdict.HOLDS if difference.value > 0 else Verdict.FAILS
-    words = f"{first} ends {mean} nats above {second} (mean over {len(found)} pairs of runs with the same seed)."
+    words = f"{first} ends {mean} nats above {second} (mean over {_pairs(found)} with the same seed)."
     return Finding(
         verdict, words, (Number.of(f"{first} minus {second}", mean, "nat"),),
         f"{evidence.describe(first)}; {evidence.describe(second)}",
     )  # fmt: skip
+
+
+def _pairs(found: list[tuple[float, float]]) -> str:
+    return "one pair of runs" if len(found) == 1 else f"{len(found)} pairs of runs"
 
 
 def _replica_spread(estimates: xr.Dataset) -> float:
