@@ -45,7 +45,7 @@ N_DRAWN = 8
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the first replica of the size nearest to the paper's 500."""
-    return compute(material.run(), material.dataset, **material.options)
+    return compute(material.run(), material.dataset, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:

@@ -45,7 +45,7 @@ PRINTED_FACTOR = 0.25
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the first replica of the size nearest to the paper's 500."""
-    return compute(material.run(), material.dataset, seed=material.seed, **material.options)
+    return compute(material.run(), material.dataset, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:

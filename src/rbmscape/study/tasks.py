@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,11 +196,14 @@ def likelihood_dataset(rows: list[dict[str, Any]]) -> xr.Dataset:
 
 def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Compute a figure's data, draw and save it."""
+    from rbmscape.figures.equilibrium import run_samples
     from rbmscape.figures.registry import select
     from rbmscape.figures.style import save
 
     (entry,) = select([task.parameters["name"]])
-    material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, task.parameters["options"])
+    sampler = partial(run_samples, cache=shop.store.results / "samples")
+    options = task.parameters["options"]
+    material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampler)
     dataset = entry.compute(material)
     reporter.advance(task, 0.8)
     save(entry.draw(dataset), dataset, shop.store.figures, entry.name)
