@@ -178,6 +178,9 @@ def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
             label=label,
         )
     panel.set_xscale("log")
+    if panel.get_xlim()[1] < 20:
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter("{x:g}")
     panel.set_yscale("log")
     panel.set_xlabel("rank")
     panel.set_ylabel("1 + update of crossing")

@@ -22,17 +22,19 @@ from rbmscape.sampling.ladder import choose_ladder, ladder_models
 from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered, trace_diagnostics
 from rbmscape.sampling.tempering import temper_until
 
-__all__ = ["climbed", "own_stream"]
+__all__ = ["affordable", "climbed", "own_stream"]
 
 FEWEST_CHAINS = 32
 FEWEST_ROUNDS, MOST_ROUNDS = 64, 1024
 N_DRAWS = 8
 N_MODES = 4
+OVERHEAD = 1.5e5  # multiply-adds in the time of all else that a Gibbs step and an exchange of one replica take
+EARLY_SHARE = 0.25  # of the budget: Gibbs steps mix the models of the first epoch
 
 
-def _affordable(n_rungs: int, rbm: RBM, settings: Mapping[str, float]) -> tuple[int, int]:
+def affordable(n_rungs: int, rbm: RBM, settings: Mapping[str, float]) -> tuple[int, int]:
     """Columns, and rounds at most: at least as many as one passage up the ladder needs, 2(R + 1) at acceptance ½."""
-    chain_rounds = settings["budget"] / (n_rungs * rbm.n_visible * rbm.n_hidden)
+    chain_rounds = settings["budget"] / (n_rungs * (rbm.n_visible * rbm.n_hidden + OVERHEAD))
     needed = min(MOST_ROUNDS, max(FEWEST_ROUNDS, 1 << (2 * n_rungs + 1).bit_length()))
     wanted = int(settings["n_chains"])
     n_chains = min(wanted, max(FEWEST_CHAINS, int(chain_rounds / needed)))
@@ -72,9 +74,11 @@ def climbed(
 
     The first `early` models and the others stand on ladders of their own, see the module.
     """
-    parts = [
-        _ladder(part, key, number, settings) for number, part in enumerate((models[:early], models[early:])) if part
-    ]
+    shares = (EARLY_SHARE, 1.0 - EARLY_SHARE) if early else (0.0, 1.0)
+    parts = []
+    for number, (part, share) in enumerate(zip((models[:early], models[early:]), shares, strict=True)):
+        if part:
+            parts.append(_ladder(part, key, number, {**settings, "budget": share * settings["budget"]}))
     return _kept(parts, key, f"replica exchange {'along the training' if len(models) > 1 else 'in temperature'}")
 
 
@@ -96,7 +100,7 @@ def _ladder(models: Sequence[RBM], key: tuple[int, str], number: int, settings: 
     path = ladder_models(target, None) if single else list(models)
     wanted = [len(path) - 1] if single else range(len(path))
     ladder = choose_ladder(path, stream.child("ladder"), annealer, settings["target"], keep=wanted)
-    n_chains, rounds = _affordable(len(ladder.models), target, settings)
+    n_chains, rounds = affordable(len(ladder.models), target, settings)
     rungs = [ladder.positions.index(float(k)) for k in wanted]
     recorder = _Recorder(rungs)
     result = temper_until(ladder, n_chains, stream.child("tempering"), annealer, rounds, watch_rungs=recorder)

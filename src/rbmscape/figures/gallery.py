@@ -93,7 +93,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     states = dataset.state.values
     n_groups, n_samples, _ = states.shape
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
-    row = PAGE_WIDTH / n_samples * shape[0] / shape[1] * 0.95 if is_image(shape) else 0.9
+    row = PAGE_WIDTH / n_samples * shape[0] / shape[1] * 0.88 if is_image(shape) else 0.9
     figure, axes = new_figure(n_groups, 1, size=(PAGE_WIDTH, row * n_groups + (0.1 if is_image(shape) else 0.5)))
     for panel, group, label in zip(axes[:, 0], states, dataset.group.values, strict=True):
         draw_row(panel, group, shape, str(label))

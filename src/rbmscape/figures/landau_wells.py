@@ -173,8 +173,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     grid = axes[0, 0].get_gridspec()
     for panel in axes[1]:
         panel.remove()
-    middle = (max(2, count) + 1) // 2
-    below = [figure.add_subplot(grid[1, :middle]), figure.add_subplot(grid[1, middle:])]
+    halves = grid[1, :].subgridspec(1, 2)
+    below = [figure.add_subplot(halves[0, k]) for k in range(2)]
     for index in range(count):
         _draw_curves(axes[0, index], dataset.isel(shown=index))
     axes[0, 0].set_ylabel("$f_1(z)$ (k$_B$T)")
@@ -236,7 +236,7 @@ def _draw_curvatures(panel: Axes, dataset: xr.Dataset) -> None:
     panel.set_xscale("symlog", linthresh=1)
     panel.set_xlim(left=0)
     panel.set_yscale("symlog", linthresh=4)
-    panel.set_xlabel("updates (solid $s^2 = 0$, dotted $s^2 = 1/4$)")
+    panel.set_xlabel("updates (dotted: $s^2 = 1/4$)")
     panel.set_ylabel("curvature $\\Lambda + 2\\Theta$ (k$_B$T)")
     panel.legend(loc="lower left")
 

@@ -218,4 +218,5 @@ def alt_text(dataset: xr.Dataset) -> str:
         ]
         parts.append(f"mode {mode + 1}: predicted {words[0]}, measured {words[1]}")
     critical = "; ".join(parts)
-    return f"Critical updates of the first modes over {dataset.sizes['replica']} replica(s): {critical}. {verdict(dataset)}"
+    count = dataset.sizes["replica"]
+    return f"Critical updates of the first modes over {count} replica(s): {critical}. {verdict(dataset)}"
