@@ -23,8 +23,8 @@ def run(tmp_path_factory):
     """A run on few pixels whose first modes order, with averaged parameters."""
     data = planted(N_VISIBLE, rank=2, strengths=[9.0, 7.0], n_train=600, n_test=100, seed=3)
     config = TrainingConfig(
-        n_hidden=6, epochs=8, batch_size=60, n_chains=60, learning_rate=0.5, schedule="constant", averaging=20,
-        early_checkpoints=6, checkpoint_epochs=(4, 8),
+        n_hidden=6, epochs=60, batch_size=60, n_chains=60, learning_rate=0.5, schedule="constant", averaging=20,
+        early_checkpoints=6, checkpoint_epochs=(20, 60),
     )  # fmt: skip
     return train(data, config, tmp_path_factory.mktemp("equilibrium") / "run", progress=False)
 
@@ -51,11 +51,11 @@ def test_every_checkpoint_has_its_own_exact_distribution(run, samples):
         states, probability = visible_distribution(found.model)
         v = found.v.double()  # one a column: independent
         for name, law in (("own", probability), ("first", visible_distribution(run.load(0, averaged=False))[1])):
-            mean = law @ states.double()
+            mean = states.double().T @ (law[:, None] * states.double())
             error = (mean * (1 - mean) / len(v)).sqrt()
             scores[update, name] = float(((v.T @ v / len(v) - mean) / error).abs().max())
     assert max(score for (_, name), score in scores.items() if name == "own") < 5
-    assert scores[None, "first"] > 8
+    assert scores[None, "first"] > 5
 
 
 def test_the_last_samples_are_of_the_model_that_the_run_delivers(run, samples):
@@ -82,7 +82,7 @@ def test_samples_are_kept_and_follow_from_their_models_and_options(run, tmp_path
     for changes in (
         {"seed": 2, "n_chains": 20},
         {"seed": 1, "n_chains": 24},
-        {"seed": 1, "n_chains": 20, "update": 40},
+        {"seed": 1, "n_chains": 20, "update": 200},
     ):
         other = run_samples(run, cache=tmp_path, **changes)
         assert other.packed.shape != one.packed.shape or not torch.equal(other.packed, one.packed)

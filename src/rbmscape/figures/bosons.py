@@ -181,10 +181,14 @@ def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
     if panel.get_xlim()[1] < 20:
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter("{x:g}")
-    panel.set_yscale("log")
+    if np.isfinite(dataset["crossing_bare"].values).any() or np.isfinite(dataset["crossing_dressed"].values).any():
+        panel.set_yscale("log")
+        panel.legend(loc="best")
+    else:
+        panel.annotate("no mode crosses its threshold", (0.5, 0.5), xycoords="axes fraction", ha="center")
+        panel.set_yticks([])
     panel.set_xlabel("rank")
     panel.set_ylabel("1 + update of crossing")
-    panel.legend(loc="best")
 
 
 def alt_text(dataset: xr.Dataset) -> str:
