@@ -70,7 +70,7 @@ def study(tmp_path_factory):
         hidden=(2, 5),
         recipes={"recommended": {"epochs": 12, "checkpoint_epochs": (6, 12), "engine": "reference", "gibbs_steps": 1}},
         likelihood=LikelihoodPlan(method="exact"),
-        figure_options={"gallery": {"n_samples": 3, "n_steps": 5}},
+        figure_options={"gallery": {"n_samples": 3}},
         figures=("likelihood", "gallery"),
     )
     return run_study(plan, tmp_path_factory.mktemp("report") / "s", progress=False)[0]
