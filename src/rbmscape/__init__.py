@@ -18,6 +18,7 @@ _HOMES = {
     "Estimate": "rbmscape.stats",
     "Samples": "rbmscape.sampling.sample",
     "sample": "rbmscape.sampling.sample",
+    "equilibrium_samples": "rbmscape.sampling.equilibrium",
     "TrainingConfig": "rbmscape.runs.config",
     "Run": "rbmscape.runs.run",
     "train": "rbmscape.training.train",

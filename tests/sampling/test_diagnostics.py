@@ -8,7 +8,7 @@ import torch
 from scipy.signal import lfilter
 
 from rbmscape.errors import ShapeError
-from rbmscape.sampling.diagnostics import chain_mean, effective_sample_size, r_hat
+from rbmscape.sampling.diagnostics import chain_mean, effective_sample_size, nested_r_hat, r_hat
 
 
 def autoregressive(coefficient, shape, seed):
@@ -44,6 +44,36 @@ def test_r_hat_sees_chains_that_disagree():
     assert float(r_hat(draws)) < 1.01
     draws[0] += 2.0
     assert float(r_hat(draws)) > 1.1
+
+
+def test_nested_r_hat_of_independent_draws():
+    """B / W is chi-squared with 3 degrees of freedom over 3 m n: mean of 200 of them within 4 errors of 1 / (m n)."""
+    ratios = []
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        draws = generator.normal(size=(80, 5))
+        ratios.append(float(nested_r_hat(draws, generator.normal(size=80))) ** 2 - 1.0)
+    assert np.mean(ratios) == pytest.approx(0.01, abs=4 * 0.01 * np.sqrt(2 / 3 / 200))
+
+
+def test_nested_r_hat_sees_what_plain_r_hat_cannot_tell():
+    """Short chains that forgot their start are fine although each is far from 1.01; ones that remember are not."""
+    fresh = autoregressive(0.8, (200, 60), seed=5)
+    start = np.random.default_rng(6).normal(size=200)
+    assert float(r_hat(fresh)) > 1.05
+    assert float(nested_r_hat(fresh, start)) < 1.01
+    remembering = fresh + 0.5 * start[:, None]
+    assert float(nested_r_hat(remembering, start)) > 1.05
+
+
+def test_nested_r_hat_of_constant_and_frozen_quantities():
+    frozen = np.repeat(np.arange(8.0)[:, None], 5, 1)
+    both = np.stack([frozen, np.ones_like(frozen)], -1)
+    found = nested_r_hat(both, both[:, 0])
+    assert found[0] > 2.0
+    assert np.isnan(found[1])
+    with pytest.raises(ShapeError, match="two or more chains"):
+        nested_r_hat(frozen[:5], frozen[:5, 0], 4)
 
 
 def test_trailing_axes_and_constant_quantities():

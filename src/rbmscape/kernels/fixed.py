@@ -34,7 +34,15 @@ from rbmscape.rng import Stream
 if TYPE_CHECKING:
     from rbmscape.kernels.phases import Phases
 
-__all__ = ["FixedEngine", "FixedParameters", "FixedWorkspace"]
+__all__ = [
+    "FixedEngine",
+    "FixedParameters",
+    "FixedWorkspace",
+    "counter",
+    "padded_bias",
+    "padded_chains",
+    "padded_units",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,19 @@ class FixedWorkspace(Workspace):
     scratch: NDArray[np.uint32]
 
 
-def _padded(n_units: int) -> int:
+def padded_units(n_units: int) -> int:
     """Units in whole blocks."""
     return -(-n_units // BLOCK) * BLOCK
 
 
-def _padded_bias(bias: Tensor) -> NDArray[np.float32]:
-    padded = np.zeros(_padded(bias.shape[0]), dtype=np.float32)
+def padded_chains(n_chains: int) -> int:
+    """Chains in whole registers."""
+    return max(1, -(-n_chains // LANES)) * LANES
+
+
+def padded_bias(bias: Tensor) -> NDArray[np.float32]:
+    """A bias with zeros behind it up to a whole block."""
+    padded = np.zeros(padded_units(bias.shape[0]), dtype=np.float32)
     padded[: bias.shape[0]] = bias.numpy()
     return padded
 
@@ -90,8 +104,8 @@ class FixedEngine(BaseEngine):
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> FixedWorkspace:
         """See `Engine.workspace`."""
         v, h = (torch.zeros(n_chains, n, dtype=torch.uint8) for n in (n_visible, n_hidden))
-        padded = max(1, -(-n_chains // LANES)) * LANES
-        visible, hidden = (np.zeros((_padded(n) // GROUP, padded), dtype=np.uint16) for n in (n_visible, n_hidden))
+        padded = padded_chains(n_chains)
+        visible, hidden = (np.zeros((padded_units(n) // GROUP, padded), dtype=np.uint16) for n in (n_visible, n_hidden))
         return FixedWorkspace(v, h, visible, hidden, np.zeros((MAX_THREADS, SCRATCH), dtype=np.uint32))
 
     def prepare(
@@ -103,11 +117,11 @@ class FixedEngine(BaseEngine):
         if isinstance(out, FixedParameters):
             to_hidden, to_visible, sums = out.to_hidden, out.to_visible, out.sums
         else:
-            visible, hidden = _padded(n_visible), _padded(n_hidden)
+            visible, hidden = padded_units(n_visible), padded_units(n_hidden)
             to_hidden, to_visible = (np.zeros(shape, np.int32) for shape in ((hidden, visible), (visible, hidden)))
             sums = np.zeros((MAX_THREADS, 2, n_hidden), np.int32)
         scale = _round(exact.numpy(), to_hidden, to_visible, sums)
-        biases = _padded_bias(a), _padded_bias(b)
+        biases = padded_bias(a), padded_bias(b)
         return FixedParameters(exact, a, b, exact, to_hidden, to_visible, biases, sums, scale)
 
     def sample_hidden(
@@ -210,6 +224,12 @@ def _draw_visible(
     _half_step(layers, params.scale, ws.scratch, stream, draw, beta, first_chain)
 
 
+def counter(stream: Stream, draw: int) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
+    """Key, draw and stream as the passes want them."""
+    low, high = stream.key
+    return np.uint64(low), np.uint64(high), np.uint64(draw), np.uint64(stream.id)
+
+
 def _half_step(
     layers: tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32], NDArray[Any]],
     scale: float,
@@ -221,7 +241,6 @@ def _half_step(
 ) -> None:
     source, weights, bias, target = layers
     threads = thread_count(weights.shape[0] // BLOCK)
-    low, high = stream.key
     draw_units[threads > 1](
         source,
         weights,
@@ -230,9 +249,6 @@ def _half_step(
         bias,
         target,
         scratch[:threads],
-        np.uint64(low),
-        np.uint64(high),
-        np.uint64(draw),
-        np.uint64(stream.id),
+        counter(stream, draw),
         first_chain,
     )

@@ -18,7 +18,19 @@ from numpy import float32, int32, uint8, uint16, uint32, uint64
 from rbmscape.kernels.fused import active, compile_pass, philox
 from rbmscape.kernels.lookup import SHORT, short_products
 
-__all__ = ["BLOCK", "GROUP", "LANES", "SCRATCH", "draw_units", "largest_sums", "pack", "round_weights", "unpack"]
+__all__ = [
+    "BLOCK",
+    "GROUP",
+    "LANES",
+    "SCRATCH",
+    "TILE",
+    "draw_units",
+    "fill_lanes",
+    "largest_sums",
+    "pack",
+    "round_weights",
+    "unpack",
+]
 
 GROUP, LANES, TILE = SHORT.group, SHORT.lanes, SHORT.tile
 BLOCK = 12
@@ -89,8 +101,8 @@ def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # t
 
 
 @njit(inline="always")
-def _draw_lanes(pre, lane, block, scale, beta, bias, out, chain, words, counter, first_chain):  # type: ignore[no-untyped-def]
-    """The units of one block for one register of chains; their bits go to out[2 block : 2 block + 2, chain : ...]."""
+def fill_lanes(words, block, chain, counter, first_chain):  # type: ignore[no-untyped-def]
+    """Random words (BLOCK, LANES) of the units of one block for one register of chains."""
     k0, k1, draw, stream = counter
     for q in range(_COUNTERS):
         four = uint64(_COUNTERS * block + q)
@@ -101,6 +113,12 @@ def _draw_lanes(pre, lane, block, scale, beta, bias, out, chain, words, counter,
             w1[c] = uint32(b1)
             w2[c] = uint32(b2)
             w3[c] = uint32(b3)
+
+
+@njit(inline="always")
+def _draw_lanes(pre, lane, block, scale, beta, bias, out, chain, words, counter, first_chain):  # type: ignore[no-untyped-def]
+    """The units of one block for one register of chains; their bits go to out[2 block : 2 block + 2, chain : ...]."""
+    fill_lanes(words, block, chain, counter, first_chain)
     for g in range(_GROUPS):
         bits = out[_GROUPS * block + g, chain : chain + LANES]
         unit = block * BLOCK + g * GROUP
@@ -112,7 +130,7 @@ def _draw_lanes(pre, lane, block, scale, beta, bias, out, chain, words, counter,
             bits[c] = uint16(index)
 
 
-def _draw_units(idx, weights, scale, beta, bias, out, scratch, k0, k1, draw, stream, first_chain):  # type: ignore[no-untyped-def]
+def _draw_units(idx, weights, scale, beta, bias, out, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
     """One half-step: all units of `out` given the states in `idx`; one thread for each row of `scratch`.
 
     idx, out : (groups, chains) uint16 of the two layers; weights : (units of out, units of idx) int32 pairs;
@@ -123,7 +141,6 @@ def _draw_units(idx, weights, scale, beta, bias, out, scratch, k0, k1, draw, str
     n_blocks = weights.shape[0] // BLOCK
     n_tasks = n_blocks * ((chains + _SPAN - 1) // _SPAN)
     half = BLOCK * TILE // 2
-    counter = (k0, k1, draw, stream)
     for t in numba.prange(n_threads):
         pre = scratch[t, :half].view(np.int16).reshape((BLOCK, TILE))
         words = scratch[t, half:].reshape((BLOCK, LANES))

@@ -22,6 +22,7 @@ from numpy import float32, int32, uint32
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.kernels.annealing_pass import decay
 from rbmscape.kernels.engine import Parameters
 from rbmscape.kernels.fixed import FixedParameters
 from rbmscape.kernels.fused import compile_pass
@@ -36,21 +37,12 @@ BLOCK = 16
 """Units that a thread treats at a time: a cache line of the gradient's rows."""
 FINER = 2.0**15
 UNIT = np.float32(2.0**30)
-_MINUS_LOG2_E = np.float32(-1.4426950408889634)
-_LIMIT = np.float32(126.0)
-_P0, _P1, _P2, _P3 = np.float32(1.0), np.float32(0.693147182), np.float32(0.240226462), np.float32(0.0555032887)
-_P4, _P5, _P6 = np.float32(0.00961834099), np.float32(0.00133988157), np.float32(0.000153534)
 
 
 @njit(inline="always")
 def _sigmoid(x):  # type: ignore[no-untyped-def]
-    """1 / (1 + 2**t), t = -x / ln 2, in float32."""
-    t = min(max(x * _MINUS_LOG2_E, -_LIMIT), _LIMIT)
-    n = np.floor(t + float32(0.5))
-    f = t - n
-    power = _P0 + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * (_P5 + f * _P6)))))
-    scale = int32((int32(n) + int32(127)) << int32(23)).view(np.float32)
-    return float32(1.0) / (float32(1.0) + power * scale)
+    d = decay(x)
+    return (float32(1.0) if x >= float32(0.0) else d) / (float32(1.0) + d)
 
 
 def _pack(data, model, by_pixel, by_sample, n_threads):  # type: ignore[no-untyped-def]

@@ -15,14 +15,12 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
+from rbmscape.sampling.equilibrium import MAX_COLUMNS, MAX_ROUNDS
 from rbmscape.sampling.ladder import Ladder, choose_ladder, ladder_models, shortest_ladder
-from rbmscape.sampling.tempering import Progress, Tempered, temper
+from rbmscape.sampling.tempered import Tempered
+from rbmscape.sampling.tempering import Progress, temper, temper_until
 
-__all__ = ["equilibrium_ladder", "equilibrium_samples"]
-
-ROUNDS_PER_RUNG = 20
-MIN_ROUNDS = 200
-MAX_CHAINS = 200
+__all__ = ["MAX_COLUMNS", "equilibrium_ladder", "reverse_starts"]
 
 
 def equilibrium_ladder(
@@ -51,7 +49,7 @@ def equilibrium_ladder(
     return shortest_ladder(rungs, stream.child("ladder"), annealer, target, path.model_at(0.0))
 
 
-def equilibrium_samples(
+def reverse_starts(
     path: AnnealingPath,
     n_chains: int,
     stream: Stream,
@@ -67,7 +65,7 @@ def equilibrium_samples(
 
     Parameters
     ----------
-    n_rounds : rounds of tempering; by default 20 for each rung and at least 200, usually enough for a few passages
+    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium, at most 1024
     ladder : from `equilibrium_ladder`, to use it again
 
     Returns
@@ -75,6 +73,8 @@ def equilibrium_samples(
     `Tempered`, whose `objections` say what speaks against equilibrium
     """
     chosen = ladder or equilibrium_ladder(path, stream, models, engine, precision)
-    rounds = n_rounds or max(MIN_ROUNDS, ROUNDS_PER_RUNG * len(chosen.models))
     annealer = annealer_for(select_engine(engine, precision, path.rbm.device))
-    return temper(chosen, n_chains, rounds, stream.child("tempering"), annealer, progress=progress)
+    tempering = stream.child("tempering")
+    if n_rounds is not None:
+        return temper(chosen, n_chains, n_rounds, tempering, annealer, progress=progress)
+    return temper_until(chosen, n_chains, tempering, annealer, MAX_ROUNDS, progress=progress)

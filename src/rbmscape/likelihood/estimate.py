@@ -221,10 +221,10 @@ def _reverse_starts(
 ) -> tuple[Tensor, tuple[str, ...]]:
     if starts is not None:
         return binary_rows(path.rbm, starts, "starts"), ()
-    from rbmscape.likelihood.equilibrium import MAX_CHAINS, equilibrium_samples
+    from rbmscape.likelihood.equilibrium import MAX_COLUMNS, reverse_starts
 
-    n_starts = min(n_chains, MAX_CHAINS)
-    tempered = equilibrium_samples(path, n_starts, stream.child("equilibrium"), models, *engine)
+    n_starts = min(n_chains, MAX_COLUMNS)
+    tempered = reverse_starts(path, n_starts, stream.child("equilibrium"), models, *engine)
     return tempered.v, tempered.objections
 
 

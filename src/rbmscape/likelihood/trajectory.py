@@ -28,16 +28,18 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.bar import overlap, solve
 from rbmscape.likelihood.bracket import MIN_OVERLAP
 from rbmscape.likelihood.bridge import bridge
-from rbmscape.likelihood.equilibrium import MIN_ROUNDS, ROUNDS_PER_RUNG
 from rbmscape.likelihood.estimate import LogPartition, log_partition
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import choose_ladder
-from rbmscape.sampling.tempering import Tempered, temper
+from rbmscape.sampling.tempered import Tempered
+from rbmscape.sampling.tempering import temper, temper_until
 
 __all__ = ["OnlineLogPartition", "Trajectory", "trajectory_log_partition"]
 
 FloatArray = NDArray[np.float64]
+N_COLUMNS = 100
+MAX_ROUNDS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,11 @@ class Trajectory:
 
 def trajectory_log_partition(
     models: Sequence[RBM],
-    n_chains: int = 200,
+    n_chains: int = N_COLUMNS,
     n_rounds: int | None = None,
     seed: int = 0,
     *,
+    max_rounds: int = MAX_ROUNDS,
     target: float = 0.5,
     engine: str = "auto",
     precision: str = "auto",
@@ -80,7 +83,9 @@ def trajectory_log_partition(
     ----------
     models : two or more models of one shape, in the order of training; the first ones should be weakly coupled
     n_chains : independent columns of replicas
-    n_rounds : by default 20 for each rung and at least 200
+    n_rounds : by default as many as it takes until nothing speaks against equilibrium, at most max_rounds.  The ladder
+        has all models for rungs, so that it is longer than that of `rbmscape.equilibrium_samples`, and the time of a
+        passage grows as the square of its length.
     target : acceptance of exchanges, which sets how many models are interpolated
 
     Returns
@@ -101,8 +106,11 @@ def trajectory_log_partition(
     stream = Stream(seed, "trajectory")
     annealer = annealer_for(select_engine(engine, precision, models[-1].device))
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
-    rounds = n_rounds or max(MIN_ROUNDS, ROUNDS_PER_RUNG * len(ladder.models))
-    tempered = temper(ladder, n_chains, rounds, stream.child("tempering"), annealer, progress=progress)
+    tempering = stream.child("tempering")
+    if n_rounds is None:
+        tempered = temper_until(ladder, n_chains, tempering, annealer, max_rounds, progress=progress)
+    else:
+        tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=progress)
     estimates = _along(ladder.models[0], tempered)
     at_models = [ladder.positions.index(float(k)) for k in range(len(models))]
     doubts = tuple(_objections(estimates[rung], tempered) for rung in at_models)

@@ -1,7 +1,9 @@
 """How many independent draws are in Markov chains: effective sample size and R-hat, by arviz-stats.
 
 Vehtari, Gelman, Simpson, Carpenter and Bürkner, "Rank-normalization, folding, and localization: an improved R-hat for
-assessing convergence of MCMC", Bayesian Analysis 16, 667 (2021).
+assessing convergence of MCMC", Bayesian Analysis 16, 667 (2021).  For many short chains: Margossian, Hoffman, Sountsov,
+Riou-Durand, Vehtari and Gelman, "Nested R-hat: assessing the convergence of Markov chain Monte Carlo when running many
+short chains", Bayesian Analysis (2024).
 
 Shapes: draws are (n_chains, n_draws, ...); results have the trailing shape.
 """
@@ -17,7 +19,7 @@ from torch import Tensor
 from rbmscape.errors import ShapeError
 from rbmscape.stats import Estimate
 
-__all__ = ["chain_mean", "effective_sample_size", "r_hat"]
+__all__ = ["chain_mean", "effective_sample_size", "nested_r_hat", "r_hat"]
 
 FloatArray = NDArray[np.float64]
 _FEWEST_DRAWS = 4
@@ -90,6 +92,57 @@ def r_hat(draws: ArrayLike | Tensor, method: str = "rank") -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         value = _array_stats().rhat(array, chain_axis=0, draw_axis=1, method=method)
     return np.asarray(value * moving, dtype=np.float64)
+
+
+def nested_r_hat(draws: ArrayLike | Tensor, start: ArrayLike | Tensor, n_groups: int = 4) -> FloatArray:
+    r"""Nested R-hat of each quantity: whether chains still remember where they started.
+
+    Chains are put into groups of equal size by the order of their starting values.  With B the variance of the groups'
+    means and W the mean over the groups of the variance between their chains plus that within them, the result is
+    ``sqrt(1 + B / W)``.  Ordinary R-hat compares single chains, and for many short ones stays above 1.01 until *each*
+    holds a hundred independent draws; here a whole group of m chains has to, since ``B / W ≈ 1 / (m n)`` with n
+    independent draws a chain.
+
+    Parameters
+    ----------
+    draws : (n_chains, n_draws, ...); normal scores of their ranks are compared
+    start : (n_chains, ...) values before the first step
+    n_groups : at least two, of at least two chains each
+
+    Returns
+    -------
+    (...,) float64, estimated; NaN where a quantity never changed
+
+    Raises
+    ------
+    ShapeError : too few draws or chains
+    """
+    array = _as_draws(draws)
+    if not 2 <= n_groups <= array.shape[0] // 2:
+        raise ShapeError(
+            f"nested R-hat needs two or more groups of two or more chains, found {n_groups} groups of {array.shape[0]}"
+        )
+    first: Any = start.detach().cpu().numpy() if isinstance(start, Tensor) else start
+    values = array.reshape(*array.shape[:2], -1)
+    starts = np.asarray(first, dtype=np.float64).reshape(array.shape[0], -1)
+    result = [_nested(values[..., k], starts[:, k], n_groups) for k in range(values.shape[-1])]
+    moving = np.where(_constant(array), np.nan, 1.0)
+    return np.asarray(np.reshape(result, array.shape[2:]) * moving, dtype=np.float64)
+
+
+def _nested(draws: FloatArray, start: FloatArray, n_groups: int) -> float:
+    """Nested R-hat of one quantity (n_chains, n_draws)."""
+    from scipy.special import ndtri
+    from scipy.stats import rankdata
+
+    scores = ndtri((rankdata(draws).reshape(draws.shape) - 0.375) / (draws.size + 0.25))
+    size = len(draws) // n_groups
+    order = np.argsort(start, kind="stable")[: n_groups * size].reshape(n_groups, size)
+    groups = scores[order]
+    within = groups.mean(2).var(1, ddof=1) + groups.var(2, ddof=1).mean(1)
+    between = groups.mean((1, 2)).var(ddof=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.sqrt(1.0 + between / within.mean()))
 
 
 def chain_mean(draws: ArrayLike | Tensor) -> Estimate:

@@ -19,12 +19,13 @@ from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 from rbmscape.sampling.ladder import choose_ladder, ladder_models, shortest_ladder
-from rbmscape.sampling.tempering import Tempered, temper
+from rbmscape.sampling.tempered import Tempered
+from rbmscape.sampling.tempering import temper
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
 
-__all__ = ["METHODS", "Samples", "sample"]
+__all__ = ["METHODS", "Samples", "drawn_hidden", "sample"]
 
 METHODS = ("gibbs", "trajectory", "tempering")
 CHUNK = 2048  # chains advanced together: bounds memory and keeps the buffers near the processor
@@ -165,10 +166,14 @@ def _tempered(
     ladder = choose(ladder_models(rbm, models), stream.child("ladder"), annealer)
     with _progress_bar(progress, n_chains * n_steps * len(ladder.models)) as report:
         result = temper(ladder, n_chains, n_steps, stream.child(method), annealer, progress=report)
-    hidden = rbm.hidden_probability(result.v)
-    uniform = stream.child("hidden").uniform(0, n_chains, rbm.n_hidden, 0, rbm.device)
-    h = (uniform < hidden).to(torch.uint8)
+    h = drawn_hidden(rbm, result.v, stream)
     return Samples(result.v, h, stream.seed, n_steps, 1.0, method, engine.name, annealer.name, result)
+
+
+def drawn_hidden(rbm: RBM, v: Tensor, stream: Stream) -> Tensor:
+    """(n, M) uint8 drawn from p(h | v), with the numbers of the child stream ``hidden``."""
+    uniform = stream.child("hidden").uniform(0, v.shape[0], rbm.n_hidden, 0, rbm.device)
+    return (uniform < rbm.hidden_probability(v)).to(torch.uint8)
 
 
 def _is_integer(value: object) -> bool:

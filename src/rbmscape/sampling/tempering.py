@@ -19,80 +19,29 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError
 from rbmscape.kernels.annealing import Annealer, PathParameters, PathWorkspace
 from rbmscape.rng import Stream
-from rbmscape.sampling.diagnostics import effective_sample_size, r_hat
 from rbmscape.sampling.ladder import Ladder, annealer_parameters
+from rbmscape.sampling.tempered import Tempered, trace_diagnostics
 
-__all__ = ["Tempered", "temper"]
+__all__ = ["Progress", "Tempered", "temper", "temper_until"]
 
-FloatArray = NDArray[np.float64]
 Progress = Callable[[int], None]
+Watch = Callable[[int, Tensor], None]
 N_MODES = 4
-MAX_R_HAT = 1.2  # many short columns: 1 / (R² - 1) is the number of independent draws in half a column
-MAX_DRIFT = 4.0
-MIN_ACCEPTANCE = 0.05
-MIN_PASSAGES = 1.0
+FIRST_ROUNDS = 64
+BURN_IN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Tempered:
-    """Samples of every rung and what is known about them.
+class _Exchange:
+    """What the exchanges of one pair of rungs in one round leave: F_r - F_{r+1} at the lower and the upper states."""
 
-    Attributes
-    ----------
-    v : (n_chains, N) uint8, last states on the top rung; one independent column each
-    states : (n_rungs, n_chains, N) uint8, last states on all rungs
-    acceptance : (n_rungs - 1,) mean acceptance of the exchanges between rungs r and r + 1
-    passages : (n_chains,) how often a fresh draw of the lowest rung has climbed to the top of this column
-    renewed : fraction of the columns whose top state descends from such a draw made during the run
-    trace : (n_chains, n_draws, 1 + k) after burn-in: free energy and k leading modes of the top state, round by round
-    ess, r_hat : the worst over these quantities of their effective sample size (all columns) and R-hat
-    drift : largest change of their means over the columns between the first and the last third of the trace, in
-        standard errors; the columns are independent, so that it is normal in equilibrium
-    forward, backward : for each pair of rungs, (n_chains, n_kept) values of F_r - F_{r+1} at states of the lower and
-        of the upper rung
-    n_rounds : rounds made
-    """
-
-    v: Tensor
-    states: Tensor
-    acceptance: FloatArray
-    passages: NDArray[np.int64]
-    renewed: float
-    trace: FloatArray
-    ess: float
-    r_hat: float
-    drift: float
-    forward: tuple[FloatArray, ...]
-    backward: tuple[FloatArray, ...]
-    n_rounds: int
-
-    @property
-    def objections(self) -> tuple[str, ...]:
-        """Why the samples may not be equilibrated; empty if nothing speaks against them."""
-        found = []
-        if np.isnan(self.r_hat):
-            found.append("the states on the top rung never changed")
-        elif self.r_hat > MAX_R_HAT:
-            found.append(f"R-hat of the top rung is {self.r_hat:.3f}, above {MAX_R_HAT}")
-        if self.drift > MAX_DRIFT:
-            found.append(f"the top rung still drifts, by {self.drift:.1f} standard errors during the recorded rounds")
-        if self.acceptance.size and self.acceptance.min() < MIN_ACCEPTANCE:
-            worst = int(self.acceptance.argmin())
-            found.append(
-                f"exchanges between rungs {worst} and {worst + 1} are accepted with probability "
-                f"{self.acceptance[worst]:.3f}, below {MIN_ACCEPTANCE}"
-            )
-        if self.passages.mean() < MIN_PASSAGES:
-            found.append(
-                f"fresh states reached the top {self.passages.mean():.2f} times a chain, fewer than {MIN_PASSAGES:g}"
-            )
-        return tuple(found)
+    gain: Tensor
+    loss: Tensor
 
 
 @dataclass
@@ -103,9 +52,9 @@ class _Columns:
     climbing: Tensor  # (n_rungs, n_chains) bool: the replica was fresh at the bottom after it last was at the top
     fresh: Tensor  # (n_rungs, n_chains) bool: the replica descends from a draw of the lowest rung in this run
     passages: Tensor
-    accepted: list[list[float]]
-    forward: list[list[Tensor]]
-    backward: list[list[Tensor]]
+    start: Tensor  # (n_chains, 1 + k): what is traced, before the first round
+    trace: list[Tensor]  # one (n_chains, 1 + k) a round
+    exchanges: list[dict[int, _Exchange]]  # by the lower rung, one dictionary a round
 
 
 def temper(
@@ -115,17 +64,17 @@ def temper(
     stream: Stream,
     annealer: Annealer,
     steps: int = 1,
-    burn_in: float = 0.5,
+    burn_in: float = BURN_IN,
     progress: Progress | None = None,
-    watch: Callable[[int, Tensor], None] | None = None,
+    watch: Watch | None = None,
 ) -> Tempered:
-    """Advance n_chains columns of replicas.
+    """Advance n_chains columns of replicas by a fixed number of rounds.
 
     Parameters
     ----------
     n_rounds : rounds of Gibbs steps and exchanges
     steps : Gibbs steps of each replica in a round
-    burn_in : fraction of the rounds of which nothing is recorded
+    burn_in : fraction of the rounds that is left out of all results
     progress : called with the number of replica-steps done since the last call
     watch : called after every round with its number and the (n_chains, N) states of the top rung
 
@@ -136,17 +85,48 @@ def temper(
     _check(n_chains, n_rounds, steps, burn_in)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
     columns = machine.begin()
-    first_recorded = int(burn_in * n_rounds)
-    trace = []
-    for number in range(n_rounds):
-        top_energy = machine.round(columns, number, record=number >= first_recorded)
-        if number >= first_recorded:
-            trace.append(machine.observe(columns.states[-1], top_energy))
-        if watch is not None:
-            watch(number, columns.states[-1])
-        if progress is not None:
-            progress(len(ladder.models) * n_chains * steps)
-    return _result(columns, torch.stack(trace, 1).cpu().numpy(), n_rounds)
+    machine.advance(columns, n_rounds, progress, _of_top(watch))
+    return _result(columns, int(burn_in * n_rounds))
+
+
+def temper_until(
+    ladder: Ladder,
+    n_chains: int,
+    stream: Stream,
+    annealer: Annealer,
+    max_rounds: int,
+    steps: int = 1,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+    watch_rungs: Watch | None = None,
+) -> Tempered:
+    """Advance columns until nothing speaks against equilibrium or the budget is spent.
+
+    The demands of `rbmscape.sampling.tempered` are looked at after 64, 128, 256, … rounds, each time with the first
+    half of all rounds left out, and a last time after max_rounds.  Arguments as in `temper`, with which a run
+    of as many rounds agrees; watch_rungs is called as watch is, with the (n_rungs, n_chains, N) states of all rungs.
+    """
+    _check(n_chains, max_rounds, steps, BURN_IN)
+    machine = _Machine(ladder, n_chains, stream, annealer, steps)
+    columns = machine.begin()
+    observers = [watcher for watcher in (_of_top(watch), watch_rungs) if watcher is not None]
+
+    def observe(number: int, states: Tensor) -> None:
+        for observer in observers:
+            observer(number, states)
+
+    goal = min(FIRST_ROUNDS, max_rounds)
+    while True:
+        machine.advance(columns, goal, progress, observe)
+        result = _result(columns, int(BURN_IN * goal))
+        if goal == max_rounds or result.converged:
+            return result
+        goal = min(2 * goal, max_rounds)
+
+
+def _of_top(watch: Watch | None) -> Watch | None:
+    """A watcher of all rungs that passes the top one on."""
+    return None if watch is None else lambda number, states: watch(number, states[-1])
 
 
 def _check(n_chains: int, n_rounds: int, steps: int, burn_in: float) -> None:
@@ -178,25 +158,27 @@ class _Machine:
         picks = self.stream.child("start").numpy().integers(self.ladder.start.shape[1], size=self.n_chains)
         states = self.ladder.start[:, torch.from_numpy(picks)].clone()
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
-        pairs = self.n_rungs - 1
-        return _Columns(
-            states,
-            flags,
-            flags.clone(),
-            torch.zeros(self.n_chains, dtype=torch.int64, device=self.device),
-            [[] for _ in range(pairs)],
-            [[] for _ in range(pairs)],
-            [[] for _ in range(pairs)],
-        )
+        passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
+        first = self.observe(states[-1], self._log_density(self.n_rungs - 1, states[-1]))
+        return _Columns(states, flags, flags.clone(), passages, first, [], [])
 
-    def round(self, columns: _Columns, number: int, record: bool) -> Tensor:
-        """One round; returns -F of the top states before the exchange."""
+    def advance(self, columns: _Columns, goal: int, progress: Progress | None, watch: Watch | None) -> None:
+        """Rounds until there were `goal`; watch sees the states of all rungs."""
+        for number in range(len(columns.trace), goal):
+            self._round(columns, number)
+            if watch is not None:
+                watch(number, columns.states)
+            if progress is not None:
+                progress(self.n_rungs * self.n_chains * self.steps)
+
+    def _round(self, columns: _Columns, number: int) -> None:
+        """Gibbs steps of all replicas and the exchanges of every other pair."""
         own = torch.stack([self._move(columns, rung, number) for rung in range(self.n_rungs)])
         uniform = self.stream.child("exchange").uniform(number, self.n_rungs, self.n_chains, 0, self.device)
-        for pair in range(number % 2, self.n_rungs - 1, 2):
-            self._exchange(columns, pair, own, uniform[pair], record)
+        pairs = range(number % 2, self.n_rungs - 1, 2)
+        columns.exchanges.append({pair: self._exchange(columns, pair, own, uniform[pair]) for pair in pairs})
         self._mark(columns)
-        return own[-1]
+        columns.trace.append(self.observe(columns.states[-1], own[-1]))
 
     def _move(self, columns: _Columns, rung: int, number: int) -> Tensor:
         """Gibbs steps of one rung, on the lowest, without weights, fresh draws; returns -F of the new states."""
@@ -216,17 +198,16 @@ class _Machine:
         self.annealer.weigh(self.params[rung], self.workspace, result, 0.0, 1.0)
         return result
 
-    def _exchange(self, columns: _Columns, low: int, own: Tensor, uniform: Tensor, record: bool) -> None:
+    def _exchange(self, columns: _Columns, low: int, own: Tensor, uniform: Tensor) -> _Exchange:
+        """Metropolis exchange of rungs low and low + 1; own, -F of each rung's states, follows them."""
         high = low + 1
-        gain = self._log_density(high, columns.states[low]) - own[low]
-        loss = own[high] - self._log_density(low, columns.states[high])
+        up, down = self._log_density(high, columns.states[low]), self._log_density(low, columns.states[high])
+        gain, loss = up - own[low], own[high] - down
         swap = torch.log(uniform.to(torch.float64)) < gain - loss
         for flags in (columns.states, columns.climbing, columns.fresh):
             flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
-        if record:
-            columns.accepted[low].append(float(torch.exp((gain - loss).clamp(max=0.0)).mean()))
-            columns.forward[low].append(gain)
-            columns.backward[low].append(loss)
+        own[low], own[high] = torch.where(swap, down, own[low]), torch.where(swap, up, own[high])
+        return _Exchange(gain, loss)
 
     def _mark(self, columns: _Columns) -> None:
         """Count the replicas that arrive at the top; those at the bottom will be drawn afresh."""
@@ -247,30 +228,28 @@ def _leading_modes(weights: Tensor) -> Tensor:
     return vectors[:, -N_MODES:]
 
 
-def _result(columns: _Columns, trace: FloatArray, n_rounds: int) -> Tempered:
-    ess, rhat = (np.asarray(value) for value in (effective_sample_size(trace), r_hat(trace)))
-    passages = columns.passages.cpu().numpy()
+def _result(columns: _Columns, burn_in: int) -> Tempered:
+    """Results without the first rounds."""
+    trace = torch.stack(columns.trace[burn_in:], 1).cpu().numpy()
+    kept = columns.exchanges[burn_in:]
+    pairs = range(columns.states.shape[0] - 1)
+    gains, losses = (
+        [torch.stack([getattr(found[pair], side) for found in kept if pair in found], 1) for pair in pairs]
+        for side in ("gain", "loss")
+    )
+    accepted = [float(torch.exp((gain - loss).clamp(max=0.0)).mean()) for gain, loss in zip(gains, losses, strict=True)]
+    ess, rhat, drift = trace_diagnostics(trace, columns.start.cpu().numpy())
     return Tempered(
         columns.states[-1].clone(),
-        columns.states,
-        np.array([np.mean(values) for values in columns.accepted]),
-        passages,
+        columns.states.clone(),
+        np.array(accepted),
+        columns.passages.cpu().numpy(),
         float(columns.fresh[-1].to(torch.float64).mean()),
         trace,
-        float(np.min(ess, where=~np.isnan(ess), initial=np.inf)) if np.isfinite(ess).any() else float("nan"),
-        float(np.max(rhat, where=~np.isnan(rhat), initial=0.0)) if not np.isnan(rhat).all() else float("nan"),
-        _drift(trace),
-        tuple(torch.stack(values, 1).cpu().numpy() for values in columns.forward),
-        tuple(torch.stack(values, 1).cpu().numpy() for values in columns.backward),
-        n_rounds,
+        ess,
+        rhat,
+        drift,
+        tuple(gain.cpu().numpy() for gain in gains),
+        tuple(loss.cpu().numpy() for loss in losses),
+        len(columns.trace),
     )
-
-
-def _drift(trace: FloatArray) -> float:
-    """Largest change between the thirds of a trace (n_chains, n_draws, k), in standard errors over the chains."""
-    third = trace.shape[1] // 3
-    change = trace[:, -third:].mean(1) - trace[:, :third].mean(1)
-    if len(change) < 2:
-        return 0.0
-    error = change.std(0, ddof=1) / np.sqrt(len(change))
-    return float(np.max(np.abs(change.mean(0)) / np.where(error > 0.0, error, np.inf)))

@@ -170,7 +170,7 @@ class StudyConfig(_Plan):
     likelihood : how the log-likelihood is estimated
     figures : names of the figures, in the order of the report; None for all that are registered
     figure_options : figure name to keyword arguments of its ``compute``, for example
-        ``{"gallery": {"n_steps": 500}}``
+        ``{"gallery": {"n_samples": 20}}``
     slice_epochs : epochs that one task trains; changing it never changes numbers
     seed : of everything random in the study
 

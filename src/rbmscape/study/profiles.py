@@ -25,19 +25,15 @@ def _smoke() -> StudyConfig:
         scopes={name: Scope(hidden=(16,), replicas=1) for name in ("cd", "rdm")},
         likelihood=LikelihoodPlan(n_betas=100, n_chains=50),
         figure_options={
-            "gallery": {"n_samples": 6, "n_steps": 200},
-            "image_landscapes": {"n_chains": 20, "n_steps": 100},
-            "landscapes": {"n_points": 100, "n_samples": 50, "n_steps": 100},
+            "gallery": {"n_samples": 6},
+            "landscapes": {"n_points": 100},
             "random_spectra": {"hidden": [16, 32], "n_simulations": 19},
             "kurtosis": {"hidden": [16, 32, 64], "n_states": 2000},
             "gaussianity": {"n_states": 1000},
-            "evolution": {"n_data": 200, "n_chains": 50, "n_steps": 5},
+            "evolution": {"n_data": 200},
             "rotational_symmetry": {"n_null": 4, "n_rotations": 2},
-            "hierarchy": {"n_samples": 50, "n_steps": 50},
-            "symmetry_breaking": {"n_data": 200, "n_chains": 50, "n_steps": 5},
-            "symmetry_breaking_sizes": {"n_data": 200, "n_chains": 50, "n_steps": 5},
-            "landau_wells": {"n_chains": 50, "burn_in": 20, "n_draws": 4},
-            "transitions": {"n_chains": 40, "burn_in": 20, "n_draws": 4, "thin": 2},
+            "symmetry_breaking": {"n_data": 200},
+            "symmetry_breaking_sizes": {"n_data": 200},
             "relaxation": {
                 "n_checkpoints": 3,
                 "mode_indices": (0, 1, 5),
@@ -45,7 +41,7 @@ def _smoke() -> StudyConfig:
                 "n_chains": 24,
                 "n_steps": 120,
             },
-            "diffused_images": {"n_chains": 20, "n_shown": 6, "time": 2.0, "gibbs_steps": 50},
+            "diffused_images": {"n_chains": 20, "n_shown": 6, "time": 2.0},
         },
     )
 
@@ -64,14 +60,11 @@ def _quick() -> StudyConfig:
         figure_options={
             "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
             "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
-            "transitions": {"n_chains": 100, "burn_in": 100, "n_draws": 5},
             "rotational_symmetry": {"n_null": 5, "n_rotations": 2, "n_along": 7},
-            "symmetry_breaking_sizes": {"n_chains": 100},
-            "landau_wells": {"burn_in": 200, "n_draws": 10},
-            "evolution": {"n_data": 1000, "n_chains": 200, "n_steps": 20},
-            "mode_potentials": {"n_chains": 500, "n_starts": 8},
+            "evolution": {"n_data": 1000},
+            "mode_potentials": {"n_starts": 8},
             "relaxation": {"n_checkpoints": 3, "n_gaussian": 300, "n_chains": 32, "n_steps": 200},
-            "diffused_images": {"n_chains": 60, "time": 4.0, "gibbs_steps": 200},
+            "diffused_images": {"n_chains": 60, "time": 4.0},
         },
     )
 

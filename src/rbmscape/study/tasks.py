@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,12 +220,15 @@ def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
 
 def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Compute a figure's data, draw and save it."""
+    from rbmscape.figures.equilibrium import run_samples
     from rbmscape.figures.registry import select
     from rbmscape.figures.style import save
     from rbmscape.study.provenance import result_attrs
 
     (entry,) = select([task.parameters["name"]])
-    material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, task.parameters["options"])
+    sampler = partial(run_samples, cache=shop.store.results / "samples")
+    options = task.parameters["options"]
+    material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampler)
     began = time.perf_counter()
     dataset = entry.compute(material)
     dataset.attrs |= result_attrs(shop, task, time.perf_counter() - began)

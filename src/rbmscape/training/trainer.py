@@ -77,7 +77,7 @@ class Trainer:
         weights, *biases = self._parameters.values()
         groups: list[dict[str, Any]] = [{"params": [weights], "weight_decay": config.l2}, {"params": biases}]
         if config.optimizer == "adam":
-            return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.adam_betas)
+            return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.adam_betas, fused=True)
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
 
     def _prepare(self, out: Parameters | None = None) -> Parameters:
