@@ -14,7 +14,7 @@ from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.registry import FIGURES
 from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
 from rbmscape.study.execute import HerePool, execute
-from rbmscape.study.figure_costs import FIGURE_COSTS
+from rbmscape.study.figure_costs import FIGURE_COSTS, FigureScene, figure_seconds
 from rbmscape.study.graph import build_graph
 from rbmscape.study.plan import check_plan, figure_options, read_plan
 from rbmscape.study.profiles import PROFILES, profile
@@ -85,10 +85,13 @@ def test_data_lie_beside_the_plan(tmp_path):
     [
         (("replicas", "replica"), "no key 'replica'; did you mean 'replicas'"),
         (("[recipes.cd]\nmethod", "[recipes.cd]\nmethd"), "no key 'methd'; did you mean 'method'"),
-        (("[scopes.cd]\nhidden", "[scopes.cd]\nhiden"), "no key 'scopes.cd.hiden'; did you mean 'hidden'"),
-        (("max_betas", "max_beta"), "no key 'likelihood.final.max_beta'; did you mean 'max_betas'"),
+        (
+            ("[scopes.cd]\nhidden", "[scopes.cd]\nhiden"),
+            "a scope of the study plan has no key 'hiden'; did you mean 'hidden'",
+        ),
+        (("max_betas", "max_beta"), "\\[likelihood\\] has no key 'max_beta'; did you mean 'max_betas'"),
         (("n_betas = 100, max_betas = 200", "n_betas = 100, max_betas = 50"), "at least n_betas = 100"),
-        (("source =", "sorce ="), "no key 'data.sorce'; did you mean 'source'"),
+        (("source =", "sorce ="), "\\[data\\] has no key 'sorce'; did you mean 'source'"),
         (("hidden = [4, 2]", "hidden = [0]"), "greater than or equal to 1"),
         (("hidden = [4, 2]", "hidden = 4 2"), "is no valid TOML.*line 2"),
     ],
@@ -135,6 +138,11 @@ def test_built_in_plans_fit_their_data_and_figures():
 
 def test_every_figure_has_a_cost():
     assert set(FIGURE_COSTS) == {entry.name for entry in FIGURES}
+    sizes = {"n_visible": 784, "hidden": (100, 500), "main": 500, "replicas": 2, "runs": 4, "checkpoints": 10}
+    speeds = dict.fromkeys(("sweep", "annealing", "svd"), lambda hidden: 1e-6 * hidden)
+    scene = FigureScene(**sizes, **speeds, slowness=1.0)
+    for name in FIGURE_COSTS:
+        assert 0.0 < figure_seconds(name, scene, figure_options(name)) < 1000.0
 
 
 def test_the_papers_design():
@@ -155,7 +163,7 @@ def test_the_papers_design():
 def test_models_too_large_to_be_summed_are_refused(tiny_plan):
     large = tiny_plan.replace(
         hidden=(2, 26),
-        data={"source": "planted", "options": {"n_visible": 30, "n_train": 20, "n_test": 2}},
+        data={"source": "planted", "options": {"n_visible": 32, "n_train": 20, "n_test": 2}},
         likelihood=LikelihoodPlan(n_chains=10, n_betas=10, final={"method": "exact"}),
     )
     with pytest.raises(ConfigError, match=r"cannot be summed exactly .* 26 units, at most 25"):
