@@ -49,6 +49,10 @@ class FigureScene:
     svd: Callable[[int], float]
     slowness: float
 
+    def base(self, seconds: float) -> float:
+        """What takes so many seconds on the machine of the constants."""
+        return seconds * self.slowness
+
     def chains(self, count: float, steps: float, hidden: int | None = None) -> float:
         """Seconds of Gibbs sampling; short batches of chains cost as much as about 60."""
         return max(60.0, count) * steps * self.sweep(hidden or self.main)
@@ -63,15 +67,15 @@ Cost = Callable[[FigureScene, Options], float]
 
 BUDGET: Final = 1e12
 """Multiply-adds that the equilibrium samples of one run take at most, unless the plan says otherwise."""
-ROUNDS: Final = 60_000.0
-"""Sweeps of one chain a checkpoint that they take where that is less: 100 columns of a few hundred rounds."""
+ROUNDS: Final = 20_000.0
+"""Sweeps of one chain a checkpoint that they take where that is less."""
 
 
 def sampling_seconds(scene: FigureScene, options: Options, hidden: int) -> float:
     """Equilibrium samples of all checkpoints of one run."""
     budget = float(options.get("sampling", {}).get("budget", BUDGET))
     sweeps = min(budget / (2.0 * scene.n_visible * hidden), ROUNDS * scene.checkpoints)
-    return 1.0 + sweeps * scene.annealing(hidden)
+    return scene.base(1.0) + sweeps * scene.annealing(hidden)
 
 
 def _following(scene: FigureScene, hidden: int) -> float:
@@ -87,33 +91,39 @@ def _rotations(scene: FigureScene, o: Options) -> float:
 
 def _kurtosis(scene: FigureScene, o: Options) -> float:
     products = sum(float(scene.n_visible**2 + hidden**2) for hidden in o["hidden"])
-    return 1.0 + 2.5e-11 * float(o["n_states"]) * products * scene.slowness
+    return scene.base(1.0 + 2.5e-11 * float(o["n_states"]) * products)
 
 
 FIGURE_COSTS: Final[Mapping[str, Cost]] = {
-    "likelihood": lambda s, o: 0.5,
-    "gallery": lambda s, o: 0.5 + 0.01 * sum(s.factors(1, hidden) for hidden in s.hidden),
-    "image_landscapes": lambda s, o: 2.0 + s.factors(1),
-    "landscapes": lambda s, o: 1.5 + s.factors(2),
-    "random_spectra": lambda s, o: 0.7 + sum(s.factors(0.3 * o["n_simulations"], hidden) for hidden in o["hidden"]),
+    "likelihood": lambda s, o: s.base(0.5),
+    "gallery": lambda s, o: s.base(0.5) + 0.01 * sum(s.factors(1, hidden) for hidden in s.hidden),
+    "image_landscapes": lambda s, o: s.base(2.0) + s.factors(1),
+    "landscapes": lambda s, o: s.base(1.5) + s.factors(2),
+    "random_spectra": lambda s, o: (
+        s.base(0.7) + sum(s.factors(0.3 * o["n_simulations"], hidden) for hidden in o["hidden"])
+    ),
     "kurtosis": _kurtosis,
-    "spectrum": lambda s, o: 1.0 + sum(s.factors(0.5 * s.runs / len(s.hidden), hidden) for hidden in s.hidden),
-    "gaussianity": lambda s, o: 1.5 + s.factors(8),
-    "evolution": lambda s, o: 1.0 + _following(s, s.main),
-    "rotational_symmetry": lambda s, o: 2.0 + _rotations(s, o),
-    "hierarchy": lambda s, o: 1.0 + s.factors(8),
-    "symmetry_breaking": lambda s, o: 0.7 + _following(s, s.main),
-    "symmetry_breaking_sizes": lambda s, o: 0.7 + sum(_following(s, hidden) for hidden in s.hidden if hidden != s.main),
-    "centres": lambda s, o: 1.0 + sum(s.factors(3 * s.replicas, hidden) for hidden in s.hidden),
-    "spectral_gap": lambda s, o: 1.0 + o["n_checkpoints"] * s.factors(0.5 * s.runs / len(s.hidden)),
-    "landau_wells": lambda s, o: 2.0 + s.checkpoints * s.factors(2.5),
-    "transitions": lambda s, o: 2.0 + s.replicas * _following(s, s.main),
-    "alignment": lambda s, o: 1.5 + s.runs / len(s.hidden) * s.checkpoints * s.factors(1),
-    "bosons": lambda s, o: 2.0 + s.checkpoints * s.factors(1.5),
-    "mode_potentials": lambda s, o: 12.0 * s.slowness + s.factors(20),
-    "mode_diffusion": lambda s, o: 5.0 * s.slowness,
-    "relaxation": lambda s, o: 5.0 + o["n_checkpoints"] * (s.factors(4) + s.chains(o["n_chains"], 2 * o["n_steps"])),
-    "diffused_images": lambda s, o: 1.0 + s.chains(o["n_chains"], 300 * o["time"]),
+    "spectrum": lambda s, o: s.base(1.0) + sum(s.factors(0.5 * s.runs / len(s.hidden), hidden) for hidden in s.hidden),
+    "gaussianity": lambda s, o: s.base(1.5) + s.factors(8),
+    "evolution": lambda s, o: s.base(1.0) + _following(s, s.main),
+    "rotational_symmetry": lambda s, o: s.base(2.0) + _rotations(s, o),
+    "hierarchy": lambda s, o: s.base(1.0) + s.factors(8),
+    "symmetry_breaking": lambda s, o: s.base(0.7) + _following(s, s.main),
+    "symmetry_breaking_sizes": lambda s, o: (
+        s.base(0.7) + sum(_following(s, hidden) for hidden in s.hidden if hidden != s.main)
+    ),
+    "centres": lambda s, o: s.base(1.0) + sum(s.factors(3 * s.replicas, hidden) for hidden in s.hidden),
+    "spectral_gap": lambda s, o: s.base(1.0) + o["n_checkpoints"] * s.factors(0.5 * s.runs / len(s.hidden)),
+    "landau_wells": lambda s, o: s.base(2.0) + s.checkpoints * s.factors(2.5),
+    "transitions": lambda s, o: s.base(2.0) + s.replicas * _following(s, s.main),
+    "alignment": lambda s, o: s.base(1.5) + s.runs / len(s.hidden) * s.checkpoints * s.factors(1),
+    "bosons": lambda s, o: s.base(2.0) + s.checkpoints * s.factors(1.5),
+    "mode_potentials": lambda s, o: s.base(12.0) + s.factors(20),
+    "mode_diffusion": lambda s, o: s.base(5.0),
+    "relaxation": lambda s, o: (
+        s.base(5.0) + o["n_checkpoints"] * (s.factors(4) + s.chains(o["n_chains"], 2 * o["n_steps"]))
+    ),
+    "diffused_images": lambda s, o: s.base(1.0) + s.chains(o["n_chains"], 300 * o["time"]),
 }
 """Figure to seconds, from a scene and the figure's options with their defaults filled in, beside its samples."""
 

@@ -24,8 +24,12 @@ __all__ = ["Task", "TaskGraph", "build_graph"]
 VERSIONS = {"train": 1, "collect-training": 1, "likelihood": 1, "collect-likelihood": 1, "samples": 1, "figure": 1}
 
 
-SAMPLES_COST: Final = 1e12
-FIGURE_COST: Final = 1e10
+UNIT: Final = 1e11
+"""Costs are multiplications of training; so many take about a second, as long as a task's own beginning and end."""
+SLOWER: Final = 4
+"""Times that annealing takes for the same multiplications."""
+SAMPLES_COST: Final = 30 * UNIT
+FIGURE_COST: Final = 5 * UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
     entries = select(config.figures)
     trained = {key: _add_training(graph, config, key, dataset) for key in config.run_keys()}
     whole = tuple(run.whole for run in trained.values())
-    graph.add("results/training", "collect-training", {}, needs=whole, outputs=("results/training.nc",), cost=1e8)
+    graph.add("results/training", "collect-training", {}, needs=whole, outputs=("results/training.nc",), cost=UNIT)
     if any("likelihood" in entry.needs for entry in entries) or config.figures is None:
         _add_likelihoods(graph, config, trained, dataset)
     for entry in entries:
@@ -179,7 +183,7 @@ def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: D
     slices: dict[int, str] = {}
     for begin, end in itertools.pairwise([0, *ends]):
         updates = (end - begin) * per_epoch
-        cost = float(max(1, updates) * (recipe.gibbs_steps + 4) * recipe.n_chains * dataset.n_visible * key.hidden)
+        cost = UNIT + updates * (recipe.gibbs_steps + 4.0) * recipe.n_chains * dataset.n_visible * key.hidden
         name = f"train/{key}" if end == recipe.epochs else f"train/{key}/{end * per_epoch}"
         place = {"from_update": begin * per_epoch, "until_update": end * per_epoch}
         slices[end * per_epoch] = graph.add(
@@ -209,15 +213,15 @@ def _add_likelihoods(
             cost = _likelihood_cost(method, key, dataset)
             points.append(graph.add(name, "likelihood", parameters, needs=needs, outputs=(file,), cost=cost))
     graph.add(
-        "results/likelihood", "collect-likelihood", {}, needs=points, outputs=("results/likelihood.nc",), cost=1e8
+        "results/likelihood", "collect-likelihood", {}, needs=points, outputs=("results/likelihood.nc",), cost=UNIT
     )
 
 
 def _likelihood_cost(method: LikelihoodMethod, key: RunKey, dataset: Dataset) -> float:
-    """Multiplications: of every sample, or of the chains at every temperature; a bracket goes there and back."""
-    passes = {"exact": 0, "ais": 1, "bracket": 4}[method.method]
-    sweeps = passes * method.n_betas * method.n_chains + len(dataset.test)
-    return float(sweeps * dataset.n_visible * key.hidden)
+    """Of every sample, and of the chains at every temperature; a bracket goes there and back, twice and more."""
+    passes = {"exact": 0, "ais": 1, "bracket": 12}[method.method]
+    sweeps = SLOWER * passes * method.n_betas * method.n_chains + len(dataset.test)
+    return 0.1 * UNIT + float(sweeps * dataset.n_visible * key.hidden)
 
 
 def _add_figure(graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: tuple[str, ...]) -> None:
