@@ -71,7 +71,7 @@ def begin(plan: StudyConfig, directory: Path) -> tuple[StudyStore, list]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_killed_workers_lose_nothing(lasting_plan, tmp_path, undisturbed):
     store, graph = begin(lasting_plan, tmp_path / "s")
     killer = Killer(2)
@@ -139,7 +139,7 @@ def drive(plan: Path, directory: Path, *more: str) -> subprocess.Popen:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for_training(directory: Path, update: int, seconds: float = 120.0) -> None:
+def wait_for_training(directory: Path, update: int, seconds: float = 240.0) -> None:
     """Until some run has a checkpoint of this update."""
     deadline = time.monotonic() + seconds
     while not list(directory.glob(f"runs/*/checkpoints/update-{update:08d}.safetensors")):
@@ -148,14 +148,14 @@ def wait_for_training(directory: Path, update: int, seconds: float = 120.0) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_ended_driver_leaves_no_workers_and_loses_nothing(number, lasting_plan, tmp_path, undisturbed):
     plan, directory = write_plan(lasting_plan, tmp_path / "plan.toml"), tmp_path / "s"
     driver = drive(plan, directory, "--workers", "2")
     wait_for_training(directory, SLICE_UPDATES)
     driver.send_signal(number)
-    _, words = driver.communicate(timeout=60)
+    _, words = driver.communicate(timeout=300)
     assert driver.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), words
     deadline = time.monotonic() + 30
     while workers_of(directory):
