@@ -28,7 +28,7 @@ def model(tmp_path):
 def test_a_run_gives_pictures_and_data(run, tmp_path, capsys):
     out = tmp_path / "out"
     names = "spectrum,landscapes,evolution"
-    assert main(["analyze", str(run), "--out", str(out), "--steps", "5", "--figures", names]) == 0
+    assert main(["analyze", str(run), "--out", str(out), "--chains", "20", "--figures", names]) == 0
     made = {path.name for path in out.iterdir()}
     assert made == {f"{name}.{kind}" for name in names.split(",") for kind in ("png", "pdf", "nc")}
     assert "Singular values go" in capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_a_bare_model_with_users_data_and_no_images(model, tmp_path, capsys):
     data = tmp_path / "mine.npy"
     np.save(data, np.random.default_rng(0).integers(0, 2, (40, 12), dtype=np.uint8))
     out = tmp_path / "out"
-    words = ["analyze", str(model), "--out", str(out), "--steps", "5", "--data", str(data), "--figures"]
+    words = ["analyze", str(model), "--out", str(out), "--chains", "20", "--data", str(data), "--figures"]
     assert main([*words, "landscapes,image_landscapes,evolution"]) == 0
     assert {path.suffix for path in out.iterdir()} == {".png", ".pdf", ".nc"}
     assert "evolution: left out, it needs run" in capsys.readouterr().out
@@ -46,7 +46,7 @@ def test_a_bare_model_with_users_data_and_no_images(model, tmp_path, capsys):
 
 def test_refusals_leave_nothing_behind(model, tmp_path, capsys):
     out = tmp_path / "out"
-    start = ["analyze", str(model), "--out", str(out), "--steps", "2"]
+    start = ["analyze", str(model), "--out", str(out), "--chains", "20"]
     assert main([*start, "--figures", "spektrum"]) == 1
     assert "did you mean 'spectrum'" in capsys.readouterr().err
     assert main([*start, "--data", "bars-and-stripes"]) == 1

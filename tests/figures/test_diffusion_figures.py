@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +14,11 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError, NotConverged
 from rbmscape.figures import bosons, diffused_images, mode_diffusion, mode_potentials, relaxation
+from rbmscape.figures.equilibrium import ModelSamples, run_samples
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
 from rbmscape.sampling.sample import sample
+from rbmscape.symmetry.transitions import Draws
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +39,16 @@ def run(data, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def material(data, run):
-    return Material(data, {RunKey("recommended", 20, 0): run}, lambda name: pytest.fail(f"needs {name}"), seed=1)
+def material(data, run, tmp_path_factory):
+    sampler = partial(run_samples, budget=3e10, cache=tmp_path_factory.mktemp("samples"))
+    runs = {RunKey("recommended", 20, 0): run}
+    return Material(data, runs, lambda name: pytest.fail(f"needs {name}"), seed=1, sampler=sampler)
+
+
+def in_columns(rbm, v, h):
+    """Independent states as one draw of each column."""
+    facts = {"samples_method": "Gibbs sampling", "samples_chains": len(v), "samples_equilibrated": 1}
+    return ModelSamples(rbm, Draws(v[:, None], h[:, None]), facts)
 
 
 def check_drawing(module, dataset, directory):
@@ -68,7 +80,8 @@ def test_bosons_cross_the_threshold_where_singular_values_do(material, run, tmp_
 
 def test_potentials_of_a_run(material, tmp_path):
     """The relaxed potential is nearer to the density of the leading mode than the harmonic expansion, once unstable."""
-    dataset = mode_potentials.of_run(material.run(), material.dataset, n_chains=600, n_steps=100, n_bins=12, seed=2)
+    run = material.run()
+    dataset = mode_potentials.of_run(run, material.samples(run), n_bins=12)
     last = dataset.isel(model=-1, mode=0)
     assert float(last["curvature"]) < 0
     assert float(last["distance_relaxed"]) < float(last["distance_harmonic"])
@@ -83,12 +96,12 @@ def test_uncoupled_model_has_the_binomial_potential(tmp_path):
     weights = 0.4 * np.outer(left / np.linalg.norm(left), right / np.linalg.norm(right))
     rbm = RBM(weights, -weights.sum(1) / 2, -weights.sum(0) / 2)
     states = sample(rbm, n_chains=4000, n_steps=20, seed=3)
-    dataset = mode_potentials.compute(rbm, states.v, states.h, mode_indices=(0,), n_bins=10)
+    dataset = mode_potentials.compute(in_columns(rbm, states.v, states.h), mode_indices=(0,), n_bins=10)
     for name in ("harmonic", "slice", "marginal_uniform"):
         assert float(dataset[f"distance_{name}"].squeeze()) < 0.04
     assert dataset.sizes["mode"] == 1
     with pytest.raises(InputError, match="at least 100 samples"):
-        mode_potentials.compute(rbm, states.v[:50], states.h[:50])
+        mode_potentials.compute(in_columns(rbm, states.v[:50], states.h[:50]))
     check_drawing(mode_potentials, dataset, tmp_path)
 
 
@@ -131,8 +144,9 @@ def test_relaxation_rates_give_the_verdict(run, data, tmp_path):
     assert "run away in the Gaussian diffusion" in words
 
 
-def test_diffused_images_stay_in_the_cube_and_lower_the_free_energy(run, data, tmp_path):
-    dataset = diffused_images.compute(run.load(), data, n_chains=40, n_shown=5, time=2.0, n_modes=5, gibbs_steps=100)
+def test_diffused_images_stay_in_the_cube_and_lower_the_free_energy(material, run, data, tmp_path):
+    samples = material.samples(run).at()
+    dataset = diffused_images.compute(samples, data.image_shape, n_chains=40, n_shown=5, time=2.0, n_modes=5)
     assert float(dataset["picture"].min()) >= 0
     assert float(dataset["picture"].max()) <= 1
     names = [str(name) for name in dataset["stage"].values]
@@ -140,9 +154,15 @@ def test_diffused_images_stay_in_the_cube_and_lower_the_free_energy(run, data, t
     assert names[-1] == "Gibbs"
     start, cold = dataset.sel(stage="start"), dataset.isel(stage=-2)
     assert float(cold["free_energy"]) < float(start["free_energy"])
-    check_drawing(diffused_images, dataset, tmp_path)
+    # The ends of the comparison in the attributes are those in the stages.
+    hot, samples_stage = dataset.isel(stage=1), dataset.isel(stage=-1)
+    assert dataset.attrs["sd_ratio"] == pytest.approx(float(np.median(hot["sd"] / samples_stage["sd"])))
+    assert dataset.attrs["free_energy_excess"] == pytest.approx(float(hot.free_energy - samples_stage.free_energy))
+    words = check_drawing(diffused_images, dataset, tmp_path)
+    assert "does not generate" in words  # the first modes of this model are ordered, which D = 1 misses
+    assert "replica exchange along the training" in words
     with pytest.raises(InputError, match="at least one D"):
-        diffused_images.compute(run.load(), data, diffusions=())
+        diffused_images.compute(samples, diffusions=())
 
 
 def test_runs_without_checkpoints_say_what_is_needed(data, tmp_path):

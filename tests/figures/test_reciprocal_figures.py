@@ -17,6 +17,7 @@ from rbmscape.figures.analysis import ANALYSES, Subject, select
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
 
+FEW = {"n_chains": 40}
 PLAN = {"epochs": 20, "batch_size": 14, "n_chains": 30, "gibbs_steps": 1, "early_checkpoints": 3}
 
 
@@ -78,7 +79,7 @@ def legend_words(figure):
 
 
 def test_generated_image_among_its_landscapes(material, tmp_path):
-    found = image_landscapes.for_study(with_options(material, n_chains=40, n_steps=100, wanted_label=0))
+    found = image_landscapes.for_study(with_options(material, wanted_label=0))
     modes = rs.Modes.of(material.run().load())
     x = found.state.values @ modes.left.numpy()
     np.testing.assert_allclose(found.point_x, x[found["mode"].values - 1], atol=1e-12)
@@ -91,7 +92,7 @@ def test_generated_image_among_its_landscapes(material, tmp_path):
     pentagons = [line for panel in panels for line in panel.lines if line.get_marker() == "p" and len(line.get_xdata())]
     assert len(stars) == len(pentagons) == found.sizes["panel"]
     with pytest.raises(InputError, match="between one and twelve"):
-        image_landscapes.compute(material.run().load(), modes=range(1, 20))
+        image_landscapes.compute(material.samples(material.run()).at(), modes=range(1, 20))
 
 
 def test_modes_of_the_papers_figure_are_chosen_where_they_exist():
@@ -116,7 +117,7 @@ def test_generated_state_of_the_wanted_class(dataset):
 
 
 def test_landscapes_with_classes_and_samples(material, dataset, tmp_path):
-    found = landscapes.for_study(with_options(material, n_points=15, n_samples=30, n_steps=50))
+    found = landscapes.for_study(with_options(material, n_points=15))
     assert found.model.values.tolist() == ["untrained", "trained"]
     untrained = found.sel(model="untrained")
     assert float(np.abs(untrained.saddle_x).max()) == 0.0  # no biases
@@ -128,7 +129,7 @@ def test_landscapes_with_classes_and_samples(material, dataset, tmp_path):
     assert interpolated == pytest.approx(float(exact))
     assert float(energy) != 0.0
     figure = checked(landscapes, found, tmp_path)
-    assert {"saddle", "Gibbs samples", "0", "1", "2"} <= legend_words(figure)
+    assert {"saddle", "samples", "0", "1", "2"} <= legend_words(figure)
     assert len(shown_panels(figure)) == 2 * found.sizes["panel"]
     words = {text.get_text() for axes in figure.axes for text in axes.texts}
     assert {"u", "w", "untrained", "trained"} <= words
@@ -196,17 +197,15 @@ def test_spectra_of_sizes_and_methods(material, tmp_path):
 
 
 def test_evolution_of_a_run(material, tmp_path):
-    found = evolution.for_study(with_options(material, n_chains=20, n_steps=2))
+    found = evolution.for_study(material)
     assert found["update"].values.tolist() == list(material.run().updates)
     figure = checked(evolution, found, tmp_path)
-    assert {"mode 1", "saddle", "random states, μ", "data", "Gibbs samples", "edge of random bulk"} <= legend_words(
-        figure
-    )
+    assert {"mode 1", "saddle", "random states, μ", "data", "samples", "edge of random bulk"} <= legend_words(figure)
 
 
 @pytest.mark.parametrize(("n_visible", "n_hidden"), [(6, 3), (3, 7), (1, 1)])
 def test_any_bare_model_can_be_analysed(n_visible, n_hidden):
-    subject = Subject(rs.RBM.random(n_visible, n_hidden, std=1.0), n_steps=5)
+    subject = Subject(rs.RBM.random(n_visible, n_hidden, std=1.0), sampling=FEW)
     made = [entry.name for entry in ANALYSES if not entry.missing(subject)]
     assert {"spectrum", "image_landscapes", "landscapes", "gaussianity"} <= set(made)
     assert "evolution" not in made
@@ -217,7 +216,7 @@ def test_any_bare_model_can_be_analysed(n_visible, n_hidden):
 
 
 def test_model_without_coupling_is_drawn():
-    subject = Subject(rs.RBM(np.zeros((4, 3)), np.ones(4), np.ones(3)), n_steps=2, image_shape=(2, 2))
+    subject = Subject(rs.RBM(np.zeros((4, 3)), np.ones(4), np.ones(3)), sampling=FEW, image_shape=(2, 2))
     for name in ("spectrum", "image_landscapes", "landscapes", "gaussianity"):
         entry = select([name])[0]
         found = entry.compute(subject)
@@ -228,7 +227,7 @@ def test_model_without_coupling_is_drawn():
 
 def test_figures_made_for_studies_take_a_single_run(material, dataset):
     run = material.run()
-    subject = Subject(run.load(), run, dataset, (3, 4), n_steps=5, seed=4)
+    subject = Subject(run.load(), run, dataset, (3, 4), sampling=FEW, seed=4)
     alone = subject.as_study()
     assert alone.hidden() == (20,)
     assert alone.run() is run

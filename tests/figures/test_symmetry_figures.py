@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,9 +22,11 @@ from rbmscape.figures import (
     symmetry_breaking_sizes,
     transitions,
 )
+from rbmscape.figures.equilibrium import ModelSamples, run_samples
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
 from rbmscape.symmetry.order import CRITICAL_BINDER
+from rbmscape.symmetry.transitions import Draws
 
 
 def recipe(epochs=10, **changes):
@@ -59,7 +62,8 @@ def material(planted_data, tmp_path_factory):
         RunKey("adam", 20, 0): recipe(optimizer="adam", learning_rate=1e-3, gradient="plain"),
     }
     runs = {key: train(planted_data, plan, folder / str(key), progress=False) for key, plan in plans.items()}
-    return Material(planted_data, runs, result=lambda name: pytest.fail(f"asked for {name}"), seed=1)
+    sampler = partial(run_samples, budget=3e10, cache=folder / "samples")
+    return Material(planted_data, runs, lambda name: pytest.fail(f"asked for {name}"), seed=1, sampler=sampler)
 
 
 def with_options(material, **options):
@@ -102,7 +106,7 @@ def test_rotational_symmetry_against_untrained_matrices(material, tmp_path):
 
 
 def test_hierarchy_of_planted_modes(material, tmp_path):
-    found = hierarchy.for_study(with_options(material, n_samples=100, n_steps=100, indices=[0, 1, 5, 15]))
+    found = hierarchy.for_study(with_options(material, indices=[0, 1, 5, 15]))
     changed = found.pixels_changed.values
     # Two modes are planted: planes with one of them change many pixels, planes of noise few.
     assert changed[0] > 5 * changed[2]
@@ -115,16 +119,15 @@ def test_hierarchy_of_planted_modes(material, tmp_path):
     check_drawing(hierarchy, found, tmp_path, 6)
 
 
-def test_hierarchy_without_images_leaves_geometry_out(material, planted_data, tmp_path):
-    rows = Dataset.from_array(planted_data.train, planted_data.test, name="rows")
-    found = hierarchy.compute(material.run().load(), rows, n_samples=20, n_steps=5, indices=[0, 3])
+def test_hierarchy_without_images_leaves_geometry_out(material, tmp_path):
+    found = hierarchy.compute(material.samples(material.run()).at(), None, indices=[0, 3])
     assert np.isnan(found.connected.values).all()
     assert np.isfinite(found.pixels_changed.values).all()
     check_drawing(hierarchy, found, tmp_path, 2)
 
 
 def test_first_mode_along_training(material, tmp_path):
-    found = symmetry_breaking.for_study(with_options(material, n_chains=100, n_steps=40))
+    found = symmetry_breaking.for_study(material)
     at = found.sel(hidden=20)
     assert at["update"].values[0] == 0
     # The ordered mode spreads over two wells in data and samples; random states keep ½, untrained samples about ½.
@@ -138,7 +141,7 @@ def test_first_mode_along_training(material, tmp_path):
 
 
 def test_other_sizes_and_single_size(material, tmp_path):
-    found = symmetry_breaking_sizes.for_study(with_options(material, n_chains=40, n_steps=10))
+    found = symmetry_breaking_sizes.for_study(material)
     assert found.hidden.values.tolist() == [6]
     check_drawing(symmetry_breaking_sizes, found, tmp_path, 2)
     alone = replace(material, runs={key: run for key, run in material.runs.items() if key.hidden == 20})
@@ -147,7 +150,7 @@ def test_other_sizes_and_single_size(material, tmp_path):
 
 
 def test_landau_wells_turn_double(material, tmp_path):
-    found = landau_wells.for_study(with_options(material, n_modes=2, n_chains=100, burn_in=60, n_draws=8))
+    found = landau_wells.for_study(with_options(material, n_modes=2))
     held = found.sel(fluctuation=0.0)
     assert held.curvature.values[0] == pytest.approx(4.0, abs=0.5)  # 4 - λ of an untrained model
     assert float(held.curvature[-1, 0]) < 0
@@ -165,7 +168,7 @@ def test_landau_wells_turn_double(material, tmp_path):
 
 
 def test_predicted_transitions_agree_with_measured_ones(material, tmp_path):
-    found = transitions.for_study(with_options(material, n_modes=2, n_chains=150, burn_in=80, n_draws=8))
+    found = transitions.for_study(with_options(material, n_modes=2))
     assert found.sizes["replica"] == 2
     assert found.attrs["critical_binder"] == CRITICAL_BINDER
     for mode in range(2):
@@ -200,23 +203,25 @@ def test_runs_without_checkpoints_are_refused(planted_data, tmp_path):
     run = train(planted_data, recipe(epochs=0), tmp_path / "untrained", progress=False)
     assert len(run.updates) == 1
     with pytest.raises(NotConverged, match="early_checkpoints"):
-        symmetry_breaking.compute({20: run}, planted_data)
+        symmetry_breaking.compute({20: (run, None)}, planted_data)
     with pytest.raises(NotConverged, match="three or more"):
-        landau_wells.compute(run, planted_data)
+        landau_wells.compute(run, planted_data, None)
     with pytest.raises(NotConverged, match="early_checkpoints"):
-        transitions.compute([run], planted_data)
+        transitions.compute([run], [])
     for refuse in (rotational_symmetry.compute, lambda none: symmetry_breaking.compute(none, planted_data)):
         with pytest.raises(InputError, match="found none"):
             refuse({})
     with pytest.raises(InputError, match="found none"):
         alignment.compute({"a": []}, planted_data)
     with pytest.raises(InputError, match="found none"):
-        transitions.compute([], planted_data)
+        transitions.compute([], [])
 
 
 def test_modes_that_do_not_exist_and_mixed_checkpoints_are_refused(material, planted_data):
     run = material.run()
     with pytest.raises(InputError, match="mode 20 does not exist"):
-        symmetry_breaking.compute({20: run}, planted_data, mode=20)
+        symmetry_breaking.compute({20: (run, None)}, planted_data, mode=20)
+    one = torch.zeros(1, 1, 48, dtype=torch.uint8), torch.zeros(1, 1, 4, dtype=torch.uint8)
+    one_sample = ModelSamples(RBM(torch.zeros(48, 4), torch.zeros(48), torch.zeros(4)), Draws(*one), {})
     with pytest.raises(InputError, match="2 samples or more"):
-        hierarchy.compute(RBM(torch.zeros(48, 4), torch.zeros(48), torch.zeros(4)), planted_data, n_samples=1)
+        hierarchy.compute(one_sample)

@@ -26,6 +26,6 @@ def tiny_plan() -> StudyConfig:
             }
         },
         likelihood=LikelihoodPlan(method="exact"),
-        figure_options={"gallery": {"n_samples": 4, "n_steps": 20}},
+        figure_options={"gallery": {"n_samples": 4}},
         figures=("likelihood", "gallery"),
     )

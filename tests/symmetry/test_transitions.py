@@ -9,6 +9,8 @@ import torch
 from scipy.special import gammaln
 
 from rbmscape import RBM, Estimate, Modes
+from rbmscape.diffusion.bosons import dressed_singular_values
+from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.sampling.diagnostics import r_hat
 from rbmscape.symmetry.order import CRITICAL_BINDER, order_parameter
@@ -16,11 +18,15 @@ from rbmscape.symmetry.transitions import (
     Draws,
     critical_fluctuations,
     critical_update,
-    dressed_singular_values,
-    equilibrium_draws,
     follow_modes,
+    gibbs_draws,
     over_replicas,
 )
+
+
+def dressed_values(rbm, reference, beta=1.0):
+    """β times the dressed singular values at a reference: a mode above 1 is unstable."""
+    return beta * dressed_singular_values(rbm, reference_point(rbm, reference, None, beta))
 
 
 def uniform_model(strength, n, m):
@@ -44,7 +50,7 @@ def exact_moments(strength, n, m):
 
 def planted_draws(strength, n=100, m=80, seed=0):
     rbm = uniform_model(strength, n, m)
-    return rbm, equilibrium_draws(rbm, n_chains=200, burn_in=200, n_draws=10, thin=10, seed=seed)
+    return rbm, gibbs_draws(rbm, n_chains=200, burn_in=200, n_draws=10, thin=10, seed=seed)
 
 
 def planted_order(strength, n=100, m=80, seed=0):
@@ -71,7 +77,7 @@ def test_predicted_and_measured_critical_updates_of_a_planted_run_agree():
     updates = np.array([12, 18, 24, 28, 32, 36, 44, 60])
     strengths = 4.0 * updates / 30.0  # crosses 4 at update 30
     models = [uniform_model(s, 200, 150) for s in strengths]
-    dressed = [dressed_singular_values(rbm, "uniform")[0] for rbm in models]
+    dressed = [dressed_values(rbm, "uniform")[0] for rbm in models]
     predicted = critical_update(updates, dressed, 1.0)
     assert predicted.value == pytest.approx(30.0, abs=predicted.stderr)
     orders = [order_parameter(planted_order(s, 200, 150, seed=k), centre=0.0).binder for k, s in enumerate(strengths)]
@@ -79,22 +85,22 @@ def test_predicted_and_measured_critical_updates_of_a_planted_run_agree():
     assert measured.stderr < 2
     assert abs(measured.value - predicted.value) < 2 * math.hypot(measured.stderr, predicted.stderr)
     # Negative control: the instability at beta = 1.6 is elsewhere.
-    cold = critical_update(updates, [dressed_singular_values(rbm, "uniform", 1.6)[0] for rbm in models], 1.0)
+    cold = critical_update(updates, [dressed_values(rbm, "uniform", 1.6)[0] for rbm in models], 1.0)
     assert abs(measured.value - cold.value) > 3 * math.hypot(measured.stderr, cold.stderr)
 
 
 def test_dressed_singular_values():
     rbm = RBM.random(9, 6, std=0.5, seed=2).to(dtype=torch.float64)
     plain = torch.linalg.svdvals(rbm.weights).numpy()
-    np.testing.assert_allclose(dressed_singular_values(rbm, "uniform", beta=2.0), 2.0 * plain / 4)
+    np.testing.assert_allclose(dressed_values(rbm, "uniform", beta=2.0), 2.0 * plain / 4)
     m, n = np.linspace(0.1, 0.9, 9), np.linspace(0.2, 0.8, 6)
     dressed = np.diag(np.sqrt(m * (1 - m))) @ rbm.weights.numpy() @ np.diag(np.sqrt(n * (1 - n)))
     expected = np.linalg.svd(dressed, compute_uv=False)
-    np.testing.assert_allclose(dressed_singular_values(rbm, (m, n), n_values=3), expected[:3])
+    np.testing.assert_allclose(dressed_values(rbm, (m, n))[:3], expected[:3])
     # A mean-field solution that is a minimum is stable, on both sides of the transition.
     for strength in (3.0, 6.0):
-        assert dressed_singular_values(uniform_model(strength, 20, 15), "mean_field")[0] < 1
-    assert dressed_singular_values(uniform_model(6.0, 20, 15), "uniform")[0] > 1
+        assert dressed_values(uniform_model(strength, 20, 15), "mean_field")[0] < 1
+    assert dressed_values(uniform_model(6.0, 20, 15), "uniform")[0] > 1
 
 
 def test_critical_update_interpolates_in_the_logarithm():
@@ -170,7 +176,7 @@ def test_following_modes_by_overlap_crosses_and_by_index_does_not():
 def test_draws_are_projected_by_the_modes():
     rbm = RBM.random(10, 7, std=0.4, seed=1)
     modes = Modes.of(rbm)
-    draws = equilibrium_draws(rbm, n_chains=5, burn_in=3, n_draws=2, thin=1)
+    draws = gibbs_draws(rbm, n_chains=5, burn_in=3, n_draws=2, thin=1)
     u, w = draws.coordinates(modes, [0, 3])
     coordinates = modes.project(draws.v, draws.h)
     np.testing.assert_allclose(u, coordinates.u[..., [0, 3]].numpy(), atol=1e-12)
@@ -182,19 +188,19 @@ def test_draws_start_from_given_states():
     # Strong weights that copy one hidden unit to all pixels: chains stay in the well that they start in.
     frozen = RBM(torch.full((20, 1), 40.0), torch.full((20,), -20.0), torch.full((1,), -400.0))
     start = np.stack([np.zeros(20), np.ones(20)])
-    draws = equilibrium_draws(frozen, n_chains=6, burn_in=20, n_draws=1, start=start)
+    draws = gibbs_draws(frozen, n_chains=6, burn_in=20, n_draws=1, start=start)
     assert draws.v[:, 0].float().mean(1).tolist() == [0, 1, 0, 1, 0, 1]
 
 
 def test_critical_fluctuations_of_independent_bits_and_of_a_planted_mode():
     generator = np.random.default_rng(0)
     free = RBM(np.zeros((30, 20)), generator.normal(0, 1.5, 30), generator.normal(0, 1.5, 20))
-    draws = equilibrium_draws(free, n_chains=400, burn_in=1, n_draws=10, thin=1)
+    draws = gibbs_draws(free, n_chains=400, burn_in=1, n_draws=10, thin=1)
     # Weights that the bits were not drawn with give directions without fluctuations: ratio 1 (fixed seed, |z| < 4).
     found = critical_fluctuations(RBM.random(30, 20, std=0.1, seed=1), draws, n_modes=3)
     assert all(abs(order.susceptibility.z_score(1.0)) < 4 for order in found.orders)
     m, n = draws.v.double().mean((0, 1)), draws.h.double().mean((0, 1))
-    expected = dressed_singular_values(RBM.random(30, 20, std=0.1, seed=1), (m, n), n_values=3)
+    expected = dressed_values(RBM.random(30, 20, std=0.1, seed=1), (m, n))[:3]
     np.testing.assert_allclose(found.dressed, expected, rtol=1e-6)
     # Rank one at activities ½: the ratio is 4⟨u²⟩, which sums over states give exactly.
     rbm, draws = planted_draws(3.0)
@@ -232,7 +238,7 @@ def test_fluctuations_measure_the_transition_of_a_planted_run():
 
 def test_units_that_never_change_leave_no_nan():
     rbm = RBM(torch.eye(4), torch.tensor([-300.0, 0, 0, 300]), torch.zeros(4))
-    found = critical_fluctuations(rbm, equilibrium_draws(rbm, n_chains=50, burn_in=5, n_draws=4), n_modes=2)
+    found = critical_fluctuations(rbm, gibbs_draws(rbm, n_chains=50, burn_in=5, n_draws=4), n_modes=2)
     assert np.isfinite(found.coordinates).all()
 
 
@@ -240,13 +246,13 @@ def test_bad_input_is_refused():
     rbm = RBM.random(6, 5)
     modes = Modes.of(rbm)
     with pytest.raises(InputError, match="modes run from 0 to 4"):
-        equilibrium_draws(rbm, n_chains=2, burn_in=0, n_draws=1).coordinates(modes, [5])
+        gibbs_draws(rbm, n_chains=2, burn_in=0, n_draws=1).coordinates(modes, [5])
     with pytest.raises(InputError, match="modes run from 0 to 4"):
-        critical_fluctuations(rbm, equilibrium_draws(rbm, n_chains=2, burn_in=0, n_draws=1), n_modes=6)
+        critical_fluctuations(rbm, gibbs_draws(rbm, n_chains=2, burn_in=0, n_draws=1), n_modes=6)
     with pytest.raises(InputError, match="positive numbers"):
-        equilibrium_draws(rbm, n_draws=0)
+        gibbs_draws(rbm, n_draws=0)
     with pytest.raises(ShapeError, match="start states"):
-        equilibrium_draws(rbm, start=np.zeros(6))
+        gibbs_draws(rbm, start=np.zeros(6))
     with pytest.raises(InputError, match="'index' or 'overlap'"):
         list(follow_modes([rbm], "sign"))
     with pytest.raises(ShapeError, match="same size"):

@@ -38,7 +38,7 @@ def analyze(
     figures: Annotated[
         str | None, typer.Option(help="Only these figures, separated by commas.", metavar="NAMES")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Gibbs steps of the samples.", min=0)] = 1000,
+    chains: Annotated[int, typer.Option(help="Independent samples of each model.", min=2)] = 100,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     update: UpdateOption = -1,
     image_shape: ImageShapeOption = None,
@@ -55,7 +55,7 @@ def analyze(
     check_absent(
         [out / f"{entry.name}.{kind}" for entry in entries for kind in ("png", "pdf", "nc")], overwrite=overwrite
     )
-    subject = _subject(model, data, image_shape, update, device, seed, steps)
+    subject = _subject(model, data, image_shape, update, device, seed, chains)
     failed: dict[str, str] = {}
     for entry in entries:
         _make(entry, subject, out, failed)
@@ -74,7 +74,7 @@ def _chosen(names: str | None) -> tuple[AnalysisEntry, ...]:
 
 
 def _subject(
-    model: str, data: str | None, image_shape: str | None, update: int, device: str, seed: int, steps: int
+    model: str, data: str | None, image_shape: str | None, update: int, device: str, seed: int, chains: int
 ) -> Subject:
     """The model with its run and data, checked to fit each other."""
     from rbmscape.cli.models import open_model
@@ -99,7 +99,7 @@ def _subject(
         shape = parse_image_shape(image_shape)
         if shape[0] * shape[1] != found.rbm.n_visible:
             raise typer.BadParameter(f"{image_shape} has not the {found.rbm.n_visible} pixels of a visible state")
-    return Subject(found.rbm, found.run, dataset, shape, Path(model).name, seed, steps)
+    return Subject(found.rbm, found.run, dataset, shape, Path(model).name, seed, update, {"n_chains": chains})
 
 
 def _recorded_data(run: object) -> Dataset | None:

@@ -158,9 +158,13 @@ def dressed_singular_values(rbm: RBM, reference: Reference) -> FloatArray:
     The paramagnetic state is unstable where the first one exceeds 1/β; the number above 1/β is the number of unstable
     bosons, since A is congruent to [[1, -βX], [-βXᵀ, 1]] with X the dressed weights.
     """
-    visible, hidden = reference.visible_variance.sqrt(), reference.hidden_variance.sqrt()
-    dressed = visible[:, None] * rbm.weights.double() * hidden
+    dressed = dressed_weights(rbm, reference.visible_variance, reference.hidden_variance)
     return np.asarray(torch.linalg.svdvals(dressed).cpu().numpy())
+
+
+def dressed_weights(rbm: RBM, visible_variance: Tensor, hidden_variance: Tensor) -> Tensor:
+    """diag(m(1-m))^½ W diag(n(1-n))^½ from the variances of the bits, (N, M) float64."""
+    return visible_variance.sqrt()[:, None] * rbm.weights.double() * hidden_variance.sqrt()
 
 
 def curvature_matrix(rbm: RBM, reference: Reference, beta: float = 1.0) -> Tensor:

@@ -39,7 +39,7 @@ def for_study(material: Material) -> xr.Dataset:
     hidden = material.run().config.n_hidden
     recipes = dict.fromkeys(key.recipe for key in material.runs if key.hidden == hidden)
     runs = {recipe: material.replicas(hidden, recipe) for recipe in recipes}
-    return compute(runs, material.dataset, **material.options)
+    return compute(runs, material.dataset, **material.settings)
 
 
 def compute(

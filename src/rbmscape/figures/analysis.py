@@ -14,20 +14,18 @@ other figures are made all the same.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, InputError
+from rbmscape.figures.equilibrium import ModelSamples, RunSamples, model_samples, run_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.run import Run
-from rbmscape.sampling.sample import Samples, sample
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["ANALYSES", "AnalysisEntry", "Need", "Subject", "select"]
 
 Need = Literal["run", "data"]
-N_CHAINS = 500
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,8 @@ class Subject:
     image_shape : (height, width) of a visible state, or None
     name : what pictures call it
     seed : of everything random
-    n_steps : Gibbs steps of the samples
+    update : the checkpoint of the run that the model is; -1 for the last
+    sampling : options of `rbmscape.figures.equilibrium.run_samples`
     """
 
     model: RBM
@@ -62,7 +60,8 @@ class Subject:
     image_shape: tuple[int, int] | None = None
     name: str = "model"
     seed: int = 0
-    n_steps: int = 1000
+    update: int = -1
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def modes(self) -> Modes:
@@ -70,18 +69,16 @@ class Subject:
         return Modes.of(self.model)
 
     @cached_property
-    def samples(self) -> Samples:
-        """500 Gibbs chains: those of training taken further where the run kept them, else from random bits."""
-        start: torch.Tensor | None = None
-        if self.run is not None and self.run.config.method == "pcd" and self.run.last_update > 0:
-            start = self.run.chains
-        return sample(
-            self.model,
-            n_chains=N_CHAINS if start is None else len(start),
-            n_steps=self.n_steps,
-            seed=self.seed,
-            start=start,
-        )
+    def all_samples(self) -> RunSamples:
+        """Equilibrium samples of the run's checkpoints up to the model, or of the model alone."""
+        if self.run is None:
+            return model_samples(self.model, self.seed, **self.sampling)
+        return run_samples(self.run, self.update, self.seed, **self.sampling)
+
+    @property
+    def samples(self) -> ModelSamples:
+        """Equilibrium samples of the model."""
+        return self.all_samples.at()
 
     @cached_property
     def untrained(self) -> RBM:
@@ -102,7 +99,11 @@ class Subject:
         if self.run is None or self.dataset is None:
             raise InputError(f"{self.name} is not a run with its data; this figure needs both")
         key = RunKey(DEFAULT_RECIPE, self.model.n_hidden, 0)
-        return Material(self.dataset, {key: self.run}, _no_result, self.seed)
+
+        def sampler(run: Run, **_options: object) -> RunSamples:
+            return self.all_samples if self.update == -1 else run_samples(run, seed=self.seed, **self.sampling)
+
+        return Material(self.dataset, {key: self.run}, _no_result, self.seed, sampler=sampler)
 
 
 def _no_result(name: str) -> xr.Dataset:
@@ -163,9 +164,9 @@ ANALYSES: tuple[AnalysisEntry, ...] = (
     AnalysisEntry("mode_potentials", "Effective potentials of single modes against samples"),
     AnalysisEntry("mode_diffusion", "Diffusion of one mode, Gaussian and confined"),
     AnalysisEntry("relaxation", "Relaxation rates against the boson spectrum", needs=("run", "data")),
-    AnalysisEntry("diffused_images", "Confined diffusion decoded to pixels", needs=("data",)),
+    AnalysisEntry("diffused_images", "Confined diffusion decoded to pixels"),
     AnalysisEntry("rotational_symmetry", "Rotational symmetry and its breaking", needs=("run", "data")),
-    AnalysisEntry("hierarchy", "Hierarchy of modes", needs=("run", "data")),
+    AnalysisEntry("hierarchy", "Hierarchy of modes"),
     AnalysisEntry("symmetry_breaking", "The first mode along training", needs=("run", "data")),
     AnalysisEntry("landau_wells", "Landau free energy along training", needs=("run", "data")),
     AnalysisEntry("transitions", "Transitions of the first modes", needs=("run", "data")),

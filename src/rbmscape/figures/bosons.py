@@ -45,7 +45,7 @@ N_DRAWN = 8
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the first replica of the size nearest to the paper's 500."""
-    return compute(material.run(), material.dataset, **material.options)
+    return compute(material.run(), material.dataset, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
@@ -178,10 +178,17 @@ def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
             label=label,
         )
     panel.set_xscale("log")
-    panel.set_yscale("log")
+    if panel.get_xlim()[1] < 20:
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter("{x:g}")
+    if np.isfinite(dataset["crossing_bare"].values).any() or np.isfinite(dataset["crossing_dressed"].values).any():
+        panel.set_yscale("log")
+        panel.legend(loc="best")
+    else:
+        panel.annotate("no mode crosses its threshold", (0.5, 0.5), xycoords="axes fraction", ha="center")
+        panel.set_yticks([])
     panel.set_xlabel("rank")
     panel.set_ylabel("1 + update of crossing")
-    panel.legend(loc="best")
 
 
 def alt_text(dataset: xr.Dataset) -> str:

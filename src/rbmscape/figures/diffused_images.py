@@ -14,10 +14,11 @@ import numpy as np
 
 from rbmscape.diffusion.langevin import langevin, largest_stable_step
 from rbmscape.errors import InputError
+from rbmscape.figures.equilibrium import ModelSamples, sampled, verdict
+from rbmscape.figures.mosaic import is_image, mosaic
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style, provenance_attrs
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
-from rbmscape.sampling.sample import sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from rbmscape.data.dataset import Dataset
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
     from rbmscape.model.rbm import RBM
@@ -41,49 +40,44 @@ N_PICTURES = 6
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the last checkpoint of the size nearest to the paper's 500."""
-    return compute(material.run().load(), material.dataset, seed=material.seed, **material.options)
+    samples = material.samples(material.run()).at()
+    return compute(samples, material.dataset.image_shape, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
-    """Data of the figure for one model.
-
-    Raises
-    ------
-    InputError : there are no data to start the Gibbs samples from
-    """
-    if subject.dataset is None:
-        raise InputError("diffused images are compared with samples started from data, found none; pass the data set")
-    return compute(subject.model, subject.dataset, seed=subject.seed)
+    """Data of the figure for one model."""
+    return compute(subject.samples, subject.image_shape, seed=subject.seed)
 
 
 def compute(
-    rbm: RBM,
-    dataset: Dataset,
+    samples: ModelSamples,
+    image_shape: tuple[int, int] | None = None,
     diffusions: Sequence[float] = (1.0, 0.1, 0.02),
-    n_chains: int = 200,
+    n_chains: int = 100,
     n_shown: int = 10,
     time: float = 8.0,
     n_modes: int = 40,
-    gibbs_steps: int = 500,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Quench random bits by the confined diffusion at several D and compare with Gibbs samples.
+    """Quench random bits by the confined diffusion at several D and compare with equilibrium samples.
 
     Parameters
     ----------
-    rbm, dataset : the model and its data, from which the Gibbs chains start
+    samples : of the model, one a column
+    image_shape : height and width of the images; None for data that are no images
     diffusions : D of the quenches, all from the same bits uniform in the cube; the last is shown along time
     n_chains, n_shown : chains, and how many are drawn
     time : diffusion time of each quench
     n_modes : modes compared
-    gibbs_steps : steps of the Gibbs samples
     seed : of everything random
 
     Returns
     -------
     Dataset: ``picture`` over (stage, sample, unit), decoded; ``mean`` and ``sd`` of u over (stage, mode) with errors;
     ``free_energy`` and ``free_energy_sd`` over stage, of visible states drawn from the decoded probabilities.  Stages
-    are "start", one for each D, and "Gibbs"
+    are "start", one for each D, and "Gibbs", the equilibrium samples; ``n_states`` over stage; attributes
+    ``sd_ratio``, ``mean_distance``, ``free_energy_excess`` (k_B T) and ``free_energy_excess_stderr`` of the first D
+    against the samples, medians over the modes
 
     Raises
     ------
@@ -93,23 +87,19 @@ def compute(
 
     if not diffusions:
         raise InputError("diffused images need at least one D, found none; pass diffusions=(1.0, 0.1)")
+    rbm = samples.model
     modes = Modes.of(rbm)
     kept = list(range(min(n_modes, modes.n_paired - int(modes.flat.sum()))))
     stages = _quenches(rbm, modes, diffusions, n_chains, time, seed)
-    samples = sample(rbm, n_chains=n_chains, n_steps=gibbs_steps, seed=seed, start=dataset)
     stages.append(("Gibbs", samples.v, samples.h))
     parts = [_stage(rbm, modes, kept, name, m, n, n_shown, seed) for name, m, n in stages]
-    height, width = dataset.image_shape or (0, 0)
+    height, width = image_shape or (0, 0)
     names = [name for name, _, _ in stages]
-    return (
-        xr.concat(parts, "stage")
-        .assign_coords(stage=names, mode=kept)
-        .assign_attrs(
-            provenance_attrs(
-                seed=seed, n_chains=n_chains, time=time, gibbs_steps=gibbs_steps, height=height, width=width, beta=1.0
-            )
-        )
-    )
+    result = xr.concat(parts, "stage").assign_coords(stage=names, mode=kept)
+    result.attrs = provenance_attrs(
+        seed=seed, n_chains=n_chains, time=time, height=height, width=width, beta=1.0, diffusion=diffusions[0]
+    ) | _comparison(result, 1)
+    return sampled(result, samples)
 
 
 def _quenches(
@@ -169,20 +159,35 @@ def _stage(
             "free_energy": ((), float(energy.mean()), {"units": "k_B T"}),
             "free_energy_sd": ((), float(energy.std(ddof=1)), {"units": "k_B T"}),
             "activity": ((), float(torch.mean(probability)), unit),
+            "n_states": ((), len(u), {"units": "states"}),
         }
     )
+
+
+def _comparison(dataset: xr.Dataset, stage: int) -> dict[str, float]:
+    """How far a stage is from the samples: medians over the modes, and free energies."""
+    one, reference = dataset.isel(stage=stage), dataset.isel(stage=-1)
+    errors = [float(at.free_energy_sd) / np.sqrt(float(at.n_states)) for at in (one, reference)]
+    return {
+        "sd_ratio": float(np.median(one["sd"].values / reference["sd"].values)),
+        "mean_distance": float(np.median(np.abs(one["mean"].values - reference["mean"].values))),
+        "free_energy_excess": float(one.free_energy - reference.free_energy),
+        "free_energy_excess_stderr": float(np.hypot(*errors)),
+    }
 
 
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Pictures of every stage, one row each, above the comparison of mode means, spreads and free energies."""
-    names = [str(name) for name in dataset["stage"].values]
+    names = [str(name).replace("Gibbs", "samples") for name in dataset["stage"].values]
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
     n_shown = dataset.sizes["sample"]
     row = PAGE_WIDTH / n_shown * 0.85
     figure, axes = new_figure(2, 1, size=(PAGE_WIDTH, row * len(names) + 2.4), height_ratios=[row * len(names), 2.2])
     picture = axes[0, 0]
-    picture.imshow(_mosaic(dataset["picture"].values, shape), cmap="gray", vmin=0, vmax=1, aspect="auto")
+    pictures = dataset["picture"].values.reshape(len(names) * n_shown, -1)
+    shown = mosaic(pictures, shape if is_image(shape) else (1, pictures.shape[1]), n_shown)
+    picture.imshow(shown, cmap="gray", vmin=0, vmax=1, aspect="auto")
     edges = np.arange(len(names)) + 0.5
     total = picture.get_ylim()[0] + 0.5
     picture.set_yticks(edges * total / len(names), names)
@@ -194,7 +199,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     left, middle, right = (axes[1, 0].inset_axes((0.36 * k, 0.0, 0.26, 1.0)) for k in range(3))
     compared = [name for name in names[1:] if ", t" not in name or name == names[-2]]
     for index, name in enumerate(compared):
-        _draw_stage(left, middle, dataset.sel(stage=name), index, name)
+        _draw_stage(left, middle, dataset.isel(stage=names.index(name)), index, name)
     left.set_ylabel("mean of u")
     middle.set_ylabel("standard deviation of u")
     for panel in (left, middle):
@@ -210,17 +215,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _mosaic(pictures: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """(stages, samples, units) to one array, a row a stage, with grey gaps; data that are no images as stripes."""
-    n_stages, n_samples, n_units = pictures.shape
-    height, width = shape if 0 not in shape else (1, n_units)
-    cells = np.full((n_stages, n_samples, height + 1, width + 1), 0.5)
-    cells[:, :, :height, :width] = pictures.reshape(n_stages, n_samples, height, width)
-    return cells.transpose(0, 2, 1, 3).reshape(n_stages * (height + 1), -1)
-
-
 def _draw_stage(left: Axes, middle: Axes, one: xr.Dataset, index: int, name: str) -> None:
-    black = name == "Gibbs"
+    black = name == "samples"
     style: dict[str, Any] = {
         "color": "black" if black else colour(index),
         "marker": marker(index),
@@ -233,16 +229,33 @@ def _draw_stage(left: Axes, middle: Axes, one: xr.Dataset, index: int, name: str
 
 
 def alt_text(dataset: xr.Dataset) -> str:
-    """How far each stage is from the Gibbs samples."""
-    gibbs = dataset.sel(stage="Gibbs")
-    last = dataset["stage"].values[-2]
+    """How far each stage is from the samples, and what that says about the mapping."""
     parts = []
-    for name in (name for name in dataset["stage"].values[1:-1] if ", t" not in name or name == last):
-        one = dataset.sel(stage=name)
-        ratio = float(np.median(one["sd"].values / gibbs["sd"].values))
-        distance = float(np.median(np.abs(one["mean"].values - gibbs["mean"].values)))
+    last = dataset["stage"].values[-2]
+    for position, name in enumerate(dataset["stage"].values[:-1]):
+        if position == 0 or (", t" in name and name != last):
+            continue
+        found = _comparison(dataset, position)
         parts.append(
-            f"{name}: median ratio of the modes' standard deviations {ratio:.2f}, median distance of their means "
-            f"{distance:.2f}, free energy {float(one['free_energy']):.0f} against {float(gibbs['free_energy']):.0f}"
+            f"{name}: median ratio of the modes' standard deviations {found['sd_ratio']:.2f}, median distance of their "
+            f"means {found['mean_distance']:.2f}, free energy {found['free_energy_excess']:+.0f} ± "
+            f"{found['free_energy_excess_stderr']:.1g} k_B T from that of the samples"
         )
-    return f"Confined diffusion decoded to pixels, beside Gibbs samples; {'; '.join(parts)}."
+    return (
+        f"Confined diffusion decoded to pixels, beside equilibrium samples; {'; '.join(parts)}. {_judgement(dataset)} "
+        f"{verdict(dataset)}"
+    )
+
+
+def _judgement(dataset: xr.Dataset) -> str:
+    """Whether exp(-βU_eff) generates the model's images: three standard errors of free energy, a tenth of the width."""
+    attrs = dataset.attrs
+    same = abs(attrs["free_energy_excess"]) < 3 * attrs["free_energy_excess_stderr"]
+    spread = float(attrs["diffusion"])
+    if same and abs(attrs["sd_ratio"] - 1) < 0.1:
+        return f"At D = {spread:g} the diffusion generates what the model does, within errors."
+    return (
+        f"At D = {spread:g} the diffusion does not generate the model's images: modes have {attrs['sd_ratio']:.2f} of "
+        "their width (median), for U_eff is a saddle-point potential, without the fluctuations of the bits about their "
+        "activities."
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rbmscape.figures.equilibrium import RunSamples, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.rng import Stream
@@ -32,22 +33,24 @@ N_DATA = 2000
 
 def for_study(material: Material) -> xr.Dataset:
     """The run of the size nearest to the paper's, M = 500."""
-    return compute(material.run(), material.dataset, seed=material.seed, **material.options)
+    run = material.run()
+    return compute(run, material.samples(run), material.dataset, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
     """All checkpoints of the subject's run."""
     assert subject.run is not None
-    return compute(subject.run, subject.dataset, seed=subject.seed)
+    return compute(subject.run, subject.all_samples, subject.dataset, seed=subject.seed)
 
 
 def compute(
-    run: Run, dataset: Dataset | None = None, n_data: int = N_DATA, seed: int = 0, **options: Any
+    run: Run, samples: RunSamples, dataset: Dataset | None = None, n_data: int = N_DATA, seed: int = 0, **options: Any
 ) -> xr.Dataset:
     """`rbmscape.reciprocal.evolution.run_evolution` with some test data.
 
     Parameters
     ----------
+    run, samples : checkpoints as they were trained, and their samples
     n_data : randomly chosen test samples (training samples where there are none) that are projected
     **options : passed on
     """
@@ -55,7 +58,9 @@ def compute(
     if dataset is not None:
         pool = dataset.test if len(dataset.test) else dataset.train
         data = pool[Stream(seed, "figures/evolution").numpy().permutation(len(pool))[:n_data]]
-    result = run_evolution(run, data, seed=seed, **options)
+    states = [samples.at(update).all for update in samples.updates]
+    result = run_evolution(run, data, samples.updates, averaged=False, samples=states, seed=seed, **options)
+    result = result.merge(samples.along(), combine_attrs="no_conflicts")
     return result.assign_attrs(provenance_attrs(seed=seed, n_hidden=run.config.n_hidden, method=run.config.method))
 
 
@@ -106,7 +111,7 @@ def _draw_projection(panel: Axes, dataset: xr.Dataset, axis: str) -> None:
     updates, one = dataset["update"].values, dataset.isel(mode=0)
     panel.axhline(0.0, color="black", linestyle="--", linewidth=0.9, label="saddle")
     panel.plot(updates, one[f"random_{axis}"], "o", color=colour(4), label="random states, μ")
-    for index, (prefix, words) in enumerate((("data", "data"), ("samples", "Gibbs samples"))):
+    for index, (prefix, words) in enumerate((("data", "data"), ("samples", "samples"))):
         if f"{prefix}_{axis}_mean" not in one:
             continue
         mean, sd = one[f"{prefix}_{axis}_mean"].values, one[f"{prefix}_{axis}_sd"].values
@@ -130,5 +135,5 @@ def alt_text(dataset: xr.Dataset) -> str:
         left = f" {int(dataset.departure.notnull().sum())} modes have left the random bulk at the end."
     return (
         f"Singular values, saddle energies and projections on the first mode during {int(last['update'])} updates. "
-        f"Singular values go, {', '.join(parts)}.{left}"
+        f"Singular values go, {', '.join(parts)}.{left} {verdict(dataset)}"
     )

@@ -34,7 +34,7 @@ def for_study(material: Material) -> xr.Dataset:
     run = material.run()
     trained = run.load()
     fresh = RBM.random(trained.n_visible, trained.n_hidden, run.config.weight_std or 0.01, material.seed)
-    return compute({"untrained": fresh, "trained": trained}, seed=material.seed, **material.options)
+    return compute({"untrained": fresh, "trained": trained}, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:

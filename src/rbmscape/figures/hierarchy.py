@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
+from rbmscape.figures.equilibrium import ModelSamples, sampled, verdict
+from rbmscape.figures.mosaic import draw_row, is_image
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.reciprocal.modes import Modes
-from rbmscape.sampling.sample import sample
 from rbmscape.symmetry.hierarchy import (
     ModeEffect,
     hierarchy_profile,
@@ -31,40 +32,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rbmscape.data.dataset import Dataset
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
-    from rbmscape.model.rbm import RBM
 
 __all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
 
 QUANTITIES = ("pixels_changed", "area", "connected", "connected_random", "spread")
-GROUPS = ("Gibbs samples", "modes 1 and 2", "later modes")
+GROUPS = ("samples", "modes 1 and 2", "later modes")
 
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the size nearest to the paper's 500."""
-    return compute(material.run().load(), material.dataset, seed=material.seed, **material.options)
+    samples = material.samples(material.run()).at()
+    return compute(samples, material.dataset.image_shape, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
-    """Data of the figure for one model.
-
-    Raises
-    ------
-    InputError : there are no data to start chains from
-    """
-    if subject.dataset is None:
-        raise InputError(f"{subject.name} has no data that the chains could start from; pass data")
-    return compute(subject.model, subject.dataset, n_steps=subject.n_steps, seed=subject.seed)
+    """Data of the figure for one model."""
+    return compute(subject.samples, subject.image_shape, seed=subject.seed)
 
 
 def compute(
-    rbm: RBM,
-    dataset: Dataset,
+    samples: ModelSamples,
+    image_shape: tuple[int, int] | None = None,
     n_pictures: int = 10,
-    n_samples: int = 400,
-    n_steps: int = 1000,
     n_rotations: int = 10,
     first_mode: int = 5,
     indices: Sequence[int] | None = None,
@@ -74,13 +65,12 @@ def compute(
 
     Parameters
     ----------
-    rbm : a trained model
-    dataset : its data: start of the chains and shape of the images
-    n_pictures : samples that are shown
-    n_samples, n_steps : independent chains behind the numbers, each started from a training sample, and their length
+    samples : of a trained model; its hidden states, one a column, are those of the last sampling step
+    image_shape : height and width of the images; None for data that are no images
+    n_pictures : samples that are shown, at most
     n_rotations, first_mode : the third group of pictures has turns by π in random planes of modes from this index on
     indices : modes i of the planes (i, i + 1) whose effect is measured; by default log-spaced
-    seed : of chains, planes and samples
+    seed : of planes and last steps
 
     Returns
     -------
@@ -91,12 +81,13 @@ def compute(
     ------
     InputError : fewer than two samples, or a model with too few modes for the rotations
     """
-    if n_samples < 2 or n_pictures < 1 or n_pictures > n_samples:
-        raise InputError(f"the figure needs 2 samples or more and shows some of them, found {n_samples}, {n_pictures}")
+    if len(samples.h) < 2 or n_pictures < 1:
+        raise InputError(f"the figure needs 2 samples or more and shows some, found {len(samples.h)}, {n_pictures}")
+    rbm = samples.model
     modes = Modes.of(rbm)
-    h = sample(rbm, n_samples, n_steps, seed, start=dataset).h
+    h = samples.h
     chosen = _log_spaced(modes.n_paired - 1) if indices is None else np.asarray(indices)
-    effects = hierarchy_profile(rbm, modes, h, chosen.tolist(), dataset.image_shape, seed=seed)
+    effects = hierarchy_profile(rbm, modes, h, chosen.tolist(), image_shape, seed=seed)
     later = range(min(first_mode, modes.n_paired - 2), modes.n_paired)
     rotations = [
         mode_rotation(modes.n_visible, [(0, 1)]),
@@ -107,17 +98,15 @@ def compute(
     states = np.stack([x.cpu().numpy()[:n_pictures] for x in (drawn[0].before, drawn[0].after, drawn[1].after)])
     result = _table(effects, "mode").assign_coords(mode=chosen)
     for name, groups in (("printed", drawn), ("modes_only", without)):
-        of_group = _table([mode_effect(x, dataset.image_shape, seed) for x in groups], "rotation")
+        of_group = _table([mode_effect(x, image_shape, seed) for x in groups], "rotation")
         result = result.merge(of_group.rename({key: f"{name}_{key}" for key in of_group.data_vars}))
     result = result.assign(
         state=(("group", "sample", "unit"), states, {"units": "1"}),
         singular_value=("mode", modes.singular_values.cpu().numpy()[chosen], {"units": "k_B T at beta = 1"}),
     ).assign_coords(group=list(GROUPS), rotation=list(GROUPS[1:]))
-    height, width = dataset.image_shape or (0, 0)
-    result.attrs = provenance_attrs(
-        seed=seed, n_samples=n_samples, n_steps=n_steps, n_rotations=n_rotations, height=height, width=width
-    )
-    return result
+    height, width = image_shape or (0, 0)
+    result.attrs = provenance_attrs(seed=seed, n_samples=len(h), n_rotations=n_rotations, height=height, width=width)
+    return sampled(result, samples)
 
 
 def _log_spaced(count: int, points: int = 24) -> NDArray[np.int64]:
@@ -143,14 +132,15 @@ def _table(effects: Sequence[ModeEffect], axis: str) -> xr.Dataset:
 def draw(dataset: xr.Dataset) -> Figure:
     """Pictures above, numbers below; data that are no images have numbers only."""
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
-    if 0 in shape:
+    if not is_image(shape):
         figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 2.4))
         panels = list(axes[0])
     else:
         row = PAGE_WIDTH * 0.85 / dataset.sizes["sample"] * shape[0] / shape[1]
         figure, axes = new_figure(4, 1, size=(PAGE_WIDTH, 3 * row + 2.4), height_ratios=[row, row, row, 2.2])
         for panel, states, label in zip(axes[:3, 0], dataset.state.values, dataset.group.values, strict=True):
-            _pictures(panel, states.reshape(-1, *shape), str(label))
+            words = str(label).replace(" and", "\nand").replace("later ", "later\n")
+            draw_row(panel, states, shape, words)
         place = axes[3, 0].get_subplotspec().subgridspec(1, 3)
         axes[3, 0].remove()
         panels = [figure.add_subplot(place[0, k]) for k in range(3)]
@@ -166,24 +156,6 @@ def draw(dataset: xr.Dataset) -> Figure:
         panels[0].set_title("no image shape: connectedness is not defined", loc="right")
     panel_letters(panels)
     return figure
-
-
-def _pictures(panel: Axes, images: NDArray[np.uint8], label: str) -> None:
-    gap = max(1, images.shape[2] // 14)
-    padded = np.full((len(images), images.shape[1], images.shape[2] + gap), 0.5)
-    padded[:, :, : images.shape[2]] = images
-    panel.imshow(np.concatenate(list(padded), axis=1)[:, :-gap], cmap="gray", vmin=0, vmax=1)
-    panel.set_ylabel(
-        label.replace(" and", "\nand").replace("Gibbs ", "Gibbs\n").replace("later ", "later\n"),
-        rotation=0,
-        ha="right",
-        va="center",
-    )
-    panel.set_anchor("E")
-    panel.set_xticks([])
-    panel.set_yticks([])
-    for spine in panel.spines.values():
-        spine.set_visible(False)
 
 
 def _curve(panel: Axes, dataset: xr.Dataset, name: str, ylabel: str, index: int, label: str = "") -> None:
@@ -208,5 +180,5 @@ def alt_text(dataset: xr.Dataset) -> str:
         f"Samples before and after rotations of modes. Turning modes 1 and 2 by half a turn changes "
         f"{float(first.pixels_changed):.0f} pixels of a sample on average, modes {int(last['mode']) + 1} and "
         f"{int(last['mode']) + 2} change {float(last.pixels_changed):.2g}; ten turns among the modes after the fifth "
-        f"change {float(dataset.printed_pixels_changed[1]):.0f}."
+        f"change {float(dataset.printed_pixels_changed[1]):.0f}. {verdict(dataset)}"
     )

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
+from rbmscape.figures.equilibrium import ModelSamples, verdict
 from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, point_style, saddle_style
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
 from rbmscape.reciprocal.modes import Modes
-from rbmscape.sampling.sample import sample
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
-    from rbmscape.model.rbm import RBM
 
 __all__ = ["PAPER_MODES", "alt_text", "chosen_modes", "compute", "draw", "for_model", "for_study"]
 
@@ -38,22 +37,14 @@ NEIGHBOURS = 5
 
 def for_study(material: Material) -> xr.Dataset:
     """A generated 3 of the size nearest to the paper's, M = 500."""
-    options = {"wanted_label": 3, **material.options}
-    return compute(material.run().load(), material.dataset, seed=material.seed, **options)
+    options = {"wanted_label": 3, **material.settings}
+    samples = material.samples(material.run()).at()
+    return compute(samples, material.dataset, seed=material.seed, **options)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
     """The first sample of the subject, or with digits the first 3."""
-    states = (subject.samples.v, subject.samples.h)
-    return compute(
-        subject.model,
-        subject.dataset,
-        states=states,
-        image_shape=subject.image_shape,
-        wanted_label=3,
-        seed=subject.seed,
-        n_steps=subject.n_steps,
-    )
+    return compute(subject.samples, subject.dataset, image_shape=subject.image_shape, wanted_label=3, seed=subject.seed)
 
 
 def chosen_modes(n_paired: int, count: int = 12) -> tuple[int, ...]:
@@ -70,23 +61,19 @@ def chosen_modes(n_paired: int, count: int = 12) -> tuple[int, ...]:
 
 
 def compute(
-    rbm: RBM,
+    samples: ModelSamples,
     dataset: Dataset | None = None,
-    states: tuple[torch.Tensor, torch.Tensor] | None = None,
     modes: Sequence[int] | None = None,
     wanted_label: Any = None,
     image_shape: tuple[int, int] | None = None,
-    n_chains: int = 100,
-    n_steps: int = 1000,
     seed: int = 0,
 ) -> xr.Dataset:
     """Landscapes of twelve modes and one state on them.
 
     Parameters
     ----------
-    rbm : the model
+    samples : of the model, to choose from
     dataset : labels and image shape come from here; may be absent
-    states : (n, N) v and (n, M) h to choose from; by default Gibbs chains from random bits
     modes : mode numbers, from 1; the paper's by default
     wanted_label : take the first state whose nearest test samples mostly have this label
     image_shape : (height, width) where there is no data set
@@ -101,13 +88,11 @@ def compute(
     """
     import xarray as xr
 
+    rbm, states = samples.model, samples.all
     space = Modes.of(rbm)
     numbers = chosen_modes(space.n_paired) if modes is None else tuple(modes)
     if not numbers or len(numbers) > len(CLOCKWISE):
         raise InputError(f"between one and twelve modes fit around the picture, found {len(numbers)}")
-    if states is None:
-        drawn = sample(rbm, n_chains=n_chains, n_steps=n_steps, seed=seed)
-        states = (drawn.v, drawn.h)
     index, label = _pick(states[0].cpu().numpy(), dataset, wanted_label)
     visible, hidden = (layer[index : index + 1] for layer in states)
     point = space.project(visible, hidden)
@@ -120,9 +105,8 @@ def compute(
             "point_x": ("panel", point.x[0, columns].cpu().numpy(), {"units": "1"}),
             "point_y": ("panel", point.y[0, columns].cpu().numpy(), {"units": "1"}),
         },
-        attrs=provenance_attrs(
-            seed=seed, n_steps=n_steps, height=shape[0], width=shape[1], n_hidden=rbm.n_hidden, label=label
-        ),
+        attrs=provenance_attrs(seed=seed, height=shape[0], width=shape[1], n_hidden=rbm.n_hidden, label=label)
+        | dict(samples.facts),
     )
 
 
@@ -178,5 +162,5 @@ def alt_text(dataset: xr.Dataset) -> str:
     parts = [f"mode {int(n)}: {float(d):.1f}" for n, d in zip(dataset["mode"], distance, strict=True)]
     return (
         f"A generated state in the middle and around it its position in the energy landscapes of "
-        f"{dataset.sizes['panel']} modes; distance from the saddle point: {', '.join(parts)}."
+        f"{dataset.sizes['panel']} modes; distance from the saddle point: {', '.join(parts)}. {verdict(dataset)}"
     )

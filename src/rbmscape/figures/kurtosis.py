@@ -33,7 +33,7 @@ LAYERS = {"hidden": "y, hidden layer", "visible": "x, visible layer"}
 def for_study(material: Material) -> xr.Dataset:
     """Untrained models with as many visible units as the data; the plan's options choose the number of states."""
     std = material.run().config.weight_std or 0.01
-    return compute(material.dataset.n_visible, std=std, seed=material.seed, **material.options)
+    return compute(material.dataset.n_visible, std=std, seed=material.seed, **material.settings)
 
 
 def compute(

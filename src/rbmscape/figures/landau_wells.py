@@ -1,9 +1,9 @@
 """The Landau free energy of the first modes along training (arXiv:2503.21536, section 5.3; beyond its figures).
 
 Above: f_1(z) of equation 55 at a few checkpoints, the marginal potential of independent bits with the activities of the
-data, and the potential of mean force of Gibbs samples, each lowered to its minimum.  Below: positions of the minima
-against updates, and the curvature Λ + 2Θ of the first modes, which is negative where the symmetric part of f is a
-double well, with the other coordinates held (s² = 0) and averaged over (s² = ¼).
+data, and the potential of mean force of equilibrium samples, each lowered to its minimum.  Below: positions of the
+minima against updates, and the curvature Λ + 2Θ of the first modes, which is negative where the symmetric part of f
+is a double well, with the other coordinates held (s² = 0) and averaged over (s² = ¼).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import NotConverged
+from rbmscape.figures.equilibrium import RunSamples, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes
 from rbmscape.symmetry.order import potential_of_mean_force
-from rbmscape.symmetry.transitions import critical_update, equilibrium_draws, follow_modes
+from rbmscape.symmetry.transitions import critical_update, follow_modes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,18 +47,16 @@ N_DATA = 5000
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the size nearest to the paper's 500."""
-    return compute(material.run(), material.dataset, seed=material.seed, **material.options)
+    run = material.run()
+    return compute(run, material.dataset, material.samples(run), **material.settings)
 
 
 def compute(
     run: Run,
     dataset: Dataset,
+    samples: RunSamples,
     n_modes: int = 4,
     n_shown: int = 4,
-    n_chains: int = 200,
-    burn_in: int = 500,
-    n_draws: int = 20,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Landau free energies at every checkpoint, and the potential of mean force of the first mode at a few of them.
 
@@ -65,10 +64,9 @@ def compute(
     ----------
     run : a run with three checkpoints or more
     dataset : its data, for the activities behind the marginal potential
+    samples : of its checkpoints
     n_modes : modes by singular value at the last checkpoint
     n_shown : checkpoints whose curves are shown: log-spaced ones about the one where the well becomes a double well
-    n_chains, burn_in, n_draws : of the Gibbs samples at these checkpoints, from random bits
-    seed : of the samples
 
     Returns
     -------
@@ -87,7 +85,7 @@ def compute(
         raise NotConverged(f"{run.directory} has {updates.size} checkpoint(s), Landau's wells need three or more")
     modes_kept = min(n_modes, run.config.n_hidden, int(run.data["n_visible"]))
     curves = np.empty((len(FLUCTUATIONS), updates.size, modes_kept), dtype=object)
-    loaders = [partial(run.load, int(update)) for update in updates]
+    loaders = [partial(run.load, int(update), averaged=False) for update in updates]
     followed = dict(follow_modes(loaders))
     for position, modes in followed.items():
         rbm = loaders[position]()
@@ -97,21 +95,18 @@ def compute(
     shown = _shown(updates, result.curvature.values[0, :, 0], n_shown)
     parts = []
     for k in shown:
-        rbm = loaders[k]()
-        draws = equilibrium_draws(rbm, n_chains=n_chains, burn_in=burn_in, n_draws=n_draws, seed=seed)
-        data = reference_point(rbm, "data", dataset.train[:N_DATA])
+        found = samples.at(int(updates[k]))
+        data = reference_point(found.model, "data", dataset.train[:N_DATA])
         parts.append(
             _at(
                 list(curves[:, k, 0]),
                 mode_potential(followed[k], 0, data),
-                draws.coordinates(followed[k], [0])[0][..., 0],
+                found.draws.coordinates(followed[k], [0])[0][..., 0],
             )
         )
     result = result.merge(xr.concat(parts, "shown").assign_coords(shown=updates[shown]))
-    result.attrs = provenance_attrs(
-        seed=seed, n_chains=n_chains, burn_in=burn_in, n_draws=n_draws, n_hidden=run.config.n_hidden
-    )
-    return result
+    result.attrs = provenance_attrs(n_hidden=run.config.n_hidden)
+    return result.merge(samples.along(), combine_attrs="no_conflicts")
 
 
 def _along(curves: NDArray[np.object_], updates: NDArray[np.int64]) -> xr.Dataset:
@@ -178,8 +173,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     grid = axes[0, 0].get_gridspec()
     for panel in axes[1]:
         panel.remove()
-    middle = (max(2, count) + 1) // 2
-    below = [figure.add_subplot(grid[1, :middle]), figure.add_subplot(grid[1, middle:])]
+    halves = grid[1, :].subgridspec(1, 2)
+    below = [figure.add_subplot(halves[0, k]) for k in range(2)]
     for index in range(count):
         _draw_curves(axes[0, index], dataset.isel(shown=index))
     axes[0, 0].set_ylabel("$f_1(z)$ (k$_B$T)")
@@ -241,7 +236,7 @@ def _draw_curvatures(panel: Axes, dataset: xr.Dataset) -> None:
     panel.set_xscale("symlog", linthresh=1)
     panel.set_xlim(left=0)
     panel.set_yscale("symlog", linthresh=4)
-    panel.set_xlabel("updates (solid $s^2 = 0$, dotted $s^2 = 1/4$)")
+    panel.set_xlabel("updates (dotted: $s^2 = 1/4$)")
     panel.set_ylabel("curvature $\\Lambda + 2\\Theta$ (k$_B$T)")
     panel.legend(loc="lower left")
 
@@ -253,4 +248,7 @@ def alt_text(dataset: xr.Dataset) -> str:
         held, averaged = (float(dataset.critical_update[k].sel(mode=mode)) for k in range(2))
         words = [f"{x:.0f}" if math.isfinite(x) else "none" for x in (held, averaged)]
         parts.append(f"mode {mode + 1} at update {words[0]} ({words[1]} with averaged fluctuations)")
-    return f"Landau free energy of the first modes; the single well becomes a double well: {'; '.join(parts)}."
+    return (
+        f"Landau free energy of the first modes; the single well becomes a double well: {'; '.join(parts)}. "
+        f"{verdict(dataset)}"
+    )

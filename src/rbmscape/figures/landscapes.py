@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rbmscape.figures.equilibrium import ModelSamples, verdict
 from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, saddle_style
 from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, marker, new_figure, print_style, provenance_attrs
 from rbmscape.model.rbm import RBM
@@ -21,6 +22,7 @@ from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.sampling.sample import sample
+from rbmscape.symmetry.transitions import Draws
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,26 +35,28 @@ if TYPE_CHECKING:
 
 __all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
 
-States = tuple[torch.Tensor, torch.Tensor]
+N_SAMPLES = 200
 
 
 def for_study(material: Material) -> xr.Dataset:
     """Random weights beside the trained model of the size nearest to the paper's, M = 500."""
     run = material.run()
-    trained = run.load()
-    fresh = RBM.random(trained.n_visible, trained.n_hidden, run.config.weight_std or 0.01, material.seed)
-    return compute({"untrained": fresh, "trained": trained}, material.dataset, seed=material.seed, **material.options)
+    n_visible = material.dataset.n_visible
+    fresh = RBM.random(n_visible, run.config.n_hidden, run.config.weight_std or 0.01, material.seed)
+    samples = {"untrained": _independent(fresh, material.seed), "trained": material.samples(run).at()}
+    return compute(samples, material.dataset, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
     """Random weights beside the subject."""
-    return compute(
-        {"untrained": subject.untrained, "trained": subject.model},
-        subject.dataset,
-        samples={"trained": (subject.samples.v, subject.samples.h)},
-        seed=subject.seed,
-        n_steps=subject.n_steps,
-    )
+    samples = {"untrained": _independent(subject.untrained, subject.seed), "trained": subject.samples}
+    return compute(samples, subject.dataset, seed=subject.seed)
+
+
+def _independent(fresh: RBM, seed: int) -> ModelSamples:
+    """Samples of an untrained model: its units are so weakly coupled that Gibbs chains forget their start at once."""
+    chains = sample(fresh, n_chains=N_SAMPLES, n_steps=100, seed=seed)
+    return ModelSamples(fresh, Draws(chains.v[:, None], chains.h[:, None]), {"samples_method": "Gibbs sampling"})
 
 
 def default_modes(n_paired: int) -> tuple[int, ...]:
@@ -61,25 +65,20 @@ def default_modes(n_paired: int) -> tuple[int, ...]:
 
 
 def compute(
-    models: Mapping[str, RBM],
+    samples: Mapping[str, ModelSamples],
     dataset: Dataset | None = None,
     modes: Sequence[int] | None = None,
-    samples: Mapping[str, States] | None = None,
     n_points: int = 500,
-    n_samples: int = 200,
-    n_steps: int = 1000,
     seed: int = 0,
 ) -> xr.Dataset:
     """Landscapes of some modes of some models, with states on them.
 
     Parameters
     ----------
-    models : label to model, all with the same numbers of units
+    samples : label to samples of a model, all with the same numbers of units; one a column is shown
     dataset : test data (training data where there are none) to project; h is drawn from p(h | v)
     modes : mode numbers, from 1
-    samples : label to equilibrium states (v, h); models without get Gibbs chains from random bits
-    n_points, n_samples : how many data and samples are shown
-    n_steps : Gibbs steps of those chains
+    n_points : how many data are shown
 
     Returns
     -------
@@ -88,28 +87,24 @@ def compute(
     """
     import xarray as xr
 
-    space = {name: Modes.of(model) for name, model in models.items()}
+    space = {name: Modes.of(found.model) for name, found in samples.items()}
     first = next(iter(space.values()))
     numbers = default_modes(first.n_paired) if modes is None else tuple(modes)
     points, labels, names = _data_points(dataset, n_points, seed)
-    n_samples = min([n_samples, *(len(v) for v, _ in (samples or {}).values())])
+    n_samples = min(len(found.v) for found in samples.values())
     parts = []
-    for name, model in models.items():
-        drawn = (samples or {}).get(name)
-        if drawn is None:
-            chains = sample(model, n_chains=n_samples, n_steps=n_steps, seed=seed)
-            drawn = (chains.v, chains.h)
-        states = {"samples": space[name].project(drawn[0][:n_samples], drawn[1][:n_samples])}
+    for name, found in samples.items():
+        model = found.model
+        states = {"samples": space[name].project(found.v[:n_samples], found.h[:n_samples])}
         if points is not None:
             with_hidden = sample(model, n_chains=len(points), n_steps=0, seed=seed, start=points)
             states["points"] = space[name].project(with_hidden.v, with_hidden.h)
         parts.append(_one_model(space[name], numbers, states))
-    result = xr.concat(parts, dim="model").assign_coords(model=list(models))
+    result = xr.concat(parts, dim="model").assign_coords(model=list(samples))
     if points is not None:
         result["label"] = ("point", labels, {"long_name": "class of the data point; -1 without classes"})
-    return result.assign_attrs(
-        provenance_attrs(seed=seed, n_steps=n_steps, n_hidden=first.n_hidden, classes=",".join(names))
-    )
+    facts = dict(list(samples.values())[-1].facts)
+    return result.assign_attrs(provenance_attrs(seed=seed, n_hidden=first.n_hidden, classes=",".join(names)) | facts)
 
 
 def _data_points(
@@ -189,9 +184,7 @@ def _class_colour(label: int) -> str:
 
 def _legend(figure: Figure, panel: Axes, dataset: xr.Dataset) -> None:
     handles = panel.plot([], [], label="saddle", **saddle_style())
-    handles += panel.plot(
-        [], [], "h", color="#BBBBBB", markeredgecolor="#444444", markeredgewidth=0.4, label="Gibbs samples"
-    )
+    handles += panel.plot([], [], "h", color="#BBBBBB", markeredgecolor="#444444", markeredgewidth=0.4, label="samples")
     if "points_x" in dataset:
         names = [name for name in str(dataset.attrs["classes"]).split(",") if name]
         for index, name in enumerate(names or ["data"]):
@@ -210,6 +203,6 @@ def alt_text(dataset: xr.Dataset) -> str:
         )
         parts.append(f"{name}: {values}")
     return (
-        "Contour plots of the energy of single modes with test data coloured by class and Gibbs samples. "
-        f"Distance of the samples' centre from the saddle point, {'; '.join(parts)}."
+        "Contour plots of the energy of single modes with test data coloured by class and samples of the model. "
+        f"Distance of the samples' centre from the saddle point, {'; '.join(parts)}. {verdict(dataset)}"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import InputError
+from rbmscape.figures.equilibrium import RunSamples, run_samples
 from rbmscape.runs.run import Run
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Material:
     runs : key to run, in the order of the plan; every run is complete
     result : name to the Dataset that an analysis of the study left, for example ``result("likelihood")``
     seed : of the study; derive others from it with `rbmscape.rng.Stream`
-    options : keyword arguments that the plan has for this figure's ``compute``
+    options : keyword arguments that the plan has for this figure's ``compute``; ``sampling``, a mapping, is kept for
+        `samples` and not passed on
+    sampler : makes the samples of a run; a study keeps them in its directory
     """
 
     dataset: Dataset
@@ -56,6 +59,16 @@ class Material:
     result: Callable[[str], xr.Dataset]
     seed: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
+    sampler: Callable[..., RunSamples] = run_samples
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options but those for the samples."""
+        return {name: value for name, value in self.options.items() if name != "sampling"}
+
+    def samples(self, run: Run) -> RunSamples:
+        """Equilibrium samples of all checkpoints of a run, the same for every figure with the same ``sampling``."""
+        return self.sampler(run, seed=self.seed, **self.options.get("sampling", {}))
 
     @property
     def main_recipe(self) -> str:

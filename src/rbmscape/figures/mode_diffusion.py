@@ -44,7 +44,7 @@ _TALLEST = 45.0
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the last checkpoint of the size nearest to the paper's 500."""
-    return compute(material.run().load(), **material.options)
+    return compute(material.run().load(), **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:

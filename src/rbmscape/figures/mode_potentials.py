@@ -15,19 +15,18 @@ from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import Reference, reference_point
 from rbmscape.diffusion.relaxed_potential import relaxed_potential
 from rbmscape.errors import InputError
+from rbmscape.figures.equilibrium import ModelSamples, RunSamples, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.symmetry.order import MeanForce, potential_of_mean_force
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from torch import Tensor
 
-    from rbmscape.data.dataset import Dataset
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
-    from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
 __all__ = ["CURVES", "alt_text", "compute", "draw", "for_model", "for_study", "of_run"]
@@ -43,48 +42,39 @@ _HIGHEST = 12.0
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for two checkpoints of the size nearest to the paper's 500, see `of_run`."""
-    return of_run(material.run(), material.dataset, seed=material.seed, **material.options)
+    run = material.run()
+    return of_run(run, material.samples(run), **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
     """Data of the figure for one model, with the samples that all its figures share, or for its run."""
-    if subject.run is not None and subject.dataset is not None:
-        return of_run(subject.run, subject.dataset, seed=subject.seed)
-    return compute(subject.model, subject.samples.v, subject.samples.h)
+    if subject.run is not None:
+        return of_run(subject.run, subject.all_samples)
+    return compute(subject.samples)
 
 
-def of_run(
-    run: Run, dataset: Dataset, n_chains: int = 1000, n_steps: int = 300, seed: int = 0, **options: Any
-) -> xr.Dataset:
-    """`compute` for the first checkpoint with λ_1 > 4 and for the last one, with fresh Gibbs samples started from data.
+def of_run(run: Run, samples: RunSamples, **options: Any) -> xr.Dataset:
+    """`compute` for the first checkpoint with λ_1 > 4 and for the model that the run delivers.
 
     Parameters
     ----------
-    run, dataset : trained run and its data
-    n_chains, n_steps : of the samples
-    seed : of the samples
+    run, samples : trained run and the samples of its checkpoints
     **options : of `compute`
     """
     import torch
     import xarray as xr
 
-    from rbmscape.sampling.sample import sample
-
-    last = run.updates[-1]
-    above = (u for u in run.updates if float(torch.linalg.matrix_norm(run.load(u, averaged=False).weights, 2)) > 4)
-    first = next(above, last)
-    parts = []
-    for update in dict.fromkeys((first, last)):
-        model = run.load(update, averaged=False)
-        samples = sample(model, n_chains=n_chains, n_steps=n_steps, seed=seed, start=dataset)
-        parts.append(compute(model, samples.v, samples.h, label=f"update {update}", **options))
-    return xr.concat(parts, "model", combine_attrs="override").assign_attrs(seed=seed, n_steps=n_steps)
+    last = samples.updates[-1]
+    tops = ((u, float(torch.linalg.matrix_norm(run.load(u, averaged=False).weights, 2))) for u in samples.updates)
+    first = next((update for update, top in tops if top > 4), last)
+    parts = [compute(samples.at(), label=f"update {last}", **options)]
+    if first != last:
+        parts.insert(0, compute(samples.at(first), label=f"update {first}", **options))
+    return xr.concat(parts, "model", combine_attrs="override").assign_attrs(parts[-1].attrs)
 
 
 def compute(
-    rbm: RBM,
-    v: Tensor,
-    h: Tensor,
+    samples: ModelSamples,
     mode_indices: tuple[int, ...] | None = None,
     n_bins: int = 24,
     n_points: int = 241,
@@ -96,8 +86,7 @@ def compute(
 
     Parameters
     ----------
-    rbm : the model
-    v, h : (n, N), (n, M) independent equilibrium samples, one a chain
+    samples : of the model, 100 states or more; errors come from the spread of the independent columns
     mode_indices : from 0; default 0, 1, 2 and L // 2, as far as they exist
     n_bins : of the histogram
     n_points : of the curves
@@ -118,21 +107,23 @@ def compute(
     """
     import xarray as xr
 
-    if v.shape[0] < 100:
-        raise InputError(f"a measured potential needs at least 100 samples, found {v.shape[0]}; draw more")
+    rbm, count = samples.model, samples.draws.v.shape[:2].numel()
+    if count < 100:
+        raise InputError(f"a measured potential needs at least 100 samples, found {count}; draw more")
     modes = Modes.of(rbm)
     if mode_indices is None:
         usable = modes.n_paired - int(modes.flat.sum())
         mode_indices = tuple(dict.fromkeys(i for i in (0, 1, 2, usable // 2) if i < usable))
-    u = modes.project(v.double(), h.double()).u.cpu().numpy()
+    u = samples.draws.coordinates(modes, mode_indices)[0]
     uniform = reference_point(rbm, "uniform")
-    starts = v[:n_starts].double()
+    starts = samples.v[:n_starts].double()
     parts = []
-    for i in mode_indices:
-        edges = _edges(u[:, i], n_bins)
+    for position, i in enumerate(mode_indices):
+        edges = _edges(u[..., position], n_bins)
         envelope = relaxed_potential(rbm, modes, i, (edges[1:] + edges[:-1]) / 2, starts, "u", beta)
-        parts.append(_one_mode(modes, i, np.histogram(u[:, i], edges)[0], edges, envelope, uniform, n_points, beta))
-    attrs = provenance_attrs(beta=beta, n_samples=int(v.shape[0]), n_hidden=rbm.n_hidden)
+        force = potential_of_mean_force(u[..., position], n_bins, beta, (edges[0], edges[-1]))
+        parts.append(_one_mode(modes, i, force, edges, envelope, uniform, n_points, beta))
+    attrs = provenance_attrs(beta=beta, n_samples=count, n_hidden=rbm.n_hidden) | dict(samples.facts)
     joined = xr.concat(parts, "mode").assign_coords(mode=list(mode_indices))
     return joined.expand_dims(model=[label]).assign_attrs(attrs)
 
@@ -140,7 +131,7 @@ def compute(
 def _one_mode(
     modes: Modes,
     mode: int,
-    counts: np.ndarray,
+    force: MeanForce,
     edges: np.ndarray,
     envelope: np.ndarray,
     uniform: Reference,
@@ -160,13 +151,11 @@ def _one_mode(
     ends = potentials["marginal_uniform"].domain
     reach = max(abs(low - centre), abs(high - centre), 1.5) * 1.5
     z = np.linspace(max(ends[0] + 1e-6, centre - reach), min(ends[1] - 1e-6, centre + reach), n_points)
-    with np.errstate(divide="ignore"):
-        force = -np.log(counts / counts.sum() / np.diff(edges)) / beta
-    error = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)) / beta, np.inf)
+    counts = force.counts
     variables: dict[str, Any] = {
-        "bin_centre": ("bin", (edges[1:] + edges[:-1]) / 2, {"units": "1"}),
-        "measured": ("bin", force - force.min(), {"units": "k_B T"}),
-        "measured_stderr": ("bin", error, {"units": "k_B T"}),
+        "bin_centre": ("bin", force.centres, {"units": "1"}),
+        "measured": ("bin", force.value - np.nanmin(force.value), {"units": "k_B T"}),
+        "measured_stderr": ("bin", force.stderr, {"units": "k_B T"}),
         "z": ("point", z, {"units": "1"}),
         "curvature": ((), 4 / beta - singular_value, {"units": "k_B T"}),
     }
@@ -233,7 +222,7 @@ def _draw_mode(panel: Axes, one: xr.Dataset) -> None:
         marker="o",
         markersize=2.5,
         linestyle="none",
-        label="Gibbs samples, -ln P",
+        label="samples, -ln P",
     )
     panel.set_ylim(-0.5, _HIGHEST)
     panel.set_xlabel("u")
@@ -251,4 +240,5 @@ def alt_text(dataset: xr.Dataset) -> str:
                 f"{float(one['distance_marginal_uniform']):.2f} marginal over fair bits, "
                 f"{float(one['distance_relaxed']):.2f} with the others relaxed"
             )
-    return f"Total variation between exp(-βU) and the density of Gibbs samples along u: {'; '.join(parts)}."
+    words = "; ".join(parts)
+    return f"Total variation between exp(-βU) and the density of samples along u: {words}. {verdict(dataset)}"

@@ -32,7 +32,7 @@ PAPER_SIZES = (500, 784, 1200, 3000)
 def for_study(material: Material) -> xr.Dataset:
     """The paper's four sizes, with the standard deviation of the runs' initial weights."""
     std = material.run().config.weight_std or 0.01
-    return compute(material.dataset.n_visible, std=std, seed=material.seed, **material.options)
+    return compute(material.dataset.n_visible, std=std, seed=material.seed, **material.settings)
 
 
 def compute(

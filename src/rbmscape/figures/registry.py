@@ -91,7 +91,7 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "gallery",
         "Samples",
-        "Test data, and Gibbs samples of the trained models, each from its own chain that started from random bits.",
+        "Test data, and equilibrium samples of the trained models (replica exchange along the training).",
     ),
     FigureEntry(
         "image_landscapes",
@@ -105,7 +105,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "landscapes",
         "Energy landscapes, untrained and trained",
         "Contours of the energy E_i over x_i and y_i for modes 1, 2, 3 and the last but two, as in the paper's "
-        "figure 2: test images coloured by class, Gibbs samples as grey hexagons, the saddle point as a magenta "
+        "figure 2: test images coloured by class, equilibrium samples as grey hexagons, the saddle point as a magenta "
         "star. The untrained model has no biases, so that its saddles lie at the origin.",
     ),
     FigureEntry(
@@ -139,8 +139,8 @@ FIGURES: tuple[FigureEntry, ...] = (
         "evolution",
         "Modes during training",
         "Singular values (grey: every mode in order; dotted: edge of the random bulk; dashed: λ = 4), saddle energies, "
-        "and mean ± standard deviation of u and w of the first mode for test data and Gibbs samples, against updates. "
-        "Modes are followed by the overlap of their vectors.",
+        "and mean ± standard deviation of u and w of the first mode for test data and equilibrium samples, against "
+        "updates. Modes are followed by the overlap of their vectors.",
     ),
     FigureEntry(
         "rotational_symmetry",
@@ -162,7 +162,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "symmetry_breaking",
         "The first mode along training",
         "Coordinates u and w of the first mode against updates, as in the paper's figure 7: the saddle, the minimum μ "
-        "of the constraint potential, and mean and standard deviation of test data and of Gibbs samples.",
+        "of the constraint potential, and mean and standard deviation of test data and of equilibrium samples.",
     ),
     FigureEntry(
         "symmetry_breaking_sizes",
@@ -170,10 +170,23 @@ FIGURES: tuple[FigureEntry, ...] = (
         "As the figure before, for the other sizes of the hidden layer (the paper's figure 8).",
     ),
     FigureEntry(
+        "centres",
+        "Saddles, random states and data",
+        "Left: distance of the test data from the saddle points in standard deviations of the data, median over all "
+        "modes, for every replica (dashed: 3). Right: u of the first mode after training: saddle, centre μ of random "
+        "states, and mean and standard deviation of the test data, by size of the hidden layer.",
+    ),
+    FigureEntry(
+        "spectral_gap",
+        "Gaps in the spectrum",
+        "The ten largest singular values along training for every recipe (thick: the first), one replica a size; "
+        "shaded: the interval from 33 to 35, where the paper found none.",
+    ),
+    FigureEntry(
         "landau_wells",
         "Landau free energy along training",
         "Landau free energy of the first mode (equation 55) with the other coordinates held (s² = 0) and averaged over "
-        "(s² = ¼), the marginal potential about the data's activities, and the potential of mean force of Gibbs "
+        "(s² = ¼), the marginal potential about the data's activities, and the potential of mean force of equilibrium "
         "samples at four checkpoints; its minima, and the curvature of the first modes, against updates.",
     ),
     FigureEntry(
@@ -201,8 +214,8 @@ FIGURES: tuple[FigureEntry, ...] = (
         "mode_potentials",
         "Effective potentials of single modes",
         "Potential along u of modes 1, 2, 3 and one of the bulk, at the first checkpoint beyond λ = 4 and at the last: "
-        "harmonic (equation 39), with the others held, integrated out, or relaxed; points are -ln P of Gibbs samples "
-        "with standard errors.",
+        "harmonic (equation 39), with the others held, integrated out, or relaxed; points are -ln P of equilibrium "
+        "samples with standard errors.",
     ),
     FigureEntry(
         "mode_diffusion",
@@ -221,7 +234,7 @@ FIGURES: tuple[FigureEntry, ...] = (
         "diffused_images",
         "Diffusion that generates images",
         "Confined Langevin dynamics from random bits, decoded to pixels, at D = 1/β and at smaller D, the smallest "
-        "along time; Gibbs samples below. Means and standard deviations of u by mode, and free energies.",
+        "along time; equilibrium samples below. Means and standard deviations of u by mode, and free energies.",
     ),
 )
 """In the order of the report.  A new figure is one more entry here."""

@@ -45,7 +45,7 @@ PRINTED_FACTOR = 0.25
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the first replica of the size nearest to the paper's 500."""
-    return compute(material.run(), material.dataset, seed=material.seed, **material.options)
+    return compute(material.run(), material.dataset, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
@@ -285,7 +285,7 @@ def _draw_confined(panel: Axes, dataset: xr.Dataset) -> None:
     panel.axvline(4, color="black", linestyle="--", linewidth=0.8)
     panel.set_xlabel("singular value λ")
     panel.set_ylabel("relaxation rate of u (1/time)")
-    panel.legend(loc="lower left")
+    panel.legend(loc="upper right")
 
 
 def _draw_gibbs(panel: Axes, dataset: xr.Dataset) -> None:

@@ -36,7 +36,7 @@ FloatArray = NDArray[np.float64]
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for every size and replica of the main recipe."""
     runs = {hidden: material.replicas(hidden) for hidden in material.hidden()}
-    return compute(runs, seed=material.seed, **material.options)
+    return compute(runs, seed=material.seed, **material.settings)
 
 
 def compute(

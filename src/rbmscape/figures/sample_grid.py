@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.errors import ShapeError
+from rbmscape.figures.mosaic import is_image, mosaic
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ __all__ = ["alt_text", "compute", "draw"]
 
 MOST_PICTURES = 400
 MOST_ROWS = 200
-_BETWEEN = 0.5  # grey, halfway between the two states
 
 
 def compute(states: NDArray[Any], image_shape: tuple[int, int] | None = None, **facts: Any) -> xr.Dataset:
@@ -60,12 +60,12 @@ def draw(dataset: xr.Dataset) -> Figure:
     """White is 1, black is 0; pictures are separated by grey."""
     states = dataset.state.values
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
-    if 0 in shape:
+    if not is_image(shape):
         return _raster(states)
-    mosaic = _mosaic(states, shape)
-    figure, axes = new_figure(size=(PAGE_WIDTH, PAGE_WIDTH * mosaic.shape[0] / mosaic.shape[1] + 0.05))
+    picture = mosaic(states, shape, _columns(len(states), shape))
+    figure, axes = new_figure(size=(PAGE_WIDTH, PAGE_WIDTH * picture.shape[0] / picture.shape[1] + 0.05))
     panel = axes[0, 0]
-    panel.imshow(mosaic, cmap="gray", vmin=0, vmax=1)
+    panel.imshow(picture, cmap="gray", vmin=0, vmax=1)
     panel.set_axis_off()
     return figure
 
@@ -81,17 +81,10 @@ def _raster(states: NDArray[Any]) -> Figure:
     return figure
 
 
-def _mosaic(states: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """As square a grid as possible, row by row, with grey lines between and grey for places that stay empty."""
-    height, width = shape
-    gap = max(1, min(height, width) // 14)
-    n_columns = max(1, math.ceil(math.sqrt(len(states) * (height + gap) / (width + gap))))
-    n_columns = min(n_columns, len(states))
-    n_rows = -(-len(states) // n_columns)
-    cells = np.full((n_rows * n_columns, height + gap, width + gap), _BETWEEN)
-    cells[: len(states), :height, :width] = states.reshape(-1, height, width)
-    rows = cells.reshape(n_rows, n_columns, height + gap, width + gap).transpose(0, 2, 1, 3)
-    return np.asarray(rows.reshape(n_rows * (height + gap), n_columns * (width + gap))[:-gap, :-gap])
+def _columns(count: int, shape: tuple[int, int]) -> int:
+    """Pictures a row that make the whole as square as possible."""
+    height, width = (side + max(1, min(shape) // 14) for side in shape)
+    return min(count, max(1, math.ceil(math.sqrt(count * height / width))))
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -40,7 +40,7 @@ def for_study(material: Material) -> xr.Dataset:
         panel = key.recipe if key.recipe == method else f"{key.recipe} ({method})"
         groups.setdefault((panel, key.hidden), []).append(run.load())
     std = material.run().config.weight_std or None
-    return compute(groups, weight_std=std, **material.options)
+    return compute(groups, weight_std=std, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:

@@ -1,9 +1,9 @@
 """The first mode's coordinates along training, at the paper's size (arXiv:2503.21536, figure 7).
 
 z_1 = u_1 and z_{L+1} = w_1 against updates: the saddle (0), the minimum μ of the constraint potential (equation 28),
-and mean ± standard deviation of test data and of Gibbs samples.  The mode is the one that ends as the first; it is
-followed back by overlap, so that its sign is continuous.  Checkpoints within the first epoch matter: the transition is
-over within a hundred updates.
+and mean ± standard deviation of test data and of equilibrium samples (the paper has Gibbs chains).  The mode is the one
+that ends as the first; it is followed back by overlap, so that its sign is continuous.  Checkpoints within the first
+epoch matter: the transition is over within a hundred updates.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import InputError, NotConverged
+from rbmscape.figures.equilibrium import RunSamples, shared_facts, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.reciprocal.evolution import run_evolution
 
@@ -29,35 +30,30 @@ if TYPE_CHECKING:
 __all__ = ["alt_text", "compute", "draw", "for_study"]
 
 COORDINATES = ("u", "w")
-SERIES = (("data", "test data", 2), ("samples", "Gibbs samples", 3))
+SERIES = (("data", "test data", 2), ("samples", "samples", 3))
 FEWEST_CHECKPOINTS = 3
 
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the size nearest to the paper's 500."""
     run = material.run()
-    return compute({run.config.n_hidden: run}, material.dataset, seed=material.seed, **material.options)
+    return compute({run.config.n_hidden: (run, material.samples(run))}, material.dataset, **material.settings)
 
 
 def compute(
-    runs: Mapping[int, Run],
+    runs: Mapping[int, tuple[Run, RunSamples]],
     dataset: Dataset,
     mode: int = 0,
-    n_chains: int = 300,
-    n_steps: int = 100,
     n_data: int = 2000,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Saddle, μ, data and samples in the coordinates of one mode, for one run of each size.
 
     Parameters
     ----------
-    runs : hidden units to run
+    runs : hidden units to run and the samples of its checkpoints
     dataset : the data that the runs were trained on
     mode : index of the mode, from 0, by singular value at the last checkpoint
-    n_chains, n_steps : Gibbs chains from random bits, which go on from checkpoint to checkpoint by this many steps
     n_data : test samples, at most
-    seed : of the chains
 
     Returns
     -------
@@ -75,7 +71,7 @@ def compute(
         raise InputError("the coordinates along training need at least one run, found none")
     pool = dataset.test if len(dataset.test) else dataset.train
     parts = []
-    for hidden, run in sorted(runs.items()):
+    for hidden, (run, samples) in sorted(runs.items()):
         if len(run.updates) < FEWEST_CHECKPOINTS:
             raise NotConverged(
                 f"{run.directory} has {len(run.updates)} checkpoint(s), the coordinates along training need "
@@ -83,15 +79,18 @@ def compute(
             )
         if not 0 <= mode < min(run.config.n_hidden, int(run.data["n_visible"])):
             raise InputError(f"mode {mode} does not exist in a run with {run.config.n_hidden} hidden units; choose 0")
+        states = [samples.at(update).all for update in samples.updates]
         whole = run_evolution(
-            run, pool[:n_data], n_chains=n_chains, n_steps=n_steps, leading=max(8, mode + 1), seed=seed
+            run, pool[:n_data], samples.updates, averaged=False, samples=states, leading=max(8, mode + 1)
         )
+        whole = whole.merge(samples.along(), combine_attrs="drop")
         kept = [f"{kind}_{z}_{what}" for kind, _, _ in SERIES for z in COORDINATES for what in ("mean", "sd")]
-        kept += [f"random_{z}" for z in COORDINATES] + ["singular_value"]
+        kept += [f"random_{z}" for z in COORDINATES] + ["singular_value", "samples_r_hat", "samples_equilibrated"]
         one = whole[kept].sel(mode=mode, drop=True).rename_dims(update="checkpoint").reset_coords()
         parts.append(one.assign_coords(hidden=hidden, checkpoint=np.arange(one.sizes["checkpoint"])))
     result = xr.concat(parts, "hidden", join="outer")
-    result.attrs = provenance_attrs(seed=seed, mode=mode, n_chains=n_chains, n_steps=n_steps, data=dataset.name)
+    result.attrs = provenance_attrs(mode=mode, data=dataset.name)
+    result.attrs |= shared_facts([samples.at() for _, samples in runs.values()])
     return result
 
 
@@ -139,7 +138,8 @@ def alt_text(dataset: xr.Dataset) -> str:
         parts.append(
             f"with {hidden} hidden units the random-state mean μ goes from {float(first.random_u):.2f} to "
             f"{float(last.random_u):.2f}, test data end at {float(last.data_u_mean):.2f} ± "
-            f"{float(last.data_u_sd):.2f} and Gibbs samples at {float(last.samples_u_mean):.2f} ± "
+            f"{float(last.data_u_sd):.2f} and samples at {float(last.samples_u_mean):.2f} ± "
             f"{float(last.samples_u_sd):.2f} (update {float(last['update']):.0f})"
         )
-    return f"Coordinates u and w of the first mode against updates, the saddle at 0: {'; '.join(parts)}."
+    words = "; ".join(parts)
+    return f"Coordinates u and w of the first mode against updates, the saddle at 0: {words}. {verdict(dataset)}"

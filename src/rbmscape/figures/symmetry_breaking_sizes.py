@@ -23,7 +23,8 @@ def for_study(material: Material) -> xr.Dataset:
     InputError : the study has one size only
     """
     shown = material.run().config.n_hidden
-    runs = {hidden: material.run(hidden) for hidden in material.hidden() if hidden != shown}
+    others = {hidden: material.run(hidden) for hidden in material.hidden() if hidden != shown}
+    runs = {hidden: (run, material.samples(run)) for hidden, run in others.items()}
     if not runs:
         raise InputError(f"the study has the one size M = {shown}; add another to see how the transition depends on it")
-    return compute(runs, material.dataset, seed=material.seed, **material.options)
+    return compute(runs, material.dataset, **material.settings)

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from rbmscape.errors import InputError, NotConverged
+from rbmscape.figures.equilibrium import RunSamples, shared_facts, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.stats import Estimate
 from rbmscape.symmetry.order import CRITICAL_BINDER
 from rbmscape.symmetry.transitions import (
     critical_fluctuations,
     critical_update,
-    equilibrium_draws,
     over_replicas,
 )
 
@@ -42,26 +42,21 @@ FEWEST_CHECKPOINTS = 3
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for all replicas of the size nearest to the paper's 500."""
     runs = material.replicas(material.run().config.n_hidden)
-    return compute(runs, seed=material.seed, **material.options)
+    return compute(runs, [material.samples(run) for run in runs], **material.settings)
 
 
 def compute(
     runs: Sequence[Run],
+    samples: Sequence[RunSamples],
     n_modes: int = 4,
-    n_chains: int = 200,
-    burn_in: int = 200,
-    n_draws: int = 10,
-    thin: int = 10,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Order parameters and dressed singular values of the first modes at every checkpoint.
 
     Parameters
     ----------
     runs : replicas with the same checkpoints
+    samples : of the checkpoints of each
     n_modes : dressed modes, in the order of their dressed values at each checkpoint
-    n_chains, burn_in, n_draws, thin : of the Gibbs samples at every checkpoint, from random bits
-    seed : of the samples
 
     Returns
     -------
@@ -79,22 +74,17 @@ def compute(
 
     updates = _common_updates(runs)
     kept = min(n_modes, runs[0].config.n_hidden, int(runs[0].data["n_visible"]))
-    options = {"n_chains": n_chains, "burn_in": burn_in, "n_draws": n_draws, "thin": thin}
     parts = []
-    for replica, run in enumerate(runs):
-        one = _one_run(run, updates, kept, options | {"seed": seed + replica})
-        parts.append(one.assign(_critical(one, updates)))
+    for of_run in samples:
+        one = _one_run(of_run, updates, kept)
+        parts.append(one.assign(_critical(one, updates)).merge(of_run.along(), combine_attrs="drop"))
     result = xr.concat(parts, "replica").assign_coords(update=list(updates), mode=np.arange(kept))
     for name in ("predicted", "measured"):
         means = [_over_replicas(result, name, mode) for mode in range(kept)]
         result[f"{name}_mean"] = ("mode", [mean.value for mean in means], {"units": "updates"})
         result[f"{name}_mean_stderr"] = ("mode", [mean.stderr for mean in means], {"units": "updates"})
-    result.attrs = provenance_attrs(
-        seed=seed,
-        critical_binder=CRITICAL_BINDER,
-        n_hidden=runs[0].config.n_hidden,
-        **options,
-    )
+    result.attrs = provenance_attrs(critical_binder=CRITICAL_BINDER, n_hidden=runs[0].config.n_hidden)
+    result.attrs |= shared_facts([found.at(updates[-1]) for found in samples])
     return result
 
 
@@ -112,15 +102,16 @@ def _common_updates(runs: Sequence[Run]) -> tuple[int, ...]:
     return updates
 
 
-def _one_run(run: Run, updates: Sequence[int], kept: int, options: dict[str, Any]) -> xr.Dataset:
+def _one_run(samples: RunSamples, updates: Sequence[int], kept: int) -> xr.Dataset:
     """Singular values, dressed ones, and moments along the dressed modes at every checkpoint of one run."""
     import xarray as xr
 
     names = ("singular_value", "dressed", "critical_ratio", "ratio", "ratio_stderr", "binder", "binder_stderr")
     values = {name: np.empty((len(updates), kept)) for name in names}
     for position, update in enumerate(updates):
-        rbm = run.load(update, averaged=False)
-        found = critical_fluctuations(rbm, equilibrium_draws(rbm, **options), kept)
+        at = samples.at(update)
+        rbm = at.model
+        found = critical_fluctuations(rbm, at.draws, kept)
         values["singular_value"][position] = torch.linalg.svdvals(rbm.weights.double()).cpu().numpy()[:kept]
         values["dressed"][position] = found.dressed
         values["critical_ratio"][position] = found.critical_ratio
@@ -226,4 +217,6 @@ def alt_text(dataset: xr.Dataset) -> str:
             for name in ("predicted", "measured")
         ]
         parts.append(f"mode {mode + 1}: predicted {words[0]}, measured {words[1]}")
-    return f"Critical updates of the first modes over {dataset.sizes['replica']} replica(s): {'; '.join(parts)}."
+    critical = "; ".join(parts)
+    count = dataset.sizes["replica"]
+    return f"Critical updates of the first modes over {count} replica(s): {critical}. {verdict(dataset)}"

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.kernels.annealing import PathParameters, PathWorkspace
-from rbmscape.kernels.annealing_pass import decay, uniform
+from rbmscape.kernels.annealing_pass import decay
 from rbmscape.kernels.fixed import FixedEngine, FixedParameters, counter, padded_bias, padded_chains, padded_units
 from rbmscape.kernels.fixed_pass import BLOCK, GROUP, LANES, SCRATCH, TILE, fill_lanes, pack, unpack
-from rbmscape.kernels.fused import compile_pass
+from rbmscape.kernels.fused import active, compile_pass
 from rbmscape.kernels.lookup import short_products
 from rbmscape.kernels.threads import MAX_THREADS, thread_count
 from rbmscape.rng import Stream
@@ -33,62 +33,62 @@ from rbmscape.rng import Stream
 __all__ = ["LookupAnnealer", "LookupPath", "LookupWorkspace"]
 
 _GROUPS = BLOCK // GROUP
-_PRODUCT = 20  # groups whose 120 factors, each in [1, 2], multiply within float32
+_RUN = 20  # groups whose 120 factors, each in [1, 2], multiply within float32
 _NO_DRAW = (np.uint64(0),) * 4
 
 
 @njit(inline="always")
-def _hidden_lanes(pre, lane, unit, factors, base, bias, sample, words, out, parts, group, chain):  # type: ignore[no-untyped-def]
-    """Weigh, and draw if asked to, six hidden units for one register of chains."""
-    scale, start, end = factors
+def _draw_lanes(pre, lane, unit, slope, field, words, out, group, chain):  # type: ignore[no-untyped-def]
+    """Draw six units with x = field + slope · product for one register of chains.
+
+    Loops over chains with six units unrolled and few arrays are what LLVM turns into vector code; in one loop with the
+    weights it gives up.
+    """
     first = (group % _GROUPS) * GROUP
-    bits, linear, above, below = (
-        out[group, chain : chain + LANES],
-        parts[0, group, chain : chain + LANES],
-        parts[1, group, chain : chain + LANES],
-        parts[2, group, chain : chain + LANES],
-    )
+    bits = out[group, chain : chain + LANES]
     for c in range(LANES):
-        index, gain, high, low = uint32(0), float32(0.0), float32(1.0), float32(1.0)
+        index = uint32(0)
         for k in range(GROUP):
-            offset = base[unit + k]
-            full = bias[unit + k] - offset + scale * float32(pre[first + k, lane + c])
-            x0, x1 = offset + start * full, offset + end * full
-            gain += max(x1, float32(0.0)) - max(x0, float32(0.0))
-            d = decay(x1)
-            factor = float32(1.0) + d
-            high *= factor
-            low *= float32(1.0) + decay(x0)
-            if sample:
-                active = uniform(words[first + k, c]) * factor < (float32(1.0) if x1 >= float32(0.0) else d)
-                index |= uint32(uint32(active) << uint32(k))
-        linear[c], above[c], below[c] = gain, high, low
-        if sample:
-            bits[c] = uint16(index)
+            x = field[unit + k] + slope * float32(pre[first + k, lane + c])
+            index |= uint32(uint32(active(x, words[first + k, c])) << uint32(k))
+        bits[c] = uint16(index)
 
 
 @njit(inline="always")
-def _visible_lanes(pre, lane, unit, factors, base, bias, words, out, parts, group, chain):  # type: ignore[no-untyped-def]
-    """Draw six visible units for one register of chains, and their part of (a - a0)·v."""
-    scale, end = factors
+def _weigh_lanes(pre, lane, unit, slope, field, gain, product, subtract, chain, group):  # type: ignore[no-untyped-def]
+    """Part of six hidden units in ln f: Σ max(x, 0), added or subtracted, and Π (1 + exp(-|x|))."""
     first = (group % _GROUPS) * GROUP
-    bits, drive = out[group, chain : chain + LANES], parts[0, group, chain : chain + LANES]
+    linear, factors = gain[group, chain : chain + LANES], product[group, chain : chain + LANES]
     for c in range(LANES):
-        index, total = uint32(0), float32(0.0)
+        total, factor = float32(0.0), float32(1.0)
         for k in range(GROUP):
-            difference = bias[unit + k] - base[unit + k]
-            x = base[unit + k] + end * (difference + scale * float32(pre[first + k, lane + c]))
-            d = decay(x)
-            active = uniform(words[first + k, c]) * (float32(1.0) + d) < (float32(1.0) if x >= float32(0.0) else d)
-            index |= uint32(uint32(active) << uint32(k))
-            total += difference if active else float32(0.0)
-        bits[c], drive[c] = uint16(index), total
+            x = field[unit + k] + slope * float32(pre[first + k, lane + c])
+            total += max(x, float32(0.0))
+            factor *= float32(1.0) + decay(x)
+        linear[c] = linear[c] - total if subtract else total
+        factors[c] = factor
 
 
-def _hidden(idx, weights, factors, base, bias, sample, out, parts, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
-    """parts (3, groups, chains): gain, and products of 1 + exp(-|x|) at both temperatures, of each six units."""
+@njit(inline="always")
+def _drive_lanes(bits, unit, difference, gain):  # type: ignore[no-untyped-def]
+    """(a - a0)·v of six units for one register of chains."""
+    for c in range(LANES):
+        total = float32(0.0)
+        for k in range(GROUP):
+            total += difference[unit + k] * float32((uint32(bits[c]) >> uint32(k)) & uint32(1))
+        gain[c] = total
+
+
+def _hidden(idx, weights, slopes, fields, sample, out, parts, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
+    """parts (3, groups, chains): gain, and products of 1 + exp(-|x|) at both temperatures, of each six units.
+
+    slopes, fields : of x at the start and at the end temperature
+    """
     n_threads, chains, n_blocks = scratch.shape[0], out.shape[1], weights.shape[0] // BLOCK
     half = BLOCK * TILE // 2
+    slope0, slope1 = slopes
+    field0, field1 = fields[0], fields[1]
+    gain, above, below = parts[0], parts[1], parts[2]
     for t in numba.prange(n_threads):
         pre = scratch[t, :half].view(np.int16).reshape((BLOCK, TILE))
         words = scratch[t, half:].reshape((BLOCK, LANES))
@@ -97,30 +97,23 @@ def _hidden(idx, weights, factors, base, bias, sample, out, parts, scratch, coun
                 size = min(TILE, chains - start)
                 short_products(idx, start, size, weights, block * BLOCK, BLOCK, pre, 0, TILE)
                 for lane in range(0, size, LANES):
+                    chain = start + lane
                     if sample:
-                        fill_lanes(words, block, start + lane, counter, first_chain)
+                        fill_lanes(words, block, chain, counter, first_chain)
                     for g in range(_GROUPS):
                         group = _GROUPS * block + g
-                        _hidden_lanes(
-                            pre,
-                            lane,
-                            group * GROUP,
-                            factors,
-                            base,
-                            bias,
-                            sample,
-                            words,
-                            out,
-                            parts,
-                            group,
-                            start + lane,
-                        )
+                        unit = group * GROUP
+                        if sample:
+                            _draw_lanes(pre, lane, unit, slope1, field1, words, out, group, chain)
+                        _weigh_lanes(pre, lane, unit, slope1, field1, gain, above, False, chain, group)
+                        _weigh_lanes(pre, lane, unit, slope0, field0, gain, below, True, chain, group)
 
 
-def _visible(idx, weights, factors, base, bias, out, parts, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
+def _visible(idx, weights, slope, field, difference, out, parts, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
     """parts[0] (groups, chains): (a - a0)·v of each six units."""
     n_threads, chains, n_blocks = scratch.shape[0], out.shape[1], weights.shape[0] // BLOCK
     half = BLOCK * TILE // 2
+    gain = parts[0]
     for t in numba.prange(n_threads):
         pre = scratch[t, :half].view(np.int16).reshape((BLOCK, TILE))
         words = scratch[t, half:].reshape((BLOCK, LANES))
@@ -129,38 +122,46 @@ def _visible(idx, weights, factors, base, bias, out, parts, scratch, counter, fi
                 size = min(TILE, chains - start)
                 short_products(idx, start, size, weights, block * BLOCK, BLOCK, pre, 0, TILE)
                 for lane in range(0, size, LANES):
-                    fill_lanes(words, block, start + lane, counter, first_chain)
+                    chain = start + lane
+                    fill_lanes(words, block, chain, counter, first_chain)
                     for g in range(_GROUPS):
                         group = _GROUPS * block + g
-                        _visible_lanes(
-                            pre, lane, group * GROUP, factors, base, bias, words, out, parts, group, start + lane
-                        )
+                        _draw_lanes(pre, lane, group * GROUP, slope, field, words, out, group, chain)
+                        bits = out[group, chain : chain + LANES]
+                        _drive_lanes(bits, group * GROUP, difference, gain[group, chain : chain + LANES])
 
 
 def _add_weights(parts, n_groups, log_weights, n_threads):  # type: ignore[no-untyped-def]
-    """log_weights += Σ gain + ln Π above - ln Π below, unit after unit."""
-    n_chains = log_weights.size
+    """log_weights += Σ gain + ln Π above - ln Π below, group after group; overwrites `parts`."""
+    n_registers = (log_weights.size + LANES - 1) // LANES
     for t in numba.prange(n_threads):
-        for c in range(t * n_chains // n_threads, (t + 1) * n_chains // n_threads):
-            total = 0.0
-            for start in range(0, n_groups, _PRODUCT):
-                above, below = float32(1.0), float32(1.0)
-                for g in range(start, min(start + _PRODUCT, n_groups)):
-                    total += float(parts[0, g, c])
-                    above *= parts[1, g, c]
-                    below *= parts[2, g, c]
-                total += math.log(float(above) / float(below))
-            log_weights[c] += total
+        for register in range(t * n_registers // n_threads, (t + 1) * n_registers // n_threads):
+            first, last = register * LANES, min((register + 1) * LANES, log_weights.size)
+            for start in range(0, n_groups, _RUN):
+                gain, above, below = parts[0, start], parts[1, start], parts[2, start]
+                for g in range(start + 1, min(start + _RUN, n_groups)):
+                    for c in range(first, last):
+                        gain[c] += parts[0, g, c]
+                        above[c] *= parts[1, g, c]
+                        below[c] *= parts[2, g, c]
+                for c in range(first, last):
+                    log_weights[c] += float(gain[c]) + math.log(float(above[c]) / float(below[c]))
 
 
 def _add_drive(parts, n_groups, drive, n_threads):  # type: ignore[no-untyped-def]
-    n_chains = drive.size
+    """drive = Σ parts[0], group after group; overwrites `parts`."""
+    n_registers = (drive.size + LANES - 1) // LANES
     for t in numba.prange(n_threads):
-        for c in range(t * n_chains // n_threads, (t + 1) * n_chains // n_threads):
-            total = 0.0
-            for g in range(n_groups):
-                total += float(parts[0, g, c])
-            drive[c] = total
+        for register in range(t * n_registers // n_threads, (t + 1) * n_registers // n_threads):
+            first, last = register * LANES, min((register + 1) * LANES, drive.size)
+            drive[first:last] = 0.0
+            for start in range(0, n_groups, _RUN):
+                gain = parts[0, start]
+                for g in range(start + 1, min(start + _RUN, n_groups)):
+                    for c in range(first, last):
+                        gain[c] += parts[0, g, c]
+                for c in range(first, last):
+                    drive[c] += float(gain[c])
 
 
 _HIDDEN = {parallel: compile_pass(parallel)(_hidden) for parallel in (False, True)}
@@ -231,6 +232,11 @@ class LookupWorkspace:
         return torch.from_numpy(states)
 
 
+def _field(base: NDArray[np.float32], bias: NDArray[np.float32], t: float) -> NDArray[np.float32]:
+    """(1 - t) base + t bias."""
+    return (np.float32(1.0 - t) * base + np.float32(t) * bias).astype(np.float32, copy=False)
+
+
 class LookupAnnealer:
     """Processor with AVX-512, table lookup."""
 
@@ -280,9 +286,9 @@ class LookupAnnealer:
         _VISIBLE[threads > 1](
             ws.hidden,
             tables.to_visible,
-            (np.float32(tables.scale), np.float32(end)),
-            params.padded_base[0],
-            tables.biases[0],
+            np.float32(tables.scale * end),
+            _field(params.padded_base[0], tables.biases[0], end),
+            tables.biases[0] - params.padded_base[0],
             ws.visible,
             ws.parts,
             ws.scratch[:threads],
@@ -308,9 +314,8 @@ class LookupAnnealer:
         _HIDDEN[threads > 1](
             ws.visible,
             tables.to_hidden,
-            (np.float32(tables.scale), np.float32(start), np.float32(end)),
-            params.padded_base[1],
-            tables.biases[1],
+            (np.float32(tables.scale * start), np.float32(tables.scale * end)),
+            np.stack([_field(params.padded_base[1], tables.biases[1], t) for t in (start, end)]),
             numbers is not None,
             ws.hidden,
             ws.parts,

@@ -56,14 +56,24 @@ class _Step:
 
 
 def run_evolution(
-    run: Run, data: Arrays | None = None, updates: Sequence[int] | None = None, **options: Any
+    run: Run,
+    data: Arrays | None = None,
+    updates: Sequence[int] | None = None,
+    averaged: bool = True,
+    **options: Any,
 ) -> xr.Dataset:
-    """:func:`evolution` of a run's checkpoints, with their epochs and the law of the run's initial weights."""
+    """:func:`evolution` of a run's checkpoints, with their epochs and the law of the run's initial weights.
+
+    Parameters
+    ----------
+    averaged : the averaged parameters where the recipe averages, else the ones that training had
+    **options : of `evolution`
+    """
     chosen = list(run.updates if updates is None else updates)
     if not chosen:
         raise InputError(f"{run.directory} has no checkpoint yet; train it first")
     options.setdefault("weight_std", run.config.weight_std or None)
-    result = evolution([partial(run.load, update) for update in chosen], chosen, data, **options)
+    result = evolution([partial(run.load, update, averaged) for update in chosen], chosen, data, **options)
     epochs = np.asarray(chosen) / run.updates_per_epoch
     return result.assign_coords(epoch=("update", epochs, {"units": "epochs"}))
 
@@ -78,6 +88,7 @@ def evolution(
     weight_std: float | None = None,
     false_alarm: float = 0.01,
     seed: int = 0,
+    samples: Sequence[tuple[torch.Tensor, torch.Tensor]] | None = None,
     report: Callable[[int], Any] | None = None,
 ) -> xr.Dataset:
     """Spectra, saddles, biases and projections of states against updates.
@@ -93,6 +104,7 @@ def evolution(
     weight_std : standard deviation of the initial weights, for the bulk that modes leave; None leaves that out
     false_alarm : probability that a random matrix shows any mode outside the bulk
     seed : of the chains
+    samples : (n, N) v and (n, M) h for every model, which are shown instead of Gibbs chains
     report : called with the number of checkpoints done
 
     Returns
@@ -113,7 +125,9 @@ def evolution(
         raise InputError(f"evolution needs one update a model and at least one, found {len(models)} and {len(updates)}")
     if list(updates) != sorted(set(updates)):
         raise InputError("updates must rise; sort the checkpoints by update")
-    chains = _chains(models, n_chains, n_steps, seed)
+    if samples is not None and len(samples) != len(models):
+        raise InputError(f"evolution needs samples of every model, found {len(samples)} for {len(models)} models")
+    chains = list(samples) if samples is not None else _chains(models, n_chains, n_steps, seed)
     first = _load(models[0])
     visible = None if data is None else _data(data, first.n_visible, first.device)
     steps: list[_Step] = []
@@ -131,9 +145,8 @@ def evolution(
     if weight_std is not None:
         law = MarchenkoPastur(first.n_visible, first.n_hidden, weight_std)
         result = _with_bulk(result, law, false_alarm)
-    return result.assign_attrs(
-        n_chains=n_chains, n_steps=n_steps, seed=seed, matched_modes=-1 if leading is None else leading
-    )
+    own = {} if samples is not None else {"n_chains": n_chains, "n_steps": n_steps}
+    return result.assign_attrs(own, seed=seed, matched_modes=-1 if leading is None else leading)
 
 
 def _load(model: RBM | Callable[[], RBM]) -> RBM:

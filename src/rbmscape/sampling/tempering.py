@@ -84,7 +84,7 @@ def temper(
     _check(n_chains, n_rounds, steps, burn_in)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
     columns = machine.begin()
-    machine.advance(columns, n_rounds, progress, watch)
+    machine.advance(columns, n_rounds, progress, _of_top(watch))
     return _result(columns, int(burn_in * n_rounds))
 
 
@@ -97,23 +97,35 @@ def temper_until(
     steps: int = 1,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    watch_rungs: Watch | None = None,
 ) -> Tempered:
     """Advance columns until nothing speaks against equilibrium or the budget is spent.
 
     The demands of `rbmscape.sampling.tempered` are looked at after 64, 128, 256, … rounds, each time with the first
     half of all rounds left out, and a last time after max_rounds.  Arguments as in `temper`, with which a run
-    of as many rounds agrees.
+    of as many rounds agrees; watch_rungs is called as watch is, with the (n_rungs, n_chains, N) states of all rungs.
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
     columns = machine.begin()
+    observers = [watcher for watcher in (_of_top(watch), watch_rungs) if watcher is not None]
+
+    def observe(number: int, states: Tensor) -> None:
+        for observer in observers:
+            observer(number, states)
+
     goal = min(FIRST_ROUNDS, max_rounds)
     while True:
-        machine.advance(columns, goal, progress, watch)
+        machine.advance(columns, goal, progress, observe)
         result = _result(columns, int(BURN_IN * goal))
         if goal == max_rounds or result.converged:
             return result
         goal = min(2 * goal, max_rounds)
+
+
+def _of_top(watch: Watch | None) -> Watch | None:
+    """A watcher of all rungs that passes the top one on."""
+    return None if watch is None else lambda number, states: watch(number, states[-1])
 
 
 def _check(n_chains: int, n_rounds: int, steps: int, burn_in: float) -> None:
@@ -151,11 +163,11 @@ class _Machine:
         return _Columns(states, flags, flags.clone(), passages, first, [], [])
 
     def advance(self, columns: _Columns, goal: int, progress: Progress | None, watch: Watch | None) -> None:
-        """Rounds until there were `goal`."""
+        """Rounds until there were `goal`; watch sees the states of all rungs."""
         for number in range(len(columns.trace), goal):
             self._round(columns, number)
             if watch is not None:
-                watch(number, columns.states[-1])
+                watch(number, columns.states)
             if progress is not None:
                 progress(self.n_rungs * self.n_chains * self.steps)
 

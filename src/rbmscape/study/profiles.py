@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
+from typing import Any
 
 from rbmscape.errors import ConfigError
-from rbmscape.study.config import DataPlan, LikelihoodPlan, Scope, StudyConfig
+from rbmscape.recipe import nearest
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.study.config import DataPlan, LikelihoodMethod, LikelihoodPlan, Scope, StudyConfig
 
 __all__ = ["PROFILES", "profile"]
 
@@ -23,19 +25,15 @@ def _smoke() -> StudyConfig:
         scopes={name: Scope(hidden=(16,), replicas=1) for name in ("cd", "rdm")},
         likelihood=LikelihoodPlan(n_betas=100, n_chains=50),
         figure_options={
-            "gallery": {"n_samples": 6, "n_steps": 200},
-            "image_landscapes": {"n_chains": 20, "n_steps": 100},
-            "landscapes": {"n_points": 100, "n_samples": 50, "n_steps": 100},
+            "gallery": {"n_samples": 6},
+            "landscapes": {"n_points": 100},
             "random_spectra": {"hidden": [16, 32], "n_simulations": 19},
             "kurtosis": {"hidden": [16, 32, 64], "n_states": 2000},
             "gaussianity": {"n_states": 1000},
-            "evolution": {"n_data": 200, "n_chains": 50, "n_steps": 5},
+            "evolution": {"n_data": 200},
             "rotational_symmetry": {"n_null": 4, "n_rotations": 2},
-            "hierarchy": {"n_samples": 50, "n_steps": 50},
-            "symmetry_breaking": {"n_data": 200, "n_chains": 50, "n_steps": 5},
-            "symmetry_breaking_sizes": {"n_data": 200, "n_chains": 50, "n_steps": 5},
-            "landau_wells": {"n_chains": 50, "burn_in": 20, "n_draws": 4},
-            "transitions": {"n_chains": 40, "burn_in": 20, "n_draws": 4, "thin": 2},
+            "symmetry_breaking": {"n_data": 200},
+            "symmetry_breaking_sizes": {"n_data": 200},
             "relaxation": {
                 "n_checkpoints": 3,
                 "mode_indices": (0, 1, 5),
@@ -43,7 +41,7 @@ def _smoke() -> StudyConfig:
                 "n_chains": 24,
                 "n_steps": 120,
             },
-            "diffused_images": {"n_chains": 20, "n_shown": 6, "time": 2.0, "gibbs_steps": 50},
+            "diffused_images": {"n_chains": 20, "n_shown": 6, "time": 2.0},
         },
     )
 
@@ -62,19 +60,83 @@ def _quick() -> StudyConfig:
         figure_options={
             "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
             "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
-            "transitions": {"n_chains": 100, "burn_in": 100, "n_draws": 5},
             "rotational_symmetry": {"n_null": 5, "n_rotations": 2, "n_along": 7},
-            "symmetry_breaking_sizes": {"n_chains": 100},
-            "landau_wells": {"burn_in": 200, "n_draws": 10},
-            "evolution": {"n_data": 1000, "n_chains": 200, "n_steps": 20},
-            "mode_potentials": {"n_chains": 500, "n_starts": 8},
+            "evolution": {"n_data": 1000},
+            "mode_potentials": {"n_starts": 8},
             "relaxation": {"n_checkpoints": 3, "n_gaussian": 300, "n_chains": 32, "n_steps": 200},
-            "diffused_images": {"n_chains": 60, "time": 4.0, "gibbs_steps": 200},
+            "diffused_images": {"n_chains": 60, "time": 4.0},
         },
     )
 
 
-PROFILES: dict[str, Callable[[], StudyConfig]] = {"smoke": _smoke, "quick": _quick}
+PAPER_SIZES = (500, 784, 1200, 3000)
+
+
+def _paper_recipe(**changes: Any) -> dict[str, Any]:
+    """Values in which the paper's recipe, with some changes, differs from the default one."""
+    wanted, default = TrainingConfig.paper(**changes), TrainingConfig()
+    return {name: value for name, value in wanted if value != getattr(default, name)}
+
+
+def _paper_design(name: str, epochs: int, gibbs_steps: int, checkpoint_epochs: tuple[int, ...]) -> StudyConfig:
+    """Section 2 of the paper: four sizes, five replicas; beside its recipe those that it is compared with.
+
+    The plain gradient, CD and Rdm are for figure 3 f and the spectra by optimiser, at M = 500 only.
+    """
+    common: dict[str, Any] = {"epochs": epochs, "checkpoint_epochs": checkpoint_epochs, "early_checkpoints": 12}
+    paper = _paper_recipe(gibbs_steps=gibbs_steps, **common)
+    sgd = {"gradient": "plain", "optimizer": "sgd", "learning_rate": 0.05, "schedule": "constant", "averaging": 0}
+    return StudyConfig(
+        name=name,
+        data=DataPlan(source="mnist"),
+        hidden=PAPER_SIZES,
+        replicas=5,
+        recipes={
+            "paper": paper,
+            "recommended": common,
+            "sgd": common | sgd,
+            "cd": paper | {"method": "cd"},
+            "rdm": paper | {"method": "rdm"},
+        },
+        scopes={"recommended": Scope(replicas=1)}
+        | {recipe: Scope(hidden=(500,), replicas=1) for recipe in ("sgd", "cd", "rdm")},
+    )
+
+
+def _laptop() -> StudyConfig:
+    """The paper's whole design on two processor cores: 40 epochs of PCD-10."""
+    design = _paper_design("laptop", 40, 10, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40))
+    return design.replace(
+        likelihood=LikelihoodPlan(
+            n_betas=500,
+            n_chains=100,
+            n_checkpoints=8,
+            final=LikelihoodMethod(method="bracket", n_betas=1000, n_chains=100, max_betas=4000),
+        ),
+        figure_options=_LAPTOP_FIGURES,
+    )
+
+
+def _paper() -> StudyConfig:
+    """The paper as it stands, for a GPU: 100 epochs, 500 Gibbs steps an update, 7 million states for the kurtosis."""
+    design = _paper_design("paper", 100, 500, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 50, 70, 85, 100))
+    return design.replace(
+        likelihood=LikelihoodPlan(
+            n_betas=2000,
+            n_chains=500,
+            final=LikelihoodMethod(method="bracket", n_betas=2000, n_chains=500, max_betas=16000),
+        ),
+        figure_options={"kurtosis": {"n_states": 7_000_000}},
+    )
+
+
+_LAPTOP_FIGURES: dict[str, dict[str, Any]] = {
+    "kurtosis": {"n_states": 200_000},
+    "rotational_symmetry": {"n_null": 8, "n_rotations": 2, "n_along": 10},
+}
+
+
+PROFILES: dict[str, Callable[[], StudyConfig]] = {"smoke": _smoke, "quick": _quick, "laptop": _laptop, "paper": _paper}
 
 
 def profile(name: str) -> StudyConfig:
@@ -85,7 +147,5 @@ def profile(name: str) -> StudyConfig:
     ConfigError : there is no such profile (with the nearest one)
     """
     if name not in PROFILES:
-        near = difflib.get_close_matches(name, PROFILES, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the profiles are {', '.join(PROFILES)}"
-        raise ConfigError(f"there is no profile {name!r}; {cure}")
+        raise ConfigError(f"there is no profile {name!r}; {nearest(name, PROFILES, 'the profiles')}")
     return PROFILES[name]()

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
+from rbmscape.diffusion.bosons import dressed_weights
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
@@ -36,9 +36,8 @@ __all__ = [
     "Draws",
     "critical_fluctuations",
     "critical_update",
-    "dressed_singular_values",
-    "equilibrium_draws",
     "follow_modes",
+    "gibbs_draws",
     "over_replicas",
 ]
 
@@ -129,37 +128,7 @@ def follow_modes(
         later = modes
 
 
-def dressed_singular_values(
-    rbm: RBM,
-    reference: ReferenceKind | Reference | tuple[Arrays, Arrays] = "data",
-    beta: float = 1.0,
-    *,
-    data: Arrays | None = None,
-    n_values: int | None = None,
-) -> FloatArray:
-    """Singular values of ``β diag(m(1-m))^½ W diag(n(1-n))^½``, falling; a mode above 1 is unstable.
-
-    Parameters
-    ----------
-    reference, data : activities m (N,), n (M,), see `rbmscape.diffusion.reference.reference_point`
-    beta : inverse temperature, > 0
-    n_values : keep the first ones; None keeps all
-
-    Returns
-    -------
-    (min(N, M),) or (n_values,) float64, dimensionless; βλ/4 for the uniform reference
-
-    Raises
-    ------
-    InputError, DataError, NotConverged, ShapeError : from the reference
-    """
-    point = reference_point(rbm, reference, data, beta)
-    dressed = point.visible_variance.sqrt()[:, None] * rbm.weights.double() * point.hidden_variance.sqrt()
-    values: FloatArray = torch.linalg.svdvals(beta * dressed).cpu().numpy()
-    return values[:n_values]
-
-
-def equilibrium_draws(
+def gibbs_draws(
     rbm: RBM,
     *,
     n_chains: int = 200,
@@ -228,9 +197,10 @@ def critical_fluctuations(
     _check_modes([n_modes - 1], min(rbm.n_visible, rbm.n_hidden))
     v, h = draws.v.double(), draws.h.double()
     m, n = v.mean((0, 1)), h.mean((0, 1))
-    spread_v, spread_h = (m * (1 - m)).sqrt(), (n * (1 - n)).sqrt()
+    visible_variance, hidden_variance = m * (1 - m), n * (1 - n)
+    spread_v, spread_h = visible_variance.sqrt(), hidden_variance.sqrt()
     left, values, right = torch.linalg.svd(
-        beta * spread_v[:, None] * rbm.weights.double() * spread_h, full_matrices=False
+        beta * dressed_weights(rbm, visible_variance, hidden_variance), full_matrices=False
     )
     # Units that never change have no part in any mode: their rows of U and V are 0.
     whiten_v = torch.where(spread_v > 0, 1 / spread_v, 0.0)[:, None] * left[:, :n_modes]
