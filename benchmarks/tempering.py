@@ -5,8 +5,19 @@
 A model is trained on some of MNIST's digits (0 and 1 by default, where Gibbs chains are known to be slow; Béreux,
 Decelle, Furtlehner and Seoane, arXiv:2405.15376) or read from a run.  A logistic regression on the training labels
 names the digit of each state; states of which it is less than 90 % sure keep the last name, so that noise at a boundary
-is no change.  Both samplers are watched after every step or round, and only their own time counts.  Beside the rate of
-changes the rate of effective samples of the class is reported, which exchanges to and fro do not raise.
+is no change.
+
+What is compared, so that neither side is favoured:
+
+- The same number of chains.  A chain of tempering is the top rung of a column; changes on other rungs do not count, but
+  the time of all rungs does.
+- Processor seconds, without those of naming the digits.
+- The second half of each run.  Gibbs chains start from data, which is as good as equilibrium; tempering needs its first
+  half to fill the ladder.  What it costs in all, with the choice of the ladder, is reported beside it.
+- Several seeds of each sampler; errors are those of the mean over them.
+
+Exchanges to and fro between two rungs make changes that bring nothing new.  Therefore the rate of effective samples of
+the class (of the slowest class) is reported beside the rate of changes.
 """
 
 from __future__ import annotations
@@ -31,35 +42,46 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 from rbmscape.sampling.diagnostics import effective_sample_size
-from rbmscape.sampling.ladder import shortest_ladder
+from rbmscape.sampling.ladder import Ladder, shortest_ladder
+from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper
 
 SURE = 0.9
+POINTS = 60
 Naming = Callable[[Tensor], NDArray[np.int64]]
+
+
+class Watch:
+    """Names the states after every step, and takes the processor time between."""
+
+    def __init__(self, name: Naming) -> None:
+        self.name, self.names, self.seconds = name, [], []  # type: ignore[var-annotated]
+        self.began = time.process_time()
+
+    def __call__(self, _number: int, v: Tensor) -> None:
+        self.seconds.append(time.process_time() - self.began)
+        self.names.append(self.name(v))
+        self.began = time.process_time()
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a sampler did."""
+    """What a sampler did with one seed, in the second half of its run.
 
-    sampler: str
-    chains: int
-    observations: int
+    Attributes
+    ----------
+    seconds, changes, ess : processor time, class changes of all chains, effective samples of the slowest class
+    total_seconds : of the whole run, with everything that had to be prepared
+    shares : of the time in each class
+    curve : (seconds, changes) at some points of the second half
+    """
+
     seconds: float
     changes: int
     ess: float
+    total_seconds: float
     shares: dict[str, float]
-    curve: list[int]
-
-    @property
-    def changes_a_second(self) -> float:
-        """Class changes of all chains in a second of computation."""
-        return self.changes / self.seconds
-
-    @property
-    def ess_a_second(self) -> float:
-        """Effective samples of the slowest class in a second of computation."""
-        return self.ess / self.seconds
+    curve: list[tuple[float, int]]
 
 
 def classifier(dataset: rs.Dataset) -> Naming:
@@ -78,69 +100,83 @@ def classifier(dataset: rs.Dataset) -> Naming:
     return name
 
 
-def rates(sampler: str, names: list[NDArray[np.int64]], seconds: float) -> Rates:
+def rates(watch: Watch, prepared: float) -> Rates:
     """Changes and effective samples of a history of names."""
-    history = np.stack(names, 1)
+    history = np.stack(watch.names, 1)
     for k in range(1, history.shape[1]):
         unsure = history[:, k] < 0
         history[unsure, k] = history[unsure, k - 1]
-    known = (history[:, 1:] >= 0) & (history[:, :-1] >= 0)
-    curve = np.cumsum((known & (history[:, 1:] != history[:, :-1])).sum(0)).tolist()
-    late = history[:, history.shape[1] // 4 :]
+    half = history.shape[1] // 2
+    late, seconds = history[:, half:], np.cumsum(watch.seconds[half:])
+    known = (late[:, 1:] >= 0) & (late[:, :-1] >= 0)
+    changes = np.cumsum((known & (late[:, 1:] != late[:, :-1])).sum(0))
     classes = [int(value) for value in np.unique(late) if value >= 0]
     sizes = effective_sample_size(np.stack([late == value for value in classes], -1).astype(np.float64))
-    ess = float(np.nanmin(sizes)) if np.isfinite(sizes).any() else 0.0
-    shares = {str(value): float((late == value).mean()) for value in classes}
-    return Rates(sampler, len(history), history.shape[1], seconds, curve[-1], ess, shares, curve)
+    points = np.linspace(0, len(changes) - 1, min(POINTS, len(changes))).astype(int)
+    return Rates(
+        float(seconds[-1]),
+        int(changes[-1]),
+        float(np.nanmin(sizes)) if np.isfinite(sizes).any() else 0.0,
+        float(sum(watch.seconds)) + prepared,
+        {str(value): float((late == value).mean()) for value in classes},
+        [(float(seconds[k + 1]), int(changes[k])) for k in points],
+    )
 
 
-def plain(rbm: rs.RBM, rows: Tensor, n_steps: int, name: Naming) -> Rates:
-    sampler = gibbs.make_sampler(rbm, len(rows), Stream(1, "benchmark/gibbs"))
-    chains, names, seconds = gibbs.init(rows), [name(rows)], 0.0
-    for _ in range(n_steps):
-        began = time.perf_counter()
+def plain(rbm: rs.RBM, rows: Tensor, n_steps: int, name: Naming, seed: int) -> Rates:
+    sampler = gibbs.make_sampler(rbm, len(rows), Stream(seed, "benchmark/gibbs"))
+    chains, watch = gibbs.init(rows), Watch(name)
+    for number in range(n_steps):
         chains, _info = gibbs.step(sampler, chains)
-        seconds += time.perf_counter() - began
-        names.append(name(chains.v))
-    return rates("Gibbs from data", names, seconds)
+        watch(number, chains.v)
+    return rates(watch, 0.0)
 
 
-def tempered(models: list[rs.RBM], n_chains: int, n_rounds: int, name: Naming) -> tuple[Rates, dict[str, Any]]:
-    annealer = annealer_for(select_engine())
-    stream = Stream(1, "benchmark/tempering")
-    ladder = shortest_ladder(models, stream, annealer)
-    names: list[NDArray[np.int64]] = []
-    watching = 0.0
+def tempered(
+    ladder: Ladder, n_chains: int, n_rounds: int, name: Naming, seed: int, prepared: float
+) -> tuple[Rates, Tempered]:
+    watch = Watch(name)
+    stream = Stream(seed, "benchmark/tempering")
+    result = temper(ladder, n_chains, n_rounds, stream, annealer_for(select_engine()), watch=watch)
+    return rates(watch, prepared), result
 
-    def watch(_number: int, v: Tensor) -> None:
-        nonlocal watching
-        began = time.perf_counter()
-        names.append(name(v))
-        watching += time.perf_counter() - began
 
-    began = time.perf_counter()
-    result = temper(ladder, n_chains, n_rounds, stream, annealer, watch=watch)
-    seconds = time.perf_counter() - began - watching
-    facts = {
-        "rungs": len(ladder.models),
-        "acceptance": [float(result.acceptance.min()), float(result.acceptance.mean())],
-        "passages a chain": float(result.passages.mean()),
-        "r_hat": result.r_hat,
-        "objections": list(result.objections),
+def summary(runs: list[Rates]) -> dict[str, Any]:
+    """Means over the seeds with their errors."""
+
+    def mean(values: list[float]) -> tuple[float, float]:
+        error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
+        return float(np.mean(values)), float(error)
+
+    return {
+        "changes_a_second": mean([run.changes / run.seconds for run in runs]),
+        "effective_a_second": mean([run.ess / run.seconds for run in runs]),
+        "changes": [run.changes for run in runs],
+        "seconds": [run.seconds for run in runs],
+        "total_seconds": [run.total_seconds for run in runs],
     }
-    return rates("trajectory tempering", names, seconds), facts
 
 
-def picture(title: str, results: tuple[Rates, ...]) -> Figure:
-    """Class changes against seconds of computation, all chains together."""
+def ratio(fast: tuple[float, float], slow: tuple[float, float]) -> tuple[float, float]:
+    """Of two means, with the error to first order."""
+    value = fast[0] / max(slow[0], 1e-300)
+    return value, value * float(np.hypot(fast[1] / max(fast[0], 1e-300), slow[1] / max(slow[0], 1e-300)))
+
+
+def picture(title: str, results: dict[str, list[Rates]]) -> Figure:
+    """Class changes against seconds of computation, one curve a seed."""
     figure, axes = new_figure()
-    for index, result in enumerate(results):
-        seconds = np.linspace(0.0, result.seconds, len(result.curve))
-        axes[0, 0].plot(seconds, result.curve, color=colour(index), label=result.sampler)
-    axes[0, 0].set_xlabel("computation (s)")
-    axes[0, 0].set_ylabel(f"class changes of {results[0].chains} chains")
-    axes[0, 0].set_title(title)
-    axes[0, 0].legend()
+    panel = axes[0, 0]
+    for index, (sampler, runs) in enumerate(results.items()):
+        for number, run in enumerate(runs):
+            seconds, changes = zip(*run.curve, strict=True)
+            label = sampler if number == 0 else None
+            panel.plot(seconds, changes, color=colour(index), label=label, linewidth=1.0)
+    panel.set_xlabel("processor seconds, second half of each run")
+    panel.set_ylabel("class changes of all chains")
+    panel.set_yscale("symlog", linthresh=1.0)
+    panel.set_title(title)
+    panel.legend()
     return figure
 
 
@@ -148,11 +184,13 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--digits", type=int, nargs="*", default=[0, 1])
     options.add_argument("--run", type=Path, help="a run to use; else a model is trained")
-    options.add_argument("--hidden", type=int, default=100)
+    options.add_argument("--hidden", type=int, default=500)
     options.add_argument("--epochs", type=int, default=60)
-    options.add_argument("--chains", type=int, default=200)
-    options.add_argument("--steps", type=int, default=3000, help="of the Gibbs chains")
-    options.add_argument("--sweeps", type=int, default=400, help="rounds of tempering")
+    options.add_argument("--chains", type=int, default=100)
+    options.add_argument("--steps", type=int, default=4000, help="of the Gibbs chains")
+    options.add_argument("--sweeps", type=int, default=512, help="rounds of tempering")
+    options.add_argument("--seeds", type=int, default=4)
+    options.add_argument("--target", type=float, default=0.5, help="acceptance of the exchanges")
     arguments = options.parse_args()
     where = start(arguments.threads)
     dataset = rs.load_dataset("mnist", digits=arguments.digits)
@@ -163,28 +201,44 @@ def main() -> None:
         run = rs.train(dataset, config, progress=False)
     models = list(run.models())
     name = classifier(dataset)
-    picks = Stream(2, "benchmark").numpy().choice(len(dataset.train), arguments.chains, replace=False)
-    slow = plain(models[-1], torch.from_numpy(dataset.train[picks]), arguments.steps, name)
-    fast, facts = tempered(models, arguments.chains, arguments.sweeps, name)
-    columns = ("sampler", "changes", "seconds", "changes / s", "effective / s", "shares")
-    rows = [
+    began = time.process_time()
+    ladder = shortest_ladder(models, Stream(1, "benchmark"), annealer_for(select_engine()), arguments.target)
+    prepared = time.process_time() - began
+    results: dict[str, list[Rates]] = {"Gibbs from data": [], "trajectory tempering": []}
+    facts: list[dict[str, Any]] = []
+    for seed in range(arguments.seeds):
+        picks = Stream(seed, "benchmark/start").numpy().choice(len(dataset.train), arguments.chains, replace=False)
+        rows = torch.from_numpy(dataset.train[picks])
+        results["Gibbs from data"].append(plain(models[-1], rows, arguments.steps, name, seed))
+        rate, result = tempered(ladder, arguments.chains, arguments.sweeps, name, seed, prepared)
+        results["trajectory tempering"].append(rate)
+        facts.append({"passages": float(result.passages.mean()), "r_hat": result.r_hat, "verdict": result.verdict})
+        print(f"seed {seed}: {result.verdict}", flush=True)
+    means = {sampler: summary(runs) for sampler, runs in results.items()}
+    slow, fast = means.values()
+    ratios = {key: ratio(fast[key], slow[key]) for key in ("changes_a_second", "effective_a_second")}
+    title = f"digits {' '.join(map(str, arguments.digits))}, M = {models[-1].n_hidden}, {len(ladder.models)} rungs"
+    columns = ("sampler", "changes / s", "effective / s", "changes", "seconds", "shares")
+    rows_shown = [
         (
-            r.sampler,
-            r.changes,
-            r.seconds,
-            r.changes_a_second,
-            r.ess_a_second,
-            str({k: round(v, 2) for k, v in r.shares.items()}),
+            sampler,
+            *(f"{one[key][0]:.3g} ± {one[key][1]:.2g}" for key in ratios),
+            str(one["changes"]),
+            f"{np.mean(one['seconds']):.1f} of {np.mean(one['total_seconds']):.1f}",
+            " ".join(f"{value:.2f}" for value in results[sampler][0].shares.values()),
         )
-        for r in (slow, fast)
+        for sampler, one in means.items()
     ]
-    show(f"digits {arguments.digits}, M = {models[-1].n_hidden}", columns, rows)
-    ratio = fast.changes_a_second / max(slow.changes_a_second, 1e-300)
-    show("tempering / Gibbs", ("changes a second", *facts), [(ratio, *(str(value) for value in facts.values()))])
-    title = f"digits {arguments.digits}, M = {models[-1].n_hidden}"
+    show(title, columns, rows_shown)
+    both = [f"{value:.3g} ± {error:.2g}" for value, error in ratios.values()]
+    show("tempering / Gibbs", ("changes a second", "effective a second"), [tuple(both)])
     name_of_file = "tempering-" + "".join(str(digit) for digit in arguments.digits)
-    save(name_of_file, arguments.out, where, {"gibbs": asdict(slow), "tempering": asdict(fast), "ratio": ratio} | facts)
-    picture(title, (slow, fast)).savefig(arguments.out / f"{name_of_file}.png", dpi=150)
+    settings = {key: getattr(arguments, key) for key in ("digits", "chains", "steps", "sweeps", "seeds", "target")}
+    content = {"settings": settings, "hidden": models[-1].n_hidden, "epochs": run.updates[-1] / run.updates_per_epoch}
+    content |= {"rungs": len(ladder.models), "means": means, "ratios": ratios, "facts": facts}
+    content |= {"runs": {sampler: [asdict(one) for one in runs] for sampler, runs in results.items()}}
+    save(name_of_file, arguments.out, where, content)
+    picture(title, results).savefig(arguments.out / f"{name_of_file}.png", dpi=150)
 
 
 if __name__ == "__main__":

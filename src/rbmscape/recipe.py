@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rbmscape.errors import ConfigError
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "nearest"]
 
 
 class Recipe(BaseModel):
@@ -34,6 +35,13 @@ class Recipe(BaseModel):
             raise ConfigError(_explain(error, type(self))) from None
 
 
+def nearest(word: int | str, known: Iterable[str], what: str) -> str:
+    """The cure for a mistyped word: the nearest known one, or all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(str(word), names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"{what} are {', '.join(names)}"
+
+
 def _explain(error: ValidationError, recipe: type[Recipe]) -> str:
     """One sentence for what pydantic refused first, unknown keys before all else."""
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
@@ -43,9 +51,7 @@ def _explain(error: ValidationError, recipe: type[Recipe]) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _known_keys(recipe, first["loc"])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the keys there are {', '.join(known)}"
-        return f"{recipe.title} has no key {key!r}; {cure}"
+        return f"{recipe.title} has no key {key!r}; {nearest(first['loc'][-1], known, 'the keys there')}"
     if first["type"] == "missing":
         return f"{recipe.title} lacks {key!r}; add it"
     reason = first["msg"].removeprefix("Value error, ")
@@ -55,9 +61,20 @@ def _explain(error: ValidationError, recipe: type[Recipe]) -> str:
 
 def _known_keys(recipe: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Keys of the (nested) recipe in which the refused key stood."""
-    for part in location[:-1]:
+    parts = iter(location[:-1])
+    for part in parts:
         field = recipe.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        inner = None if field is None else _recipe_within(field.annotation)
+        if field is None or inner is None:
             break
-        recipe = field.annotation
+        recipe = inner
+        if get_origin(field.annotation) is dict:  # the next part is a name that the user chose
+            next(parts, None)
     return list(recipe.model_fields)
+
+
+def _recipe_within(annotation: Any) -> type[BaseModel] | None:
+    """The recipe of an annotation such as ``Part``, ``Part | None`` or ``dict[str, Part]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _recipe_within(part))), None)

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from rbmscape.kernels.annealing import FixedAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
-from rbmscape.kernels.select import select_engine
+from rbmscape.kernels.lookup_annealing import LookupAnnealer
+from rbmscape.kernels.select import has_table_lookup, select_engine
 from rbmscape.rng import Stream
 
 SHAPES = [(5, 3), (64, 70), (300, 260)]  # below one group of four, across a run of 64, across a block of 256
 STREAM = Stream(11, "test")
+ANNEALERS = [FloatAnnealer(), FixedAnnealer(), *([LookupAnnealer()] if has_table_lookup() else [])]
 
 
 def path_ends(n_visible, n_hidden, strength=0.3):
@@ -36,7 +38,7 @@ def walked(annealer, ends, n_chains=24, first_chain=0):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("annealer", [FloatAnnealer(), FixedAnnealer()], ids=lambda one: one.name)
+@pytest.mark.parametrize("annealer", ANNEALERS, ids=lambda one: one.name)
 def test_agrees_with_the_reference(annealer, shape):
     ends = path_ends(*shape)
     params = annealer.prepare(*ends)
@@ -80,7 +82,7 @@ def test_integer_products_are_exact():
     torch.testing.assert_close(params.scale * (254 * high + low), exact, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("annealer", [FloatAnnealer(), FixedAnnealer()], ids=lambda one: one.name)
+@pytest.mark.parametrize("annealer", ANNEALERS, ids=lambda one: one.name)
 def test_chains_do_not_depend_on_how_they_are_split(annealer):
     ends = path_ends(70, 40)
     whole = walked(annealer, ends, 12)
@@ -92,7 +94,7 @@ def test_chains_do_not_depend_on_how_they_are_split(annealer):
 def test_saturated_units_give_finite_weights():
     weights, *biases = path_ends(40, 30, 0.1)
     ends = (weights, *(1000.0 * bias for bias in biases))
-    for annealer in (FloatAnnealer(), FixedAnnealer()):
+    for annealer in ANNEALERS:
         expected = walked(ReferenceAnnealer(), (annealer.prepare(*ends).weights, *ends[1:]))
         found = walked(annealer, ends)
         torch.testing.assert_close(found[0], expected[0], rtol=1e-6, atol=0)
@@ -100,12 +102,27 @@ def test_saturated_units_give_finite_weights():
 
 def test_all_zero_weights():
     ends = (torch.zeros(6, 5), *path_ends(6, 5)[1:])
-    torch.testing.assert_close(
-        walked(FixedAnnealer(), ends)[0], walked(ReferenceAnnealer(), ends)[0], rtol=0, atol=1e-5
-    )
+    for annealer in ANNEALERS:
+        torch.testing.assert_close(walked(annealer, ends)[0], walked(ReferenceAnnealer(), ends)[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
+def test_threads_change_no_weight_of_the_lookup():
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(walked(LookupAnnealer(), path_ends(300, 260), n_chains=70))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
 
 
 def test_which_annealer_goes_with_which_engine():
+    if has_table_lookup():
+        assert isinstance(annealer_for(select_engine("cpu")), LookupAnnealer)
     assert isinstance(annealer_for(select_engine("cpu", "fp32")), FloatAnnealer)
     assert isinstance(annealer_for(select_engine("reference", "fp64")), ReferenceAnnealer)
     assert annealer_for(select_engine("reference", "fp64")).dtype == torch.float64

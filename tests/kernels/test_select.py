@@ -10,14 +10,14 @@ import torch
 
 from rbmscape.errors import EngineError
 from rbmscape.kernels import Engine, select_engine
-from rbmscape.kernels.select import has_fast_bf16
+from rbmscape.kernels.select import has_fast_bf16, has_table_lookup
 
 
 @pytest.mark.parametrize(
     ("engine", "precision", "message"),
     [
         ("gpu", "auto", r"one of auto, reference, cpu, cuda, found 'gpu'"),
-        ("auto", "fp16", r"one of auto, fp32, bf16, fp64, found 'fp16'"),
+        ("auto", "fp16", r"one of auto, fixed, fp32, bf16, fp64, found 'fp16'"),
         ("cpu", "fp64", "engine='reference'"),
         ("auto", "fp64", "engine='reference'"),
     ],
@@ -39,7 +39,10 @@ def test_cpu_engine_refuses_other_devices():
         select_engine("cpu", device="meta")
 
 
-@pytest.mark.parametrize(("features", "expected"), [({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32")])
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32"), ({"avx512_f": True, "avx512_bw": True}, "fixed")],
+)
 def test_automatic_precision_follows_the_processor(monkeypatch, features, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
     assert has_fast_bf16() is (expected == "bf16")
@@ -52,7 +55,11 @@ def test_automatic_precision_follows_the_processor(monkeypatch, features, expect
     [
         ("cpu", "fp32", torch.float32),
         ("cpu", "bf16", torch.bfloat16),
+        pytest.param(
+            "cpu", "fixed", torch.uint8, marks=pytest.mark.skipif(not has_table_lookup(), reason="needs AVX-512")
+        ),
         ("reference", "fp32", torch.float32),
+        ("reference", "fixed", torch.float32),
         ("reference", "bf16", torch.bfloat16),
         ("reference", "fp64", torch.float64),
     ],
@@ -62,6 +69,12 @@ def test_engines_say_what_they_are(engine, precision, dtype):
     assert isinstance(chosen, Engine)
     assert (chosen.name, chosen.precision, chosen.state_dtype) == (engine, precision, dtype)
     assert chosen.workspace(2, 3, 4).v.dtype == dtype
+
+
+def test_tables_are_refused_where_there_are_none(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    with pytest.raises(EngineError, match=r"needs a processor with AVX-512.*use precision='auto' or 'fp32'"):
+        select_engine("cpu", "fixed")
 
 
 def test_choosing_the_reference_does_not_import_numba():

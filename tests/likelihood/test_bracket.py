@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_wrong_starts_are_reported(bimodal_model):
     assert any(reason.startswith("gap") for reason in bracket.objections)
 
 
-def test_doubling_closes_the_gap(glass_model):
+def test_more_temperatures_close_the_gap(glass_model):
     rbm = glass_model(6, 60, 12, strength=2.0)
     samples = exact_samples(rbm, 200, seed=3)[0].to(torch.uint8)
     bracket, _ = bracketed(rbm, 3, n_betas=3, max_betas=1000, starts=samples, tolerance=0.0, schedule="uniform")
@@ -75,14 +76,16 @@ def test_doubling_closes_the_gap(glass_model):
     gaps = [upper.value - lower.value for _, lower, upper in bracket.history]
     assert gaps[0] > 5.0
     assert abs(gaps[-1]) < 0.2 * gaps[0]
-    assert [n for n, _, _ in bracket.history] == [3 * 2**k for k in range(len(gaps))]
+    numbers = [n for n, _, _ in bracket.history]
+    assert numbers[:2] == [3, 12]  # few chains carry the first weights, so that doubling would be wasted
+    assert {later // earlier for earlier, later in pairwise(numbers)} == {2, 4}
 
 
 def test_one_level_alone_is_not_converged(strong):
     rbm, samples = strong
     bracket = rs.likelihood_bracket(rbm, samples, n_chains=50, schedule=np.linspace(0, 1, 100), starts=samples)
     assert len(bracket.history) == 1
-    assert any("not doubled" in reason for reason in bracket.objections)
+    assert any("no second" in reason for reason in bracket.objections)
     assert bracket.n_betas == 100
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
+import json
 import re
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import xarray as xr
+from tests.conftest import browser
 
 from rbmscape.errors import StudyError
-from rbmscape.report.build import (
-    duration,
-    format_estimate,
-    mean_by_size,
-    order_sentence,
-    rise_sentence,
-    run_rows,
-    write_report,
-)
+from rbmscape.report.build import SYMBOLS, missing_figures, write_report
+from rbmscape.report.claims import CLAIMS
+from rbmscape.report.errata import ERRATA
+from rbmscape.report.ledger import COLUMNS
+from rbmscape.report.runs import mean_by_size, order_sentence, rise_sentence, run_rows
+from rbmscape.report.verdicts import Verdict
+from rbmscape.report.words import duration, format_estimate, format_number, real_minus
 from rbmscape.stats import Estimate
 from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
 from rbmscape.study.study import run_study
@@ -75,7 +78,8 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def text(study):
-    return write_report(study, {"train/M0009-r0": "no <memory>"}).read_text(encoding="utf-8")
+    failures = {"train/M0009-r0": "no <memory>", "figure/landscapes": "no room for it"}
+    return write_report(study, failures).read_text(encoding="utf-8")
 
 
 def test_nothing_is_fetched_from_elsewhere(text):
@@ -95,9 +99,9 @@ def test_links_lead_to_files(text, study):
     named = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
     inside = {link[1:] for link in links if link.startswith("#")}
     outside = [link for link in links if not link.startswith("#")]
-    assert {"gallery", "likelihood", "runs", "methods"} == inside
+    assert {"gallery", "likelihood", "runs", "methods", "errata", "ledger"} <= inside
     assert inside <= named
-    assert len(outside) == 4
+    assert len(outside) == 6
     assert all((study.directory / link).is_file() for link in outside)
 
 
@@ -132,6 +136,113 @@ def test_table_holds_the_runs_numbers(text, study):
         assert float(shown[5].replace("−", "-")) == pytest.approx(value, abs=1e-4)
         assert shown[1:3] == [str(row.hidden), "12"]
         assert row.seconds > 0
+
+
+def test_ledger_shows_every_claim_with_verdict_rule_and_numbers(text, study):
+    record = json.loads((study.directory / "results" / "claims.json").read_text(encoding="utf-8"))
+    assert [claim["key"] for claim in record["claims"]] == [claim.key for claim in CLAIMS]
+    page = Page(text)
+    ids = {attrs["id"] for attrs in page.all("tr") if "id" in attrs}
+    assert {f"claim-{claim.key}" for claim in CLAIMS} | {f"erratum-{erratum.key}" for erratum in ERRATA} == ids
+    rows = {cells[1]: cells for cells in page.cells if len(cells) == 4}
+    for claim, judged in zip(CLAIMS, record["claims"], strict=True):
+        cells = rows[claim.statement]
+        assert cells[0] == claim.section
+        assert judged["verdict"] in cells[2]
+        assert SYMBOLS[Verdict(judged["verdict"])] in cells[2]
+        assert claim.rule in cells[3]
+
+
+def test_summary_counts_the_verdicts(text, study):
+    record = json.loads((study.directory / "results" / "claims.json").read_text(encoding="utf-8"))
+    tiles = re.findall(r"<b>(\d+) <span[^>]*>.</span></b><span>([a-z ]+)</span>", text)
+    assert {verdict: int(count) for count, verdict in tiles} == record["counts"]
+    assert sum(record["counts"].values()) == len(CLAIMS)
+    assert record["counts"]["not tested at this profile"] > 30
+    assert text.index("claims of the paper, judged") < text.index("<nav")
+
+
+def test_claims_of_this_study_are_judged_from_its_estimates(study, text):
+    record = json.loads((study.directory / "results" / "claims.json").read_text(encoding="utf-8"))
+    claims = {claim["key"]: claim for claim in record["claims"]}
+    assert claims["likelihood-rises"]["verdict"] in {"holds", "holds in part", "does not hold here"}
+    assert claims["likelihood-rises"]["recipe"].startswith("recommended: centered gradient")
+    assert claims["gap-33-35"]["verdict"] == "not tested at this profile"
+    assert "spectral_gap" in claims["gap-33-35"]["measured"]
+    assert all(erratum["agrees"] for erratum in record["errata"] if erratum["key"] != "training-methods")
+
+
+def test_table_of_the_ledger_is_tidy(study, text):
+    table = list(csv.reader(io.StringIO((study.directory / "results" / "claims.csv").read_text(encoding="utf-8"))))
+    assert tuple(table[0]) == COLUMNS
+    assert all(len(row) == len(COLUMNS) for row in table)
+    assert {row[0] for row in table[1:]} == {claim.key for claim in CLAIMS}
+    numbers = [row for row in table[1:] if row[4]]
+    assert numbers
+    assert all(np.isfinite(float(row[5])) and float(row[6]) >= 0 for row in numbers)
+
+
+def test_missing_figures_are_named_with_reasons(text, study):
+    assert "not in this study&#39;s plan" in text
+    named = dict(missing_figures(study, study.records(), {}))
+    assert len(named) == 10
+    whole = study.config.replace(figures=("likelihood", "landscapes"))
+    other = type("S", (), {"config": whole})()
+    reasons = dict(missing_figures(other, study.records(), {"figure/landscapes": "no room for it"}))
+    assert reasons["Energy landscapes, untrained and trained"] == "no room for it"
+
+
+def test_tables_have_headers_that_name_their_cells(text):
+    page = Page(text)
+    assert all(attrs.get("scope") in ("col", "row") for attrs in page.all("th"))
+    assert all("aria-describedby" in attrs for attrs in page.all("table"))
+    regions = [attrs for attrs in page.all("div") if attrs.get("role") == "region"]
+    assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in regions)
+    assert ":focus-visible" in text
+
+
+def contrast(first, second):
+    def luminance(colour):
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(first), luminance(second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_colours_can_be_read_in_every_scheme(text):
+    """WCAG AA: 4.5 for text, on the page and on the soft background."""
+    schemes = re.findall(r":root \{(.*?)\}", text, re.DOTALL)
+    assert len(schemes) == 3
+    for scheme in schemes:
+        colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", scheme))
+        for name in ("ink", "quiet", "accent", "warn", "holds", "part", "fails", "untested"):
+            for ground in ("paper", "soft"):
+                assert contrast(colours[name], colours[ground]) >= 4.5, (name, ground)
+    assert contrast("#777777", "#ffffff") < 4.5
+
+
+@pytest.mark.browser
+def test_page_does_not_scroll_sideways_on_a_phone(text, study, tmp_path):
+    """Chromium lays the page out 360 pixels wide and says how wide its content is."""
+    page = study.directory / "report.html"
+    frame = tmp_path / "frame.html"
+    probe = (
+        "<script>onload = () => { const f = document.querySelector('iframe').contentDocument.documentElement;"
+        "document.body.dataset.widths = `${f.clientWidth} ${f.scrollWidth}`; }</script>"
+    )
+    frame.write_text(
+        f'<body><iframe src="file://{page}" style="width:360px;height:640px;border:0"></iframe>{probe}</body>'
+    )
+    command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    shown = subprocess.run(
+        [*command, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"file://{frame}"],
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout  # fmt: skip
+    inner, content = map(int, re.search(r'data-widths="(\d+) (\d+)"', shown).groups())
+    assert 300 < inner <= 360
+    assert content <= inner
 
 
 def test_a_study_without_runs_is_refused(study, tmp_path):
@@ -176,3 +287,22 @@ def test_words_for_numbers():
     assert [duration(s) for s in (None, 4.04, 200, 7500)] == ["–", "4.0 s", "3 min 20 s", "2 h 05 min"]
     assert format_estimate(None) == "–"
     assert format_estimate(Estimate(-69.83, 0.31)) == "−69.8 ± 0.3"
+    assert [format_number(x, 1) for x in (None, float("nan"), -2.04)] == ["–", "–", "−2.0"]
+    assert real_minus("at -2.5, 3 - 6 and 1e-12 of M0016-r0, [-3") == "at −2.5, 3 - 6 and 1e-12 of M0016-r0, [−3"
+
+
+def test_rows_of_brackets_have_both_bounds(study):
+    estimates = study.result("likelihood")
+    bracketed = estimates.assign(
+        lower=estimates.log_likelihood - 1.0,
+        upper=estimates.log_likelihood + 1.0,
+        lower_stderr=estimates.stderr + 0.1,
+        upper_stderr=estimates.stderr + 0.1,
+        converged=estimates.log_likelihood * 0.0 + 1.0,
+    )
+    other = type("S", (), {"runs": study.runs, "result": lambda _self, _name: bracketed})()
+    for row in run_rows(other):
+        assert row.lower.value == row.likelihood.value - 1.0
+        assert row.upper.value == row.likelihood.value + 1.0
+        assert row.converged is True
+    assert all(row.converged is None for row in run_rows(study))

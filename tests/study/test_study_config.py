@@ -83,8 +83,8 @@ def test_unknown_names_are_refused(tiny_plan):
         profile("quik")
     with pytest.raises(DataError, match="mnist"):
         DataPlan(source="mnits").load()
-    with pytest.raises(ConfigError, match="cannot be used"):
-        DataPlan(source="mnist", options={"colour": 3}).load()
+    with pytest.raises(ConfigError, match="no option 'n_trian'; did you mean 'n_train'"):
+        DataPlan(source="mnist", options={"n_trian": 3}).load()
 
 
 def test_what_may_share_a_directory(tiny_plan):

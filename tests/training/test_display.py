@@ -75,6 +75,16 @@ def test_terminal_shows_place_speed_time_and_metrics(monkeypatch):
     display.stop()
 
 
+def test_the_likelihood_comes_first_where_it_is_known():
+    display, text = shown(terminal=False)
+    known = METRICS | {"log_likelihood": -91.234, "log_partition_stderr": 0.312}
+    display.start(TrainingStatus(0, 400, 0.0, 4, math.nan))
+    display.checkpoint(TrainingStatus(200, 400, 2.0, 4, 50.0, known))
+    line = text.getvalue().splitlines()[-1]
+    assert "log-likelihood (online) -91.23 ± 0.31 nats" in line
+    assert line.index("(online)") < line.index("pseudo-log-likelihood")
+
+
 def test_speed_is_that_of_the_last_seconds(monkeypatch):
     """A slow start (compiling kernels) does not spoil the remaining time."""
     display, text = shown(terminal=False)

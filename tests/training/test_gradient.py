@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import rbmscape as rs
+from rbmscape.kernels.phases import Gradient, accumulate
 from rbmscape.model.exact import binary_states, exact_gradient, visible_log_probabilities
-from rbmscape.training.gradient import Gradient, accumulate, center
+from rbmscape.training.gradient import center
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def case():
     data = torch.from_numpy(generator.integers(0, 2, (9, 6))).double()
     visible = torch.cat([data, binary_states(6)])
     weights = torch.cat([torch.full((9,), 1 / 9, dtype=torch.float64), -visible_log_probabilities(rbm).exp()])
-    gradient = Gradient.zeros_like(rbm)
+    gradient = Gradient.empty(6, 4, torch.float64)
     hidden = rbm.hidden_probability(visible)
     accumulate(visible, hidden, weights, torch.empty_like(hidden), gradient)
     return rbm, data, gradient
@@ -65,6 +66,6 @@ def test_stale_hidden_units_would_be_noticed(case):
     weights = torch.cat([torch.full((9,), 1 / 9, dtype=torch.float64), -visible_log_probabilities(rbm).exp()])
     hidden = rbm.hidden_probability(visible)
     hidden[9:] = hidden[9:].roll(1, 0)
-    stale = Gradient.zeros_like(rbm)
+    stale = Gradient.empty(6, 4, torch.float64)
     accumulate(visible, hidden, weights, torch.empty_like(hidden), stale)
     assert float((stale.weights - gradient.weights).abs().max()) > 1e-2

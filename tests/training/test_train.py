@@ -84,6 +84,7 @@ RECIPES = [
     {"optimizer": "adam", "learning_rate": 0.01, "gradient": "plain", "averaging": 0},
     {"method": "cd", "schedule": "cosine"},
     {"method": "rdm", "l1": 1e-3, "l2": 1e-2, "schedule": "constant"},
+    {"online_likelihood": True},
 ]
 
 

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "evaluate": "Log-likelihood of a model, exact or by annealed importance sampling.",
     "analyze": "Reciprocal-space figures and their data for a run or a model.",
     "reproduce": "Train sizes and replicas on MNIST and write a report; goes on where it stopped.",
+    "study": "Carry out a plan of one's own, on this machine or on many; goes on where it stopped.",
     "bench": "Measure the speed of sampling on this machine.",
     "info": "Versions, sampling engine, processor, GPU and threads.",
 }

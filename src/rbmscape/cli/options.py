@@ -48,6 +48,7 @@ class Precision(StrEnum):
     """Of the sampling's matrix products."""
 
     AUTO = "auto"
+    FIXED = "fixed"
     FP32 = "fp32"
     BF16 = "bf16"
     FP64 = "fp64"

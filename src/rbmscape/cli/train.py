@@ -136,6 +136,14 @@ def train(
     checkpoint_epochs: Annotated[
         str | None, typer.Option(help="Epochs to keep, for example 1,5,20.", rich_help_panel=_RUN)
     ] = None,
+    online_likelihood: Annotated[
+        bool | None,
+        typer.Option(
+            "--online-likelihood",
+            help="Carry ln Z along and show the log-likelihood.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live display.", rich_help_panel=_RUN)] = False,
     threshold: ThresholdOption = None,
     test: TestOption = None,
@@ -163,7 +171,7 @@ def train(
         "precision": precision, "visible_bias_init": visible_bias, "weight_std": weight_std, "epochs": epochs,
         "batch_size": batch_size, "learning_rate": learning_rate, "gradient": gradient, "optimizer": optimizer,
         "momentum": momentum, "schedule": schedule, "decay_start": decay_start, "l1": l1, "l2": l2, "seed": seed,
-        "averaging": averaging,
+        "averaging": averaging, "online_likelihood": online_likelihood,
         "checkpoint_epochs": None if checkpoint_epochs is None else parse_list(checkpoint_epochs, int, "1,5,20"),
     }  # fmt: skip
     given = {

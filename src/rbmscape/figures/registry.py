@@ -170,6 +170,19 @@ FIGURES: tuple[FigureEntry, ...] = (
         "As the figure before, for the other sizes of the hidden layer (the paper's figure 8).",
     ),
     FigureEntry(
+        "centres",
+        "Saddles, random states and data",
+        "Left: distance of the test data from the saddle points in standard deviations of the data, median over all "
+        "modes, for every replica (dashed: 3). Right: u of the first mode after training: saddle, centre μ of random "
+        "states, and mean and standard deviation of the test data, by size of the hidden layer.",
+    ),
+    FigureEntry(
+        "spectral_gap",
+        "Gaps in the spectrum",
+        "The ten largest singular values along training for every recipe (thick: the first), one replica a size; "
+        "shaded: the interval from 33 to 35, where the paper found none.",
+    ),
+    FigureEntry(
         "landau_wells",
         "Landau free energy along training",
         "Landau free energy of the first mode (equation 55) with the other coordinates held (s² = 0) and averaged over "

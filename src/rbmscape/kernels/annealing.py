@@ -13,6 +13,7 @@ held as two bytes, ``W ≈ scale (254 high + low)``, and lets the processor's 8-
 32-bit integers: as fast as bf16, and free of rounding, so that the path passes *exactly* through the RBM of the
 rounded weights.  The caller corrects for the rest with one last weight between that RBM and the true one, which keeps
 the estimator unbiased; bf16 products, whose sums are rounded as well, would leave no distribution invariant.
+``lookup`` (`rbmscape.kernels.lookup_annealing`) does the same with 16-bit integers that are never multiplied.
 
 Shapes: v (n_chains, N), h (n_chains, M), log weights (n_chains,) float64.
 """
@@ -34,6 +35,8 @@ __all__ = [
     "Annealer",
     "FixedAnnealer",
     "FloatAnnealer",
+    "PathBuffers",
+    "PathFactors",
     "PathParameters",
     "PathWorkspace",
     "ReferenceAnnealer",
@@ -44,9 +47,37 @@ BASE = 254
 _LARGEST = 127 * BASE + 126
 
 
+class PathParameters(Protocol):
+    """End points of a path as an annealer wants them."""
+
+    @property
+    def weights(self) -> Tensor:
+        """(N, M) float64 weights that the annealer's products represent exactly."""
+
+    @property
+    def visible_bias(self) -> Tensor:
+        """(N,) a."""
+
+    @property
+    def hidden_bias(self) -> Tensor:
+        """(M,) b."""
+
+
+class PathWorkspace(Protocol):
+    """States of the chains, and buffers."""
+
+    @property
+    def v(self) -> Tensor:
+        """(n_chains, N) entries 0 or 1."""
+
+    @property
+    def h(self) -> Tensor:
+        """(n_chains, M) entries 0 or 1."""
+
+
 @dataclass(frozen=True, slots=True)
-class PathParameters:
-    """End points of a path as an annealer wants them.
+class PathFactors:
+    """`PathParameters` of annealers that multiply matrices.
 
     Attributes
     ----------
@@ -74,8 +105,8 @@ class PathParameters:
 
 
 @dataclass(frozen=True, slots=True)
-class PathWorkspace:
-    """Buffers owned by the caller: states v and h, products, ``(a - a0)·v`` of each chain, random words."""
+class PathBuffers:
+    """`PathWorkspace` of the same: states v and h, products, ``(a - a0)·v`` of each chain, random words."""
 
     v: Tensor
     h: Tensor
@@ -90,7 +121,7 @@ class Annealer(Protocol):
 
     @property
     def name(self) -> str:
-        """``reference``, ``fp32`` or ``fixed``."""
+        """``reference``, ``fp32``, ``fixed`` or ``lookup``."""
 
     def prepare(
         self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
@@ -138,28 +169,32 @@ class ReferenceAnnealer:
 
     def prepare(
         self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
-    ) -> PathParameters:
+    ) -> PathFactors:
         """See `Annealer.prepare`."""
         matrix = weights.detach().to(self.device, self.dtype)
         biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), self.device, self.dtype)
-        return PathParameters(matrix, matrix.T, *biases)
+        return PathFactors(matrix, matrix.T, *biases)
 
-    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathWorkspace:
+    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathBuffers:
         """See `Annealer.workspace`."""
         v, h = (torch.zeros(n_chains, n, dtype=self.dtype, device=self.device) for n in (n_visible, n_hidden))
         drive = torch.zeros(n_chains, dtype=torch.float64, device=self.device)
-        return PathWorkspace(v, h, torch.zeros_like(v), torch.zeros_like(h), drive, np.zeros((0, 0), np.uint32))
+        return PathBuffers(v, h, torch.zeros_like(v), torch.zeros_like(h), drive, np.zeros((0, 0), np.uint32))
 
     def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
         """See `Annealer.load`."""
+        assert isinstance(params, PathFactors)
+        assert isinstance(ws, PathBuffers)
         ws.v.copy_(v)
         ws.drive.copy_(ws.v @ (params.visible_bias - params.base_visible))
 
-    def _fields(self, params: PathParameters, ws: PathWorkspace, t: float) -> Tensor:
+    def _fields(self, params: PathFactors, ws: PathBuffers, t: float) -> Tensor:
         return (1.0 - t) * params.base_hidden + t * (params.hidden_bias + ws.pre_hidden)
 
     def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
         """See `Annealer.weigh`."""
+        assert isinstance(params, PathFactors)
+        assert isinstance(ws, PathBuffers)
         torch.mm(ws.v, params.to_hidden, out=ws.pre_hidden)
         softplus = torch.nn.functional.softplus
         change = softplus(self._fields(params, ws, end)) - softplus(self._fields(params, ws, start))
@@ -177,6 +212,8 @@ class ReferenceAnnealer:
         first_chain: int = 0,
     ) -> None:
         """See `Annealer.step`."""
+        assert isinstance(params, PathFactors)
+        assert isinstance(ws, PathBuffers)
         self.weigh(params, ws, log_weights, start, end)
         hidden = torch.sigmoid(self._fields(params, ws, end))
         ws.h.copy_(stream.uniform(draw, ws.h.shape[0], ws.h.shape[1], first_chain, self.device) < hidden)
@@ -197,16 +234,18 @@ class _CpuAnnealer:
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
         raise NotImplementedError
 
-    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathWorkspace:
+    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathBuffers:
         """See `Annealer.workspace`."""
         from rbmscape.kernels.annealing_pass import scratch
 
         v, h = (torch.zeros(n_chains, n, dtype=self.state_dtype) for n in (n_visible, n_hidden))
         pre_v, pre_h = (torch.zeros(n_chains, self.width * n, dtype=self.product_dtype) for n in (n_visible, n_hidden))
-        return PathWorkspace(v, h, pre_v, pre_h, torch.zeros(n_chains, dtype=torch.float64), scratch())
+        return PathBuffers(v, h, pre_v, pre_h, torch.zeros(n_chains, dtype=torch.float64), scratch())
 
     def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
         """See `Annealer.load`."""
+        assert isinstance(params, PathFactors)
+        assert isinstance(ws, PathBuffers)
         ws.v.copy_(v)
         ws.drive.copy_(ws.v.to(torch.float32) @ (params.visible_bias - params.base_visible))
 
@@ -226,6 +265,8 @@ class _CpuAnnealer:
         first_chain: int = 0,
     ) -> None:
         """See `Annealer.step`."""
+        assert isinstance(params, PathFactors)
+        assert isinstance(ws, PathBuffers)
         from rbmscape.kernels.annealing_pass import visible_pass
 
         self._hidden(params, ws, log_weights, start, end, stream, draw, first_chain)
@@ -252,6 +293,8 @@ class _CpuAnnealer:
     ) -> None:
         from rbmscape.kernels.annealing_pass import hidden_pass
 
+        assert isinstance(params, PathFactors)
+        assert isinstance(ws, PathBuffers)
         self._multiply(ws.v, params.to_hidden, ws.pre_hidden)
         log_weights.add_(ws.drive, alpha=end - start)
         hidden_pass(
@@ -274,11 +317,11 @@ class FloatAnnealer(_CpuAnnealer):
 
     def prepare(
         self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
-    ) -> PathParameters:
+    ) -> PathFactors:
         """See `Annealer.prepare`."""
         matrix = weights.detach().to("cpu", torch.float32).contiguous()
         biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
-        return PathParameters(matrix, matrix.T, *biases)
+        return PathFactors(matrix, matrix.T, *biases)
 
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
         torch.mm(states, factor, out=out)
@@ -294,7 +337,7 @@ class FixedAnnealer(_CpuAnnealer):
 
     def prepare(
         self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
-    ) -> PathParameters:
+    ) -> PathFactors:
         """See `Annealer.prepare`; `weights` of the result are the rounded ones."""
         matrix = weights.detach().to("cpu", torch.float64)
         scale = float(matrix.abs().max()) / _LARGEST or 1.0
@@ -304,7 +347,7 @@ class FixedAnnealer(_CpuAnnealer):
         low = integers - BASE * high
         biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
         to_hidden, to_visible = torch.cat((high, low), 1), torch.cat((high.T, low.T), 1)
-        return PathParameters(to_hidden.to(torch.int8), to_visible.to(torch.int8), *biases, scale)
+        return PathFactors(to_hidden.to(torch.int8), to_visible.to(torch.int8), *biases, scale)
 
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
         torch._int_mm(states, factor, out=out)
@@ -313,12 +356,17 @@ class FixedAnnealer(_CpuAnnealer):
 def annealer_for(engine: Engine) -> Annealer:
     """The annealer that goes with an engine of `rbmscape.kernels.select`.
 
-    ``cpu`` gets ``fixed`` where the processor has 8-bit dot products and ``fp32`` elsewhere or if that precision was
-    asked for; everything else plain torch, in float64 on a processor and float32 on a GPU.
+    ``cpu`` gets ``lookup`` where the engine looks tables up, else ``fixed`` where the processor has 8-bit dot products
+    and ``fp32`` elsewhere or if that precision was asked for; everything else plain torch, in float64 on a processor
+    and float32 on a GPU.
     """
     if engine.name != "cpu":
         dtype = torch.float64 if engine.device.type == "cpu" else torch.float32
         return ReferenceAnnealer(dtype, engine.device)
+    if engine.precision == "fixed":
+        from rbmscape.kernels.lookup_annealing import LookupAnnealer
+
+        return LookupAnnealer()
     if engine.precision == "fp32" or not _has_byte_products():
         return FloatAnnealer()
     return FixedAnnealer()

@@ -13,15 +13,15 @@ from typing import Any
 
 import numba
 import numpy as np
-import torch
 from numba import njit
 from numpy import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
 from rbmscape.kernels.fused import BLOCK, compile_pass, fill_words
+from rbmscape.kernels.threads import MAX_THREADS, thread_count
 from rbmscape.rng import Stream
 
-__all__ = ["hidden_pass", "scratch", "visible_pass"]
+__all__ = ["decay", "hidden_pass", "scratch", "uniform", "visible_pass"]
 
 RUN = 64
 BASE = np.int32(254)
@@ -36,7 +36,7 @@ Draw = tuple[Stream, int, int]
 
 
 @njit(inline="always")
-def _decay(x):  # type: ignore[no-untyped-def]
+def decay(x):  # type: ignore[no-untyped-def]
     """exp(-|x|) in float32."""
     t = max(abs(x) * _MINUS_LOG2_E, _FLOOR)
     n = np.floor(t + float32(0.5))
@@ -46,7 +46,8 @@ def _decay(x):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _uniform(word):  # type: ignore[no-untyped-def]
+def uniform(word):  # type: ignore[no-untyped-def]
+    """float32 in (0, 1) from a random word, as in `rbmscape.rng.uniform_from_bits`."""
     return float32(int32((word >> uint32(8)) | uint32(1))) * _U_SCALE
 
 
@@ -58,8 +59,8 @@ def _weigh_run(field, base, bias, start, end):  # type: ignore[no-untyped-def]
         full = bias[i] + field[i] - base[i]
         x0, x1 = base[i] + start * full, base[i] + end * full
         linear += max(x1, float32(0.0)) - max(x0, float32(0.0))
-        above *= float32(1.0) + _decay(x1)
-        below *= float32(1.0) + _decay(x0)
+        above *= float32(1.0) + decay(x1)
+        below *= float32(1.0) + decay(x0)
     return float(linear) + math.log(float(above) / float(below))
 
 
@@ -71,11 +72,11 @@ def _hidden_run(field, base, bias, start, end, words, out):  # type: ignore[no-u
         full = bias[i] + field[i] - base[i]
         x0, x1 = base[i] + start * full, base[i] + end * full
         linear += max(x1, float32(0.0)) - max(x0, float32(0.0))
-        decay = _decay(x1)
-        factor = float32(1.0) + decay
+        d = decay(x1)
+        factor = float32(1.0) + d
         above *= factor
-        below *= float32(1.0) + _decay(x0)
-        out[i] = _uniform(words[i]) * factor < (float32(1.0) if x1 >= float32(0.0) else decay)
+        below *= float32(1.0) + decay(x0)
+        out[i] = uniform(words[i]) * factor < (float32(1.0) if x1 >= float32(0.0) else d)
     return float(linear) + math.log(float(above) / float(below))
 
 
@@ -86,8 +87,8 @@ def _visible_run(field, base, bias, end, words, out):  # type: ignore[no-untyped
     for i in range(field.size):
         difference = bias[i] - base[i]
         x = base[i] + end * (difference + field[i])
-        decay = _decay(x)
-        active = _uniform(words[i]) * (float32(1.0) + decay) < (float32(1.0) if x >= float32(0.0) else decay)
+        d = decay(x)
+        active = uniform(words[i]) * (float32(1.0) + d) < (float32(1.0) if x >= float32(0.0) else d)
         out[i] = active
         drive += difference if active else float32(0.0)
     return float(drive)
@@ -154,14 +155,11 @@ _VISIBLE = {parallel: compile_pass(parallel)(_visible) for parallel in (False, T
 
 def scratch() -> NDArray[np.uint32]:
     """Random words and products of one block of units for each thread that Numba may use."""
-    threads = int(getattr(numba.config, "NUMBA_NUM_THREADS", 1))
-    return np.zeros((threads, 2 * BLOCK), dtype=np.uint32)
+    return np.zeros((MAX_THREADS, 2 * BLOCK), dtype=np.uint32)
 
 
 def _spans(words: NDArray[np.uint32], n_chains: int) -> tuple[NDArray[np.uint32], bool]:
-    threads = min(torch.get_num_threads(), words.shape[0], max(1, n_chains))
-    if threads > 1:
-        numba.set_num_threads(threads)
+    threads = thread_count(n_chains)
     return words[:threads], threads > 1
 
 

@@ -2,12 +2,6 @@
 
 bf16 is worth it where the processor multiplies bf16 natively (AMX or AVX512-BF16); states 0 and 1 are exact in it,
 the weights and the pre-activations are rounded to 8 significant bits.
-
-Threads: Numba's OpenMP layer resolves to the same libgomp that torch has loaded, so both use one pool of threads,
-of the size torch is set to; with one thread a serial version of the pass runs.  Waiting OpenMP threads spin for
-milliseconds by default, which costs dearly where other work competes for the cores: a sweep of 500 chains took 34 to
-50 ms instead of 9 on a machine with three times more work than cores.  ``GOMP_SPINCOUNT=2000`` (or
-``OMP_WAIT_POLICY=passive``), set before torch is loaded, avoids that.
 """
 
 from __future__ import annotations
@@ -15,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,11 +16,10 @@ from torch import Tensor
 
 from rbmscape.kernels.engine import BaseEngine, Parameters, Workspace
 from rbmscape.kernels.fused import BLOCK, threshold
+from rbmscape.kernels.threads import MAX_THREADS, start_threads, thread_count
 from rbmscape.rng import Stream
 
 __all__ = ["CpuEngine", "CpuWorkspace"]
-
-MAX_THREADS = int(getattr(numba.config, "NUMBA_NUM_THREADS", 1))
 
 
 def _as_numpy(tensor: Tensor) -> NDArray[Any]:
@@ -47,13 +39,6 @@ class CpuWorkspace(Workspace):
     hidden_views: tuple[NDArray[Any], NDArray[Any]]
 
 
-def _start_numba_threads() -> None:
-    """Let Numba start its threads now: doing so it resets the number of threads of the pool it shares with torch."""
-    threads = torch.get_num_threads()
-    numba.get_num_threads()
-    torch.set_num_threads(threads)
-
-
 class CpuEngine(BaseEngine):
     """Fused engine for processors, precision ``bf16`` or ``fp32``."""
 
@@ -63,7 +48,7 @@ class CpuEngine(BaseEngine):
         self.precision = precision
         self.state_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.device = torch.device("cpu")
-        _start_numba_threads()
+        start_threads()
 
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> CpuWorkspace:
         """See `Engine.workspace`."""
@@ -100,9 +85,7 @@ class CpuEngine(BaseEngine):
         first_chain: int,
     ) -> None:
         source, target = views
-        threads = min(torch.get_num_threads(), words.shape[0], max(1, source.shape[0]))
-        if threads > 1:
-            numba.set_num_threads(threads)
+        threads = thread_count(source.shape[0])
         low, high = stream.key
         threshold(self.precision, threads > 1)(
             source,

@@ -12,12 +12,15 @@ arguments; they are validated once at the public edge.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from rbmscape.rng import Stream
+
+if TYPE_CHECKING:
+    from rbmscape.kernels.phases import Phases
 
 __all__ = ["BaseEngine", "Engine", "Parameters", "Workspace"]
 
@@ -109,6 +112,9 @@ class Engine(Protocol):
     def hidden_probability(self, params: Parameters, v: Tensor, out: Tensor, beta: float = 1.0) -> Tensor:
         """σ(β (v W + b)) with unrounded weights into `out`; v, out in the dtype of the biases."""
 
+    def phases(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> Phases:
+        """What computes the gradient of n_data samples and n_chains chains, with its buffers."""
+
 
 class BaseEngine:
     """What all engines share: the order of the half-steps, and the exact hidden probability."""
@@ -172,3 +178,9 @@ class BaseEngine:
         """See `Engine.hidden_probability`."""
         torch.addmm(params.hidden_bias, v, params.exact_weights, beta=beta, alpha=beta, out=out)
         return out.sigmoid_()
+
+    def phases(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> Phases:
+        """See `Engine.phases`."""
+        from rbmscape.kernels.phases import TorchPhases
+
+        return TorchPhases(self, n_data, n_chains, n_visible, n_hidden)

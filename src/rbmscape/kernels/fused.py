@@ -27,7 +27,7 @@ from numpy import float32, int32, uint16, uint32, uint64
 
 from rbmscape.rng import ROUNDS
 
-__all__ = ["BLOCK", "compile_pass", "fill_words", "threshold"]
+__all__ = ["BLOCK", "active", "compile_pass", "fill_words", "philox", "threshold"]
 
 BLOCK = 256
 _ROUNDS = ROUNDS
@@ -45,7 +45,7 @@ _ONE_BF16 = np.uint16(0x3F80)
 Kernel = Callable[..., Any]
 _MATHS = {"contract", "nsz", "arcp"}
 _POOL = Lock()
-_VERSION = zlib.crc32(Path(__file__).read_bytes())
+_VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
 def compile_pass(parallel: bool) -> Callable[[Kernel], Kernel]:
@@ -53,8 +53,8 @@ def compile_pass(parallel: bool) -> Callable[[Kernel], Kernel]:
 
     Parallel passes run one at a time: Numba's own thread pool, which serves where OpenMP is missing, aborts the process
     when two Python threads enter it together.  Numba's cache knows a function by its qualified name and its own file:
-    the name tells serial from parallel, and carries a checksum of this file, whose helpers are compiled into passes
-    of other files too.
+    the name tells serial from parallel, and carries a checksum of this folder, whose files compile each other's helpers
+    into their passes.
     """
 
     def decorate(source: Kernel) -> Kernel:
@@ -81,7 +81,7 @@ def _one_at_a_time(kernel: Kernel) -> Kernel:
 
 
 @numba.njit(inline="always")
-def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
+def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Four words in uint64 registers; the upper halves are cleared where a later step would read them."""
     for _ in range(_ROUNDS):
         p0 = _MULTIPLIER_0 * c0
@@ -99,7 +99,7 @@ def _philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 def fill_words(words, n_groups, first_group, chain, k0, k1, draw, stream):  # type: ignore[no-untyped-def]
     """Random words of the units 4 first_group .. 4 (first_group + n_groups) - 1 of one chain."""
     for g in range(n_groups):
-        w0, w1, w2, w3 = _philox(uint64(first_group + g), chain, draw, stream, k0, k1)
+        w0, w1, w2, w3 = philox(uint64(first_group + g), chain, draw, stream, k0, k1)
         words[4 * g] = uint32(w0)
         words[4 * g + 1] = uint32(w1)
         words[4 * g + 2] = uint32(w2)
@@ -107,7 +107,7 @@ def fill_words(words, n_groups, first_group, chain, k0, k1, draw, stream):  # ty
 
 
 @numba.njit(inline="always")
-def _active(x, word):  # type: ignore[no-untyped-def]
+def active(x, word):  # type: ignore[no-untyped-def]
     """Whether u < sigmoid(x), evaluated as u (1 + 2**t) < 1 with t = -x / ln 2."""
     t = min(max(x * _MINUS_LOG2_E, -_MAX_EXPONENT), _MAX_EXPONENT)
     n = np.floor(t + float32(0.5))
@@ -131,7 +131,7 @@ def _threshold_bf16(pre, bias, beta, out, scratch, k0, k1, draw, stream, first_c
                 offset = bias[start : start + count]
                 for i in range(count):
                     x = uint32(uint32(source[i]) << uint32(16)).view(np.float32)
-                    target[i] = _ONE_BF16 if _active(beta * (x + offset[i]), words[i]) else uint16(0)
+                    target[i] = _ONE_BF16 if active(beta * (x + offset[i]), words[i]) else uint16(0)
 
 
 def _threshold_fp32(pre, bias, beta, out, scratch, k0, k1, draw, stream, first_chain):  # type: ignore[no-untyped-def]
@@ -146,8 +146,7 @@ def _threshold_fp32(pre, bias, beta, out, scratch, k0, k1, draw, stream, first_c
                 source, target = pre[c, start : start + count], out[c, start : start + count]
                 offset = bias[start : start + count]
                 for i in range(count):
-                    active = _active(beta * (source[i] + offset[i]), words[i])
-                    target[i] = float32(1.0) if active else float32(0.0)
+                    target[i] = float32(1.0) if active(beta * (source[i] + offset[i]), words[i]) else float32(0.0)
 
 
 def threshold(precision: str, parallel: bool) -> Kernel:

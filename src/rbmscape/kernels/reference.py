@@ -5,22 +5,26 @@ Equations 10 and 11 of arXiv:2503.21536 as they stand; faster engines are tested
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from rbmscape.kernels.engine import BaseEngine, Parameters, Workspace
+from rbmscape.kernels.fixed_point import round_to_fixed
 from rbmscape.rng import Stream
 
 __all__ = ["PRECISIONS", "ReferenceEngine"]
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fixed": torch.float32, "fp64": torch.float64}
 
 
 class ReferenceEngine(BaseEngine):
     """Plain torch engine.
 
-    With bf16 the weights and the result of the matrix product are rounded to bfloat16, as matrix units do; biases and
-    probabilities stay float32.
+    With bf16 the weights and the result of the matrix product are rounded to bfloat16, as matrix units do; with fixed
+    the weights are 16-bit integers of one scale (`rbmscape.kernels.fixed_point`), whose sums float32 holds exactly;
+    biases and probabilities stay float32.
     """
 
     name = "reference"
@@ -29,6 +33,16 @@ class ReferenceEngine(BaseEngine):
         self.precision = precision
         self.state_dtype = PRECISIONS[precision]
         self.device = torch.device(device)
+
+    def prepare(
+        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, out: Parameters | None = None
+    ) -> Parameters:
+        """See `Engine.prepare`."""
+        params = super().prepare(weights, visible_bias, hidden_bias, out)
+        if self.precision != "fixed":
+            return params
+        integers, scale = round_to_fixed(params.exact_weights)
+        return replace(params, weights=(scale * integers).to(self.state_dtype))
 
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> Workspace:
         """See `Engine.workspace`."""

@@ -10,10 +10,16 @@ from rbmscape.errors import EngineError
 from rbmscape.kernels.engine import Engine
 from rbmscape.kernels.reference import ReferenceEngine
 
-__all__ = ["ENGINES", "PRECISIONS", "has_fast_bf16", "select_engine"]
+__all__ = ["ENGINES", "PRECISIONS", "has_fast_bf16", "has_table_lookup", "select_engine"]
 
 ENGINES = ("auto", "reference", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "bf16", "fp64")
+PRECISIONS = ("auto", "fixed", "fp32", "bf16", "fp64")
+
+
+def has_table_lookup() -> bool:
+    """Whether this processor looks up 16-bit tables in registers: AVX-512 with its byte and word instructions."""
+    capabilities = torch.cpu.get_capabilities()
+    return all(capabilities.get(feature, False) for feature in ("avx512_f", "avx512_bw"))
 
 
 def has_fast_bf16(device: torch.device | str = "cpu") -> bool:
@@ -43,13 +49,32 @@ def _check_device(engine: str, device: torch.device) -> None:
         raise EngineError(f"engine 'cpu' cannot work on device '{device}'; use engine='auto' or .to(device='cpu')")
 
 
+def _choose_precision(engine: str, device: torch.device) -> str:
+    if engine == "reference":
+        return "fp32"
+    if engine == "cpu" and has_table_lookup():
+        return "fixed"
+    return "bf16" if has_fast_bf16(device) else "fp32"
+
+
+def _fixed_engine() -> Engine:
+    if not has_table_lookup():
+        raise EngineError(
+            "precision 'fixed' needs a processor with AVX-512 and this one has none; use precision='auto' or 'fp32'"
+        )
+    from rbmscape.kernels.fixed import FixedEngine
+
+    return FixedEngine()
+
+
 def select_engine(engine: str = "auto", precision: str = "auto", device: torch.device | str = "cpu") -> Engine:
     """The engine for a device.
 
     Parameters
     ----------
     engine : ``auto``: fused CPU kernels on a processor, plain torch on the GPU; or ``reference``, ``cpu``, ``cuda``
-    precision : ``auto``: bf16 where the hardware multiplies it natively, else fp32; ``fp64`` only with ``reference``
+    precision : ``auto``: the fastest that the hardware has of ``fixed`` (exact sums of 16-bit weights by table lookup,
+        AVX-512), ``bf16`` (where it is multiplied natively) and ``fp32``; ``fp64`` only with ``reference``
     device : where the model's tensors are
 
     Raises
@@ -64,9 +89,11 @@ def select_engine(engine: str = "auto", precision: str = "auto", device: torch.d
     chosen = _choose_engine(engine, device)
     _check_device(chosen, device)
     if precision == "auto":
-        precision = "bf16" if chosen != "reference" and has_fast_bf16(device) else "fp32"
+        precision = _choose_precision(chosen, device)
     if precision == "fp64" and chosen != "reference":
         raise EngineError(f"precision 'fp64' needs engine='reference', found {engine!r}; pass engine='reference'")
+    if chosen == "cpu" and precision == "fixed":
+        return _fixed_engine()
     if chosen == "cpu":
         from rbmscape.kernels.cpu import CpuEngine
 

@@ -2,11 +2,12 @@ r"""The bracket: a lower and an upper bound on the log-likelihood, and a verdict
 
 Forward annealing bounds ln Z from below and hence the log-likelihood from above; reverse annealing, started from
 equilibrated samples, does the opposite (both in expectation; the gap between them is what cannot be resolved).  The
-number of temperatures is doubled until both agree or the budget is spent.  A single direction can be wrong by tens of
-nats with a small error bar, so the verdict asks for all of
+number of temperatures is doubled until both agree or the budget is spent; it is taken four times as large where the
+weights are carried by so few chains that twice as many temperatures could not be enough.  A single direction can be
+wrong by tens of nats with a small error bar, so the verdict asks for all of
 
 1. the gap between the bounds is explained by their errors (or below the tolerance),
-2. neither bound moved by more than its error (or the tolerance) when the temperatures were doubled,
+2. neither bound moved by more than its error (or the tolerance) when the temperatures were last multiplied,
 3. the log weights of both directions overlap (BAR's overlap, at least 0.03),
 4. the weights of each direction are carried by at least 30 chains, fewer give no reliable error,
 5. nothing speaks against the equilibrium of the reverse starts.
@@ -66,7 +67,7 @@ class Bracket:
     reasons : one sentence for each of them, met or not
     objections : those that are not met
     n_betas : temperatures at the end
-    history : (n_betas, lower, upper) of each doubling
+    history : (n_betas, lower, upper) of each number of temperatures
     """
 
     lower: LogPartition
@@ -182,7 +183,7 @@ class _Level:
 
 
 class _Search:
-    """Doubles the temperatures until both directions agree with each other and with themselves."""
+    """Multiplies the temperatures until both directions agree with each other and with themselves."""
 
     def __init__(
         self,
@@ -199,11 +200,17 @@ class _Search:
         self.levels: list[_Level] = []
 
     def run(self, temperatures: NDArray[np.float64], max_betas: int) -> None:
-        """Levels of n, 2n, … temperatures; at least two where the budget allows."""
+        """Levels of more and more temperatures; at least two where the budget allows."""
         self._level(temperatures)
         while 2 * len(temperatures) <= max_betas and (len(self.levels) < 2 or self._objections()):
-            temperatures = _doubled(temperatures)
+            hopeless = 2.0 * self._carried() < MIN_CHAINS
+            factor = 4 if hopeless and 4 * len(temperatures) <= max_betas else 2
+            temperatures = _refined(temperatures, factor)
             self._level(temperatures)
+
+    def _carried(self) -> float:
+        """How many chains carry the weights of the last level in the direction with fewer."""
+        return min(self.levels[-1].low.ess, self.levels[-1].high.ess)
 
     def _level(self, temperatures: NDArray[np.float64]) -> None:
         number, n = len(self.levels), len(temperatures)
@@ -223,10 +230,10 @@ class _Search:
     def _judge(self) -> list[tuple[bool, str]]:
         """Whether each demand is met, and a sentence about it."""
         level = self.levels[-1]
-        judged = [self._gap(level), self._doubled()]
+        judged = [self._gap(level), self._drift()]
         overlap = self._best().overlap
         judged.append((overlap >= MIN_OVERLAP, f"overlap of both directions {overlap:.3f} (at least {MIN_OVERLAP})"))
-        ess = min(level.low.ess, level.high.ess)
+        ess = self._carried()
         judged.append(
             (
                 ess >= MIN_CHAINS,
@@ -241,9 +248,9 @@ class _Search:
         allowed = max(error, self.tolerance)
         return abs(gap) <= allowed, f"gap {gap:.3f} nats (at most {allowed:.3f}, {SIGMAS:g} errors or the tolerance)"
 
-    def _doubled(self) -> tuple[bool, str]:
+    def _drift(self) -> tuple[bool, str]:
         if len(self.levels) < 2:
-            return False, "the number of temperatures was not doubled, so that the bounds' drift is unknown"
+            return False, "there was no second, larger number of temperatures, so that the bounds' drift is unknown"
         old, new = self.levels[-2:]
         worst, met = 0.0, True
         for before, after in ((old.low, new.low), (old.high, new.high)):
@@ -274,7 +281,7 @@ class _Search:
         )
 
 
-def _doubled(temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same schedule with about twice as many temperatures."""
+def _refined(temperatures: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """The same schedule with so many times as many temperatures."""
     old = np.linspace(0.0, 1.0, len(temperatures))
-    return np.interp(np.linspace(0.0, 1.0, 2 * len(temperatures)), old, temperatures)
+    return np.interp(np.linspace(0.0, 1.0, factor * len(temperatures)), old, temperatures)

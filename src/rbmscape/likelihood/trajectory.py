@@ -31,7 +31,6 @@ from rbmscape.likelihood.bridge import bridge
 from rbmscape.likelihood.estimate import LogPartition, log_partition
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.equilibrium import MAX_COLUMNS, MAX_ROUNDS
 from rbmscape.sampling.ladder import choose_ladder
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper, temper_until
@@ -39,6 +38,8 @@ from rbmscape.sampling.tempering import temper, temper_until
 __all__ = ["OnlineLogPartition", "Trajectory", "trajectory_log_partition"]
 
 FloatArray = NDArray[np.float64]
+N_COLUMNS = 100
+MAX_ROUNDS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,11 @@ class Trajectory:
 
 def trajectory_log_partition(
     models: Sequence[RBM],
-    n_chains: int = MAX_COLUMNS,
+    n_chains: int = N_COLUMNS,
     n_rounds: int | None = None,
     seed: int = 0,
     *,
+    max_rounds: int = MAX_ROUNDS,
     target: float = 0.5,
     engine: str = "auto",
     precision: str = "auto",
@@ -81,7 +83,9 @@ def trajectory_log_partition(
     ----------
     models : two or more models of one shape, in the order of training; the first ones should be weakly coupled
     n_chains : independent columns of replicas
-    n_rounds : by default as many as it takes until nothing speaks against equilibrium, at most 1024
+    n_rounds : by default as many as it takes until nothing speaks against equilibrium, at most max_rounds.  The ladder
+        has all models for rungs, so that it is longer than that of `rbmscape.equilibrium_samples`, and the time of a
+        passage grows as the square of its length.
     target : acceptance of exchanges, which sets how many models are interpolated
 
     Returns
@@ -104,7 +108,7 @@ def trajectory_log_partition(
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
     tempering = stream.child("tempering")
     if n_rounds is None:
-        tempered = temper_until(ladder, n_chains, tempering, annealer, MAX_ROUNDS, progress=progress)
+        tempered = temper_until(ladder, n_chains, tempering, annealer, max_rounds, progress=progress)
     else:
         tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=progress)
     estimates = _along(ladder.models[0], tempered)

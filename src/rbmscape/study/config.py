@@ -7,6 +7,7 @@ everything that a study computes follows from it.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
@@ -16,22 +17,31 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError
 from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
-from rbmscape.recipe import Recipe
+from rbmscape.recipe import Recipe, nearest
 from rbmscape.runs.config import TrainingConfig
 
-__all__ = ["DataPlan", "LikelihoodPlan", "Scope", "StudyConfig", "derived_seed", "fingerprint"]
+__all__ = [
+    "DataPlan",
+    "LikelihoodMethod",
+    "LikelihoodPlan",
+    "Scope",
+    "StudyConfig",
+    "derived_seed",
+    "fingerprint",
+    "frozen",
+]
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """Lists, also nested ones, as tuples, so that a plan equals itself after a journey through JSON."""
     if isinstance(value, Mapping):
-        return {key: _frozen(part) for key, part in value.items()}
-    return tuple(_frozen(part) for part in value) if isinstance(value, list | tuple) else value
+        return {key: frozen(part) for key, part in value.items()}
+    return tuple(frozen(part) for part in value) if isinstance(value, list | tuple) else value
 
 
-Values = Annotated[dict[str, Any], AfterValidator(_frozen)]
+Values = Annotated[dict[str, Any], AfterValidator(frozen)]
 
 
 class _Plan(Recipe):
@@ -56,28 +66,61 @@ class DataPlan(_Plan):
         """Load the data; errors as those of `rbmscape.load_dataset`, ConfigError for an unknown option."""
         from rbmscape.data.load import load_dataset
 
+        known = [name for name in inspect.signature(load_dataset).parameters if name != "source"]
+        for name in self.options:
+            if name not in known:
+                raise ConfigError(f"the study's data have no option {name!r}; {nearest(name, known, 'the options')}")
         try:
             return load_dataset(self.source, **self.options)
         except TypeError as error:
             raise ConfigError(f"the study's data options {sorted(self.options)} cannot be used: {error}") from error
 
 
-class LikelihoodPlan(_Plan):
-    """How the test log-likelihood is estimated at each whole epoch that has a checkpoint.
+class LikelihoodMethod(_Plan):
+    """One way to estimate the test log-likelihood of a model.
 
     Parameters
     ----------
     method : "ais" or "exact" (small models only), see `rbmscape.log_likelihood`; or "bracket", both bounds and BAR's
         combination of them with starts tempered along the run, see `rbmscape.likelihood_bracket`
-    n_betas : temperatures of the annealing
+    n_betas : temperatures of the annealing; a bracket begins with so many
     n_chains : annealed chains
-    n_checkpoints : at most this many checkpoints of a run, spread evenly and always with the last; 0 for all
+    max_betas : a bracket's temperatures at most; by default 8 times those it begins with
     """
 
     method: Literal["ais", "exact", "bracket"] = "ais"
     n_betas: PositiveInt = 500
     n_chains: PositiveInt = 250
+    max_betas: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _bracket_may_double(self) -> Self:
+        if self.max_betas is not None and (self.method != "bracket" or self.max_betas < self.n_betas):
+            raise ValueError(
+                f"max_betas = {self.max_betas} is for the method 'bracket' and at least n_betas = {self.n_betas}; "
+                "leave it out or raise it"
+            )
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket` beside the seed."""
+        if self.method == "exact":
+            return {}
+        options = {"n_betas": self.n_betas, "n_chains": self.n_chains}
+        return options | ({"max_betas": self.max_betas or 8 * self.n_betas} if self.method == "bracket" else {})
+
+
+class LikelihoodPlan(LikelihoodMethod):
+    """How the test log-likelihood is estimated at whole epochs that have a checkpoint.
+
+    Parameters
+    ----------
+    n_checkpoints : at most this many checkpoints of a run, spread evenly and always with the last; 0 for all
+    final : another, usually better way for the last checkpoint of every run; by default the same
+    """
+
     n_checkpoints: Annotated[int, Field(ge=0)] = 0
+    final: LikelihoodMethod | None = None
 
     def updates(self, config: TrainingConfig, updates_per_epoch: int) -> tuple[int, ...]:
         """Updates at which the likelihood is estimated."""
@@ -90,9 +133,10 @@ class LikelihoodPlan(_Plan):
             updates = [updates[index] for index in sorted(keep)]
         return tuple(updates)
 
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket` beside the seed."""
-        return {} if self.method == "exact" else {"n_betas": self.n_betas, "n_chains": self.n_chains}
+    def methods(self, config: TrainingConfig, updates_per_epoch: int) -> dict[int, LikelihoodMethod]:
+        """Update to the method that estimates the likelihood there."""
+        updates = self.updates(config, updates_per_epoch)
+        return {update: self.final if self.final and update == updates[-1] else self for update in updates}
 
 
 def _default_recipes() -> dict[str, dict[str, Any]]:
@@ -127,6 +171,7 @@ class StudyConfig(_Plan):
     figures : names of the figures, in the order of the report; None for all that are registered
     figure_options : figure name to keyword arguments of its ``compute``, for example
         ``{"gallery": {"n_samples": 20}}``
+    slice_epochs : epochs that one task trains; changing it never changes numbers
     seed : of everything random in the study
 
     Raises
@@ -143,6 +188,7 @@ class StudyConfig(_Plan):
     likelihood: LikelihoodPlan = Field(default_factory=LikelihoodPlan)
     figures: tuple[str, ...] | None = None
     figure_options: dict[str, Values] = Field(default_factory=dict)
+    slice_epochs: PositiveInt = 10
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @field_validator("hidden")

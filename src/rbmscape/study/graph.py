@@ -8,6 +8,7 @@ by kind.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +16,12 @@ from typing import Any
 from rbmscape.data.dataset import Dataset
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.registry import FigureEntry, select
-from rbmscape.study.config import StudyConfig, derived_seed, fingerprint
+from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, fingerprint
 
 __all__ = ["Task", "TaskGraph", "build_graph"]
 
 # Raise a number when the function of that kind would give another result for the same parameters.
-VERSIONS = {"train": 1, "likelihood": 1, "collect-likelihood": 1, "figure": 1}
+VERSIONS = {"train": 1, "collect-training": 1, "likelihood": 1, "collect-likelihood": 1, "figure": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,16 @@ class TaskGraph:
         needs: Iterable[str] = (),
         outputs: Iterable[str] = (),
         cost: float = 1.0,
+        identity: Mapping[str, Any] | None = None,
     ) -> str:
-        """Append a task whose needs are already in the graph; returns its name."""
+        """Append a task whose needs are already in the graph; returns its name.
+
+        ``identity`` is what the result follows from, where that is less than all parameters and needs.
+        """
         needed = tuple(needs)
-        upstream = {other: self.tasks[other].fingerprint for other in needed}
-        mark = fingerprint({"kind": kind, "version": VERSIONS[kind], "parameters": dict(parameters), "needs": upstream})
+        upstream = {} if identity is not None else {other: self.tasks[other].fingerprint for other in needed}
+        content = dict(parameters if identity is None else identity)
+        mark = fingerprint({"kind": kind, "version": VERSIONS[kind], "parameters": content, "needs": upstream})
         self.tasks[name] = Task(name, kind, parameters, needed, mark, tuple(outputs), cost)
         return name
 
@@ -76,9 +82,34 @@ class TaskGraph:
     def __len__(self) -> int:
         return len(self.tasks)
 
+    def urgency(self) -> dict[str, float]:
+        """Task to the cost of the longest way from its beginning to the end of the study."""
+        after: dict[str, float] = {}
+        for task in reversed(list(self)):
+            whole = after[task.name] = after.get(task.name, 0.0) + task.cost
+            for name in task.needs:
+                after[name] = max(after.get(name, 0.0), whole)
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """The tasks that train one run: the update that each reaches, rising, to its name."""
+
+    slices: Mapping[int, str]
+
+    @property
+    def whole(self) -> str:
+        """Name of the task after which the run is complete."""
+        return list(self.slices.values())[-1]
+
+    def until(self, update: int) -> str:
+        """Name of the first task after which the run has this update."""
+        return next(name for reached, name in self.slices.items() if reached >= update)
+
 
 def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
-    """Every task of a study: train each run, estimate its likelihoods, collect them, draw the figures.
+    """Every task of a study: train each run in slices, estimate its likelihoods, collect them, draw the figures.
 
     Raises
     ------
@@ -86,12 +117,13 @@ def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
     """
     graph = TaskGraph()
     entries = select(config.figures)
-    data = dataset.fingerprint
-    trained = {key: _add_training(graph, config, key, dataset, data) for key in config.run_keys()}
+    trained = {key: _add_training(graph, config, key, dataset) for key in config.run_keys()}
+    whole = tuple(run.whole for run in trained.values())
+    graph.add("results/training", "collect-training", {}, needs=whole, outputs=("results/training.nc",), cost=1e8)
     if any("likelihood" in entry.needs for entry in entries) or config.figures is None:
         _add_likelihoods(graph, config, trained, dataset)
     for entry in entries:
-        _add_figure(graph, config, entry, tuple(trained.values()))
+        _add_figure(graph, config, entry, whole)
     return graph
 
 
@@ -100,31 +132,55 @@ def _updates_per_epoch(config: StudyConfig, key: RunKey, dataset: Dataset) -> in
     return n_train // min(config.training(key).batch_size, n_train)
 
 
-def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: Dataset, data: str) -> str:
+def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: Dataset) -> _Trained:
     recipe = config.training(key)
-    updates = recipe.epochs * _updates_per_epoch(config, key, dataset)
-    cost = updates * (recipe.gibbs_steps + 4) * recipe.n_chains * dataset.n_visible * key.hidden
-    parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "data": data}
+    per_epoch = _updates_per_epoch(config, key, dataset)
+    parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "data": dataset.fingerprint}
     parameters["config"] = recipe.model_dump(mode="json")
-    return graph.add(f"train/{key}", "train", parameters, outputs=(f"runs/{key}/config.json",), cost=float(cost))
+    outputs = (f"runs/{key}/config.json", f"runs/{key}/state.safetensors")
+    ends = [*range(config.slice_epochs, recipe.epochs, config.slice_epochs), recipe.epochs]
+    slices: dict[int, str] = {}
+    for begin, end in itertools.pairwise([0, *ends]):
+        updates = (end - begin) * per_epoch
+        cost = float(max(1, updates) * (recipe.gibbs_steps + 4) * recipe.n_chains * dataset.n_visible * key.hidden)
+        name = f"train/{key}" if end == recipe.epochs else f"train/{key}/{end * per_epoch}"
+        place = {"from_update": begin * per_epoch, "until_update": end * per_epoch}
+        slices[end * per_epoch] = graph.add(
+            name,
+            "train",
+            parameters | place,
+            needs=[*slices.values()][-1:],
+            outputs=outputs,
+            cost=cost,
+            identity=parameters,  # wherever a run is cut, it is the same run
+        )
+    return _Trained(slices)
 
 
-def _add_likelihoods(graph: TaskGraph, config: StudyConfig, trained: Mapping[RunKey, str], dataset: Dataset) -> None:
-    plan = config.likelihood
+def _add_likelihoods(
+    graph: TaskGraph, config: StudyConfig, trained: Mapping[RunKey, _Trained], dataset: Dataset
+) -> None:
     points = []
-    for key, training in trained.items():
-        sweeps = plan.n_betas * plan.n_chains if plan.method == "ais" else len(dataset.test)
-        cost = float(sweeps * dataset.n_visible * key.hidden)
-        for update in plan.updates(config.training(key), _updates_per_epoch(config, key, dataset)):
+    for key, run in trained.items():
+        methods = config.likelihood.methods(config.training(key), _updates_per_epoch(config, key, dataset))
+        for update, method in methods.items():
             parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "update": update}
-            parameters |= {"method": plan.method, "options": plan.options()}
+            parameters |= {"method": method.method, "options": method.options()}
             parameters["seed"] = derived_seed(config.seed, f"likelihood/M{key.hidden}/r{key.replica}/{update}")
             file = f"results/likelihood/{key}-{update:08d}.json"
-            name = f"likelihood/{key}/{update}"
-            points.append(graph.add(name, "likelihood", parameters, needs=(training,), outputs=(file,), cost=cost))
+            name, needs = f"likelihood/{key}/{update}", (run.until(update),)
+            cost = _likelihood_cost(method, key, dataset)
+            points.append(graph.add(name, "likelihood", parameters, needs=needs, outputs=(file,), cost=cost))
     graph.add(
         "results/likelihood", "collect-likelihood", {}, needs=points, outputs=("results/likelihood.nc",), cost=1e8
     )
+
+
+def _likelihood_cost(method: LikelihoodMethod, key: RunKey, dataset: Dataset) -> float:
+    """Multiplications: of every sample, or of the chains at every temperature; a bracket goes there and back."""
+    passes = {"exact": 0, "ais": 1, "bracket": 4}[method.method]
+    sweeps = passes * method.n_betas * method.n_chains + len(dataset.test)
+    return float(sweeps * dataset.n_visible * key.hidden)
 
 
 def _add_figure(graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: tuple[str, ...]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
+from typing import Any
 
 from rbmscape.errors import ConfigError
-from rbmscape.study.config import DataPlan, LikelihoodPlan, Scope, StudyConfig
+from rbmscape.recipe import nearest
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.study.config import DataPlan, LikelihoodMethod, LikelihoodPlan, Scope, StudyConfig
 
 __all__ = ["PROFILES", "profile"]
 
@@ -67,7 +69,74 @@ def _quick() -> StudyConfig:
     )
 
 
-PROFILES: dict[str, Callable[[], StudyConfig]] = {"smoke": _smoke, "quick": _quick}
+PAPER_SIZES = (500, 784, 1200, 3000)
+
+
+def _paper_recipe(**changes: Any) -> dict[str, Any]:
+    """Values in which the paper's recipe, with some changes, differs from the default one."""
+    wanted, default = TrainingConfig.paper(**changes), TrainingConfig()
+    return {name: value for name, value in wanted if value != getattr(default, name)}
+
+
+def _paper_design(name: str, epochs: int, gibbs_steps: int, checkpoint_epochs: tuple[int, ...]) -> StudyConfig:
+    """Section 2 of the paper: four sizes, five replicas; beside its recipe those that it is compared with.
+
+    The plain gradient, CD and Rdm are for figure 3 f and the spectra by optimiser, at M = 500 only.
+    """
+    common: dict[str, Any] = {"epochs": epochs, "checkpoint_epochs": checkpoint_epochs, "early_checkpoints": 12}
+    paper = _paper_recipe(gibbs_steps=gibbs_steps, **common)
+    sgd = {"gradient": "plain", "optimizer": "sgd", "learning_rate": 0.05, "schedule": "constant", "averaging": 0}
+    return StudyConfig(
+        name=name,
+        data=DataPlan(source="mnist"),
+        hidden=PAPER_SIZES,
+        replicas=5,
+        recipes={
+            "paper": paper,
+            "recommended": common,
+            "sgd": common | sgd,
+            "cd": paper | {"method": "cd"},
+            "rdm": paper | {"method": "rdm"},
+        },
+        scopes={"recommended": Scope(replicas=1)}
+        | {recipe: Scope(hidden=(500,), replicas=1) for recipe in ("sgd", "cd", "rdm")},
+    )
+
+
+def _laptop() -> StudyConfig:
+    """The paper's whole design on two processor cores: 40 epochs of PCD-10."""
+    design = _paper_design("laptop", 40, 10, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40))
+    return design.replace(
+        likelihood=LikelihoodPlan(
+            n_betas=500,
+            n_chains=100,
+            n_checkpoints=8,
+            final=LikelihoodMethod(method="bracket", n_betas=1000, n_chains=100, max_betas=4000),
+        ),
+        figure_options=_LAPTOP_FIGURES,
+    )
+
+
+def _paper() -> StudyConfig:
+    """The paper as it stands, for a GPU: 100 epochs, 500 Gibbs steps an update, 7 million states for the kurtosis."""
+    design = _paper_design("paper", 100, 500, (1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 50, 70, 85, 100))
+    return design.replace(
+        likelihood=LikelihoodPlan(
+            n_betas=2000,
+            n_chains=500,
+            final=LikelihoodMethod(method="bracket", n_betas=2000, n_chains=500, max_betas=16000),
+        ),
+        figure_options={"kurtosis": {"n_states": 7_000_000}},
+    )
+
+
+_LAPTOP_FIGURES: dict[str, dict[str, Any]] = {
+    "kurtosis": {"n_states": 200_000},
+    "rotational_symmetry": {"n_null": 8, "n_rotations": 2, "n_along": 10},
+}
+
+
+PROFILES: dict[str, Callable[[], StudyConfig]] = {"smoke": _smoke, "quick": _quick, "laptop": _laptop, "paper": _paper}
 
 
 def profile(name: str) -> StudyConfig:
@@ -78,7 +147,5 @@ def profile(name: str) -> StudyConfig:
     ConfigError : there is no such profile (with the nearest one)
     """
     if name not in PROFILES:
-        near = difflib.get_close_matches(name, PROFILES, n=1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the profiles are {', '.join(PROFILES)}"
-        raise ConfigError(f"there is no profile {name!r}; {cure}")
+        raise ConfigError(f"there is no profile {name!r}; {nearest(name, PROFILES, 'the profiles')}")
     return PROFILES[name]()

@@ -59,7 +59,7 @@ class SilentReporter:
 
 
 class ConsoleReporter:
-    """Two lines on a terminal: the whole study with its remaining time, and the task at hand.
+    """On a terminal the whole study with its remaining time, and below it a line for each task that runs.
 
     Where the output is no terminal, one plain line for each finished task that took longer than a second.
     """
@@ -82,7 +82,8 @@ class ConsoleReporter:
         self._began = self._shown = time.monotonic()
         self._count = self._finished = 0
         self._study: TaskID | Any = None
-        self._current: TaskID | Any = None
+        self._lines: dict[str, TaskID] = {}
+        self._parts: dict[str, float] = {}
 
     def start(self, tasks: Sequence[Task], done: Sequence[Task]) -> None:
         """See `StudyReporter.start`."""
@@ -92,36 +93,38 @@ class ConsoleReporter:
         self._began = time.monotonic()
         self._study = self._progress.add_task("study", total=self._total, note="")
         self._progress.update(self._study, completed=self._done)
-        self._current = self._progress.add_task("", total=1.0, note="")
         self._progress.start()
         if done and not self._console.is_terminal:
             self._console.print(f"{len(done)} of {len(tasks)} tasks were done before", highlight=False)
 
     def begin(self, task: Task) -> None:
         """See `StudyReporter.begin`."""
-        self._progress.reset(self._current, total=1.0, description=task.name, note="")
-        self._show_study(0.0)
+        self._remove(task)
+        self._lines[task.name] = self._progress.add_task(task.name, total=1.0, note="")
+        self._show_study()
 
     def advance(self, task: Task, fraction: float, note: str = "") -> None:
         """See `StudyReporter.advance`."""
+        self._parts[task.name] = task.cost * fraction
         now = time.monotonic()
-        if now - self._shown > 0.2:
+        if now - self._shown > 0.2 and task.name in self._lines:
             self._shown = now
-            self._progress.update(self._current, completed=fraction, note=note)
-            self._show_study(task.cost * fraction)
+            self._progress.update(self._lines[task.name], completed=fraction, note=note)
+            self._show_study()
 
     def finish(self, task: Task, seconds: float) -> None:
         """See `StudyReporter.finish`."""
+        self._remove(task)
         self._done += task.cost
         self._finished += 1
-        self._progress.update(self._current, completed=1.0)
-        self._show_study(0.0)
+        self._show_study()
         if seconds > 1.0 and not self._console.is_terminal:
-            line = f"[{self._finished}/{self._count}] {task.name}: {seconds:.1f} s{self._remaining(0.0)}"
+            line = f"[{self._finished}/{self._count}] {task.name}: {seconds:.1f} s{self._remaining()}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def fail(self, task: Task, reason: str) -> None:
         """See `StudyReporter.fail`."""
+        self._remove(task)
         self._done += task.cost
         self._console.print(f"{task.name}: {reason}", highlight=False, markup=False, style="red", soft_wrap=True)
 
@@ -129,15 +132,22 @@ class ConsoleReporter:
         """See `StudyReporter.stop`."""
         self._progress.stop()
 
-    def _show_study(self, extra: float) -> None:
-        note = f"{self._finished} of {self._count} tasks{self._remaining(extra)}"
-        self._progress.update(self._study, completed=self._done + extra, note=note)
+    def _remove(self, task: Task) -> None:
+        """Take a task's line away; one that begins again also starts from nothing."""
+        self._parts.pop(task.name, None)
+        if task.name in self._lines:
+            self._progress.remove_task(self._lines.pop(task.name))
 
-    def _remaining(self, extra: float) -> str:
+    def _show_study(self) -> None:
+        note = f"{self._finished} of {self._count} tasks{self._remaining()}"
+        self._progress.update(self._study, completed=self._done + sum(self._parts.values()), note=note)
+
+    def _remaining(self) -> str:
         """Estimate from the cost done since the start; the unit of cost drops out."""
-        worked, left = self._done + extra - self._before, self._total - self._done - extra
+        done = self._done + sum(self._parts.values())
+        worked, left = done - self._before, self._total - done
         elapsed = time.monotonic() - self._began
-        if worked < 0.05 * (self._total - self._before) or elapsed < 3.0 or left <= 0:  # too early to say
+        if worked < 0.02 * (self._total - self._before) or elapsed < 3.0 or left <= 0:  # too early to say
             return ""
         seconds = round(elapsed * left / worked)
         return f", about {seconds // 60}:{seconds % 60:02d} left"

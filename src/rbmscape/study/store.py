@@ -1,7 +1,8 @@
 """A study's directory: the plan, what is done, and who may write.
 
 ``study.json`` the plan and the data's fingerprint; ``runs/`` one run directory a (size, replica); ``results/*.nc``;
-``figures/*.{png,pdf,nc}``; ``report.html``; ``tasks/`` one small record a finished task; ``lock``.
+``figures/*.{png,pdf,nc}``; ``report.html``; ``tasks/`` one small record a finished task; ``workers.log`` what worker
+processes of this machine had to say; ``lock``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ __all__ = ["STUDY_FORMAT", "StudyStore"]
 
 STUDY_FORMAT: Final = "rbmscape-study"
 SCHEMA: Final = 1
-CONTENTS: Final = ("study.json", "runs", "results", "figures", "tasks", "report.html", "lock")
+CONTENTS: Final = ("study.json", "runs", "results", "figures", "tasks", "report.html", "workers.log", "lock")
 
 
 class StudyStore:
@@ -44,6 +45,7 @@ class StudyStore:
         self.results = self.directory / "results"
         self.figures = self.directory / "figures"
         self.report = self.directory / "report.html"
+        self.worker_log = self.directory / "workers.log"
         self._tasks = self.directory / "tasks"
         self._lock = FileLock(self.directory / "lock")
 
@@ -120,6 +122,7 @@ class StudyStore:
         for folder in (self._tasks, self.runs, self.results, self.figures):
             shutil.rmtree(folder, ignore_errors=True)
         self.report.unlink(missing_ok=True)
+        self.worker_log.unlink(missing_ok=True)
         self.plan.unlink(missing_ok=True)  # last, so that a half-cleared directory is still known as a study's
 
     def record(self, task: Task) -> dict[str, Any] | None:
@@ -138,6 +141,12 @@ class StudyStore:
         """Record that a task is done, after its outputs are on the disk."""
         record = {"task": task.name, "fingerprint": task.fingerprint, "seconds": seconds, "outcome": dict(outcome)}
         write_text(self._record_path(task), json.dumps(record) + "\n")
+
+    def note_error(self, task: Task, words: str) -> str:
+        """Keep a traceback beside the records; returns the file's name relative to the study."""
+        path = self._record_path(task).with_suffix(".error.txt")
+        write_text(path, words)
+        return str(path.relative_to(self.directory))
 
     def _record_path(self, task: Task) -> Path:
         return self._tasks / f"{task.name.replace('/', '.')}.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +13,21 @@ import torch
 
 import rbmscape
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import StudyError
+from rbmscape.errors import ConfigError, StudyError
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.runs.run import Run
 from rbmscape.study.config import StudyConfig
-from rbmscape.study.execute import Outcome, execute
+from rbmscape.study.execute import HerePool, Outcome, Pool, execute
 from rbmscape.study.graph import TaskGraph, build_graph
+from rbmscape.study.needs import check_needs
+from rbmscape.study.plan import check_plan
 from rbmscape.study.progress import ConsoleReporter, SilentReporter, StudyReporter
 from rbmscape.study.store import StudyStore
 from rbmscape.study.tasks import Workshop
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 __all__ = ["Study", "open_study", "run_study"]
@@ -54,17 +58,38 @@ class Study:
         """The runs that have begun, by recipe, size and replica."""
         return self._shop.runs()
 
+    def result_names(self) -> tuple[str, ...]:
+        """Analyses and figures that have left their Dataset so far."""
+        folders = (self._store.results, self._store.figures)
+        return tuple(sorted({path.stem for folder in folders for path in folder.glob("*.nc")}))
+
     def result(self, name: str) -> xr.Dataset:
-        """Dataset of an analysis, for example ``result("likelihood")``.
+        """Dataset of an analysis, for example ``result("likelihood")``, or of a figure.
+
+        Where a figure shows an analysis of the same name, the analysis is returned.
 
         Raises
         ------
         StudyError : the study has no such result (yet)
         """
-        if not (self._store.results / f"{name}.nc").is_file():
-            known = sorted(path.stem for path in self._store.results.glob("*.nc"))
-            raise StudyError(f"{self.directory} has no result {name!r}; it has {', '.join(known) or 'none yet'}")
-        return self._shop.result(name)
+        import xarray as xr
+
+        for folder in (self._store.results, self._store.figures):
+            if (folder / f"{name}.nc").is_file():
+                return xr.load_dataset(folder / f"{name}.nc", engine="h5netcdf")
+        known = ", ".join(self.result_names()) or "none yet"
+        raise StudyError(f"{self.directory} has no result {name!r}; it has {known}")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A result in long format: one row a number, with its coordinates, ``variable``, ``value`` and ``units``.
+
+        Raises
+        ------
+        StudyError : the study has no such result (yet)
+        """
+        from rbmscape.study.tables import long_table
+
+        return long_table(self.result(name))
 
     def graph(self) -> TaskGraph:
         """All tasks of the plan, done or not."""
@@ -97,6 +122,8 @@ def run_study(
     directory: str | os.PathLike[str],
     overwrite: bool = False,
     progress: bool | StudyReporter = True,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> tuple[Study, Outcome]:
     """Do what is not yet done of a study.
 
@@ -106,6 +133,8 @@ def run_study(
     directory : of the study; a study that is there is continued, whatever was interrupted
     overwrite : start again from nothing
     progress : show progress on the console, or a `StudyReporter` of one's own
+    workers : processes on this machine that share its cores; by default one task at a time, in this process
+    scheduler : address of a Dask scheduler instead, whose workers see the directory under the same path
 
     Returns
     -------
@@ -113,27 +142,48 @@ def run_study(
 
     Raises
     ------
-    StudyError : the directory holds another study or other files
+    StudyError : the directory holds another study or other files, or no scheduler answers
     RunLocked : another process works on it
     DataError, ConfigError : the data or the plan cannot be used
     DiskError : results cannot be written
     KeyboardInterrupt : Ctrl-C; the same call continues
     """
+    if workers is not None and (scheduler is not None or workers < 1):
+        raise ConfigError(f"give a number of workers from 1 on, or a scheduler, not {workers!r} and {scheduler!r}")
     dataset = config.data.load()
-    if not len(dataset.test):
-        raise StudyError(f"the data {dataset.name!r} have no test samples, which a study needs; set some aside")
+    check_plan(config, dataset)
+    check_needs(config, dataset, Path(directory), here=scheduler is None)
     graph = build_graph(config, dataset)
     if isinstance(progress, bool):
         reporter: StudyReporter = ConsoleReporter() if progress else SilentReporter()
     else:
         reporter = progress
-    with StudyStore(directory) as store:
-        began = _previous_start(store, overwrite)
-        store.begin(config, _record(dataset, began), overwrite=overwrite)
+    with ExitStack() as stack:
+        cluster = _cluster(scheduler, directory)  # before anything is written
+        if cluster is not None:
+            stack.callback(cluster.close)
+        store = stack.enter_context(StudyStore(directory))
+        store.begin(config, _record(dataset, _previous_start(store, overwrite)), overwrite=overwrite)
         shop = Workshop(config, store)
         shop.__dict__["dataset"] = dataset
-        outcome = execute(graph, shop, reporter)
+        outcome = execute(graph, store, cluster or _pool_here(shop, reporter, workers), reporter)
     return Study(directory), outcome
+
+
+def _cluster(scheduler: str | None, directory: str | os.PathLike[str]) -> Pool | None:
+    if scheduler is None:
+        return None
+    from rbmscape.study.cluster import DaskPool
+
+    return DaskPool(Path(directory), scheduler)
+
+
+def _pool_here(shop: Workshop, reporter: StudyReporter, workers: int | None) -> Pool:
+    if workers is None:
+        return HerePool(shop, reporter)
+    from rbmscape.study.local import LocalPool
+
+    return LocalPool(shop.store.directory, workers)
 
 
 def _previous_start(store: StudyStore, overwrite: bool) -> str:

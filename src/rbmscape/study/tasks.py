@@ -7,6 +7,8 @@ its record.  Each may be killed at any instant and done again: outputs appear wh
 from __future__ import annotations
 
 import json
+import platform
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rbmscape.data.dataset import Dataset
+from rbmscape.errors import StudyError
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.files import write_text
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
+from rbmscape.study.collect import likelihood_dataset, training_dataset
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.graph import Task
 from rbmscape.study.progress import StudyReporter
@@ -38,6 +42,29 @@ class Workshop:
 
     config: StudyConfig
     store: StudyStore
+
+    @classmethod
+    def open(cls, directory: str) -> Workshop:
+        """Of a study that has begun, perhaps on another machine.
+
+        Raises
+        ------
+        StudyError : the directory is not there, or its data are others here
+        """
+        store = StudyStore(directory)
+        if not store.exists:
+            raise StudyError(
+                f"the worker on {platform.node()} does not see the study at {directory}; "
+                "keep it where all machines find it under the same path"
+            )
+        record = store.read()
+        shop = cls(StudyConfig.from_mapping(record["config"]), store)
+        if shop.dataset.fingerprint != record["data"]["fingerprint"]:
+            raise StudyError(
+                f"the worker on {platform.node()} finds other data under {shop.config.data.source!r} than the study "
+                "began with; keep the same file on all machines"
+            )
+        return shop
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -67,12 +94,14 @@ class _TrainingWatcher:
 
     task: Task
     reporter: StudyReporter
+    first: int = 0
 
     def start(self, status: TrainingStatus) -> None:
+        self.first = status.update
         self.advance(status)
 
     def advance(self, status: TrainingStatus) -> None:
-        fraction = status.update / max(1, status.total_updates)
+        fraction = (status.update - self.first) / max(1, self.task.parameters["until_update"] - self.first)
         self.reporter.advance(self.task, fraction, f"epoch {status.epoch:.1f} of {status.epochs}")
 
     def checkpoint(self, status: TrainingStatus) -> None:
@@ -83,12 +112,13 @@ class _TrainingWatcher:
 
 
 def _train(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
-    """Train one run to its end, from where it stands."""
+    """Train one run for a slice of its epochs, from where it stands."""
     from rbmscape.training.train import train
 
     directory = shop.store.runs / str(RunKey(**_key_values(task)))
     config = TrainingConfig.from_mapping(task.parameters["config"])
-    run = train(shop.dataset, config, directory, resume=True, progress=_TrainingWatcher(task, reporter))
+    watcher, until = _TrainingWatcher(task, reporter), task.parameters["until_update"]
+    run = train(shop.dataset, config, directory, resume=True, progress=watcher, until_update=until)
     last = run.rows[-1]
     return {"seconds": last["seconds"], "updates": last["update"], "updates_per_second": last["updates_per_second"]}
 
@@ -106,15 +136,13 @@ def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str
     key = RunKey(**_key_values(task))
     run = Run.open(shop.store.runs / str(key))
     model = run.load(parameters["update"])
-    options = dict(parameters["options"])
+    options, began = dict(parameters["options"]), time.perf_counter()
     if parameters["method"] != "exact":
         options |= {"seed": parameters["seed"], "progress": _Counter(task, reporter, options)}
     bounds: dict[str, Any] = {}
     if parameters["method"] == "bracket":
         earlier = [run.load(update) for update in run.updates if update < parameters["update"]]
-        bracket = likelihood_bracket(
-            model, shop.dataset, models=earlier or None, max_betas=8 * options["n_betas"], **options
-        )
+        bracket = likelihood_bracket(model, shop.dataset, models=earlier or None, **options)
         estimate = bracket.best
         bounds = {"lower": bracket.lower.value, "upper": bracket.upper.value, "converged": float(bracket.converged)}
         bounds |= {"lower_stderr": bracket.lower.stderr, "upper_stderr": bracket.upper.stderr}
@@ -129,6 +157,7 @@ def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str
         "spread": estimate.spread,
         "method": parameters["method"],
         "seed": parameters["seed"],
+        "seconds": time.perf_counter() - began,
         **bounds,
     }
     write_text(shop.store.directory / task.outputs[0], json.dumps(row) + "\n")
@@ -147,18 +176,32 @@ class _Counter:
         self._reporter.advance(self._task, min(1.0, self._done / self._total), "annealing")
 
 
+def _collect_training(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+    """Metrics of all checkpoints of all runs as one Dataset."""
+    began = time.perf_counter()
+    dataset = training_dataset(shop.runs())
+    _write_result(shop, task, dataset, time.perf_counter() - began)
+    reporter.advance(task, 1.0)
+    return {"runs": len(task.needs)}
+
+
 def _collect_likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """One Dataset over (recipe, hidden, replica, update) from the single estimates."""
-    from rbmscape.figures.style import provenance_attrs, write_dataset
-
     files = [shop.store.results / "likelihood" / _point_file(name) for name in task.needs]
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     dataset = likelihood_dataset(rows)
-    dataset.attrs |= provenance_attrs(seed=shop.config.seed, source=f"study {shop.config.name}")
-    dataset.attrs |= {"data": shop.dataset.name, "n_test": len(shop.dataset.test), **_plan_attrs(shop.config)}
-    write_dataset(dataset, shop.store.directory / task.outputs[0])
+    dataset.attrs |= {"n_test": len(shop.dataset.test), **_plan_attrs(shop.config)}
+    _write_result(shop, task, dataset, sum(float(row.get("seconds", 0.0)) for row in rows))
     reporter.advance(task, 1.0)
     return {"points": len(rows)}
+
+
+def _write_result(shop: Workshop, task: Task, dataset: xr.Dataset, seconds: float) -> None:
+    from rbmscape.figures.style import write_dataset
+    from rbmscape.study.provenance import result_attrs
+
+    dataset.attrs |= result_attrs(shop, task, seconds)
+    write_dataset(dataset, shop.store.directory / task.outputs[0])
 
 
 def _point_file(name: str) -> str:
@@ -168,30 +211,11 @@ def _point_file(name: str) -> str:
 
 def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
     plan = config.likelihood
-    attrs: dict[str, str | int] = {"method": plan.method}
-    return attrs if plan.method == "exact" else attrs | {"n_betas": plan.n_betas, "n_chains": plan.n_chains}
-
-
-_BOUNDS = {"lower": "nat", "upper": "nat", "lower_stderr": "nat", "upper_stderr": "nat", "converged": "1"}
-"""Variables of a bracket and their units."""
-
-
-def likelihood_dataset(rows: list[dict[str, Any]]) -> xr.Dataset:
-    """Single estimates as a Dataset over (recipe, hidden, replica, update); NaN where there is none."""
-    import xarray as xr
-
-    axes = {name: sorted({row[name] for row in rows}) for name in ("recipe", "hidden", "replica", "update")}
-    shape = tuple(len(values) for values in axes.values())
-    names = {name: name for name in ("stderr", "ess", "spread", "epoch")} | {"value": "log_likelihood"}
-    names |= {name: name for name in _BOUNDS if any(name in row for row in rows)}
-    arrays = {name: np.full(shape, np.nan) for name in names}
-    for row in rows:
-        place = tuple(axes[name].index(row[name]) for name in axes)
-        for name, array in arrays.items():
-            array[place] = np.nan if row.get(name) is None else row[name]
-    units = {"value": "nat", "stderr": "nat", "ess": "chains", "spread": "nat", "epoch": "epochs"} | _BOUNDS
-    variables = {names[name]: (tuple(axes), array, {"units": units[name]}) for name, array in arrays.items()}
-    return xr.Dataset(variables, coords=axes)
+    attrs: dict[str, str | int] = {"method": plan.method, **plan.options()}
+    if plan.final is not None:
+        final = {"method": plan.final.method, **plan.final.options()}
+        attrs |= {f"final_{name}": value for name, value in final.items()}
+    return attrs
 
 
 def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
@@ -199,12 +223,15 @@ def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, An
     from rbmscape.figures.equilibrium import run_samples
     from rbmscape.figures.registry import select
     from rbmscape.figures.style import save
+    from rbmscape.study.provenance import result_attrs
 
     (entry,) = select([task.parameters["name"]])
     sampler = partial(run_samples, cache=shop.store.results / "samples")
     options = task.parameters["options"]
     material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampler)
+    began = time.perf_counter()
     dataset = entry.compute(material)
+    dataset.attrs |= result_attrs(shop, task, time.perf_counter() - began)
     reporter.advance(task, 0.8)
     save(entry.draw(dataset), dataset, shop.store.figures, entry.name)
     return {"alt_text": entry.alt_text(dataset)}
@@ -212,6 +239,7 @@ def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, An
 
 RUNNERS: Mapping[str, Callable[[Workshop, Task, StudyReporter], dict[str, Any]]] = {
     "train": _train,
+    "collect-training": _collect_training,
     "likelihood": _likelihood,
     "collect-likelihood": _collect_likelihood,
     "figure": _figure,

@@ -62,7 +62,7 @@ class TrainingDisplay:
     def checkpoint(self, status: TrainingStatus) -> None:
         """See `Reporter.checkpoint`."""
         self._last = status
-        proxy = status.metrics.get("pseudo_log_likelihood")
+        proxy = status.metrics.get("log_likelihood", status.metrics.get("pseudo_log_likelihood"))
         if proxy is not None:
             self._history = [*self._history, float(proxy)][-_HISTORY:]
         if self._live is None:
@@ -158,11 +158,13 @@ def _facts(metrics: dict[str, Any], history: list[float]) -> list[tuple[str, str
     """Names and values of what the last checkpoint measured, as far as it is known."""
     known = {name: value for name, value in metrics.items() if value is not None}
     facts = []
+    line = "  " + sparkline(history) if sparkline(history) else ""
+    if "log_likelihood" in known:
+        error = f" ± {known['log_partition_stderr']:.2f}" if "log_partition_stderr" in known else ""
+        facts.append(("log-likelihood (online)", f"{known['log_likelihood']:.2f}{error} nats{line}"))
+        line = ""
     if "pseudo_log_likelihood" in known:
-        line = sparkline(history)
-        facts.append(
-            ("pseudo-log-likelihood", f"{known['pseudo_log_likelihood']:.2f} nats" + (f"  {line}" if line else ""))
-        )
+        facts.append(("pseudo-log-likelihood", f"{known['pseudo_log_likelihood']:.2f} nats{line}"))
     if "reconstruction_error" in known:
         facts.append(("reconstruction error", f"{known['reconstruction_error']:.4f}"))
     if "free_energy_gap" in known:

@@ -25,6 +25,7 @@ from rbmscape.runs.run import Run
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.metrics import model_metrics
+from rbmscape.training.online import OnlineLikelihood
 from rbmscape.training.progress import Reporter, Stopwatch, TrainingStatus, make_reporter
 from rbmscape.training.trainer import Trainer
 
@@ -149,6 +150,11 @@ class _Session:
         self._seconds_before = float(found[1]["seconds"]) if found is not None else 0.0
         self._seconds_aside = 0.0
         self._metrics: dict[str, Any] = {}
+        self._online: OnlineLikelihood | None = None
+        if trainer.config.online_likelihood:
+            self._online = OnlineLikelihood(trainer.engine, trainer.config.seed)
+            if found is not None:
+                self._online.restore(found[0])
 
     def run(self, until_update: int | None) -> None:
         """Train to the end, to ``until_update``, or to an interrupt."""
@@ -201,6 +207,9 @@ class _Session:
         seconds, speed = self._seconds, self._watch.rate(trainer.update)
         self._writer.write_checkpoint(trainer.update, trainer.epoch, trainer.checkpoint())
         measured = model_metrics(trainer.model(), trainer.train, self._test, trainer.chains, trainer.config.seed)
+        if self._online is not None:
+            scored = self._test if len(self._test) else trainer.train
+            measured |= self._online.advance(trainer.model(), trainer.chains, trainer.train, scored, trainer.update)
         place = {"update": trainer.update, "epoch": trainer.epoch, "seconds": seconds, "updates_per_second": speed}
         self._metrics = {key: _json_number(value) for key, value in (place | measured).items()}
         self._writer.append_metrics(self._metrics)
@@ -210,7 +219,8 @@ class _Session:
 
     def _write_state(self) -> None:
         metadata = {"update": str(self._trainer.update), "seconds": repr(self._seconds)}
-        self._writer.write_state(self._trainer.state(), metadata)
+        tensors = self._trainer.state() | (self._online.state() if self._online is not None else {})
+        self._writer.write_state(tensors, metadata)
         self._state_saved = time.monotonic()
 
 

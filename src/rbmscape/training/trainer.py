@@ -15,10 +15,11 @@ from torch import Tensor
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError
 from rbmscape.kernels.engine import Engine, Parameters
+from rbmscape.kernels.phases import Gradient
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
-from rbmscape.training.gradient import Gradient, accumulate, center
+from rbmscape.training.gradient import center
 from rbmscape.training.initial import initial_model
 from rbmscape.training.schedule import averaging_weight, learning_rate_factor
 
@@ -58,13 +59,8 @@ class Trainer:
         self._parameters = {name: getattr(start, name).clone() for name in PARAMETERS}
         self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
         self._optimizer = self._make_optimizer()
-        self._gradient = Gradient.zeros_like(start)
-        samples = self.batch_size + self.n_chains
-        self._visible = torch.zeros(samples, n_visible, device=device, dtype=dtype)
-        self._hidden = torch.zeros(samples, config.n_hidden, device=device, dtype=dtype)
-        self._scratch = torch.zeros_like(self._hidden)
-        self._row_weights = torch.full((samples,), -1.0 / self.n_chains, device=device, dtype=dtype)
-        self._row_weights[: self.batch_size] = 1.0 / self.batch_size
+        self._gradient = Gradient.empty(n_visible, config.n_hidden, dtype, device)
+        self._phases = engine.phases(self.batch_size, self.n_chains, n_visible, config.n_hidden)
         self._visible_offset = self.train.to(dtype).mean(0)
         self._workspace = engine.workspace(self.n_chains, n_visible, config.n_hidden)
         self._prepared = self._prepare()
@@ -81,7 +77,7 @@ class Trainer:
         weights, *biases = self._parameters.values()
         groups: list[dict[str, Any]] = [{"params": [weights], "weight_decay": config.l2}, {"params": biases}]
         if config.optimizer == "adam":
-            return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.adam_betas)
+            return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.adam_betas, fused=True)
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
 
     def _prepare(self, out: Parameters | None = None) -> Parameters:
@@ -113,13 +109,10 @@ class Trainer:
         epoch, batch = divmod(self.update, self.updates_per_epoch)
         rows = self._shuffled(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
         data = self.train.index_select(0, rows)
-        self._visible[: self.batch_size].copy_(data)
         self._sample_negative_phase(data)
-        self._visible[self.batch_size :].copy_(self._workspace.v)
-        self.engine.hidden_probability(self._prepared, self._visible, self._hidden)
-        accumulate(self._visible, self._hidden, self._row_weights, self._scratch, self._gradient)
+        hidden_offset = self._phases.gradient(self._prepared, data, self._workspace.v, self._gradient)
         if self.config.gradient == "centered":
-            center(self._gradient, self._visible_offset, self._hidden[: self.batch_size].mean(0))
+            center(self._gradient, self._visible_offset, hidden_offset)
         self._apply_gradient()
         self.update += 1
         self._update_average()

@@ -1,0 +1,32 @@
+"""One pool of threads for Numba and torch.
+
+Numba's OpenMP layer resolves to the same libgomp that torch has loaded, so both use one pool of threads, of the size
+torch is set to; with one thread a serial version of a pass runs.  Waiting OpenMP threads spin for milliseconds by
+default, which costs dearly where other work competes for the cores: a sweep of 500 chains took 34 to 50 ms instead of 9
+on a machine with three times more work than cores.  ``GOMP_SPINCOUNT=2000`` (or ``OMP_WAIT_POLICY=passive``), set
+before torch is loaded, avoids that.
+"""
+
+from __future__ import annotations
+
+import numba
+import torch
+
+__all__ = ["MAX_THREADS", "start_threads", "thread_count"]
+
+MAX_THREADS = int(getattr(numba.config, "NUMBA_NUM_THREADS", 1))
+
+
+def start_threads() -> None:
+    """Let Numba start its threads now: doing so it resets the number of threads of the pool it shares with torch."""
+    threads = torch.get_num_threads()
+    numba.get_num_threads()
+    torch.set_num_threads(threads)
+
+
+def thread_count(pieces: int) -> int:
+    """Threads for a pass over so many independent pieces; Numba is told."""
+    threads = min(torch.get_num_threads(), MAX_THREADS, max(1, pieces))
+    if threads > 1:
+        numba.set_num_threads(threads)
+    return threads

@@ -1,0 +1,303 @@
+"""Claims of section 4: diffusion and bosons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from rbmscape.report.evidence import Evidence
+from rbmscape.report.rules import in_words, normal_threshold, rank_correlation
+from rbmscape.report.verdicts import Claim, Finding, Missing, Number, Verdict
+from rbmscape.stats import Estimate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["CLAIMS"]
+
+_ROUGH = 0.3
+_SEVERAL = 3
+
+
+def _beyond_threshold(evidence: Evidence) -> Finding:
+    bosons = evidence.data("bosons", "n_unstable_uniform", "n_unstable_data", "bare")
+    first, last = (int(bosons.n_unstable_uniform.values[k]) for k in (0, -1))
+    dressed = int(bosons.n_unstable_data.values[-1])
+    verdict = Verdict.HOLDS if last > first == 0 else Verdict.PART if last > 0 else Verdict.FAILS
+    words = (
+        f"Modes with λ beyond 4: {first} before and {last} after training; beyond the threshold dressed by the data's "
+        f"activities: {dressed}. Largest βλ/4: {float(bosons.bare.isel(update=-1).max()):.2f}."
+    )
+    numbers = (
+        Number("modes beyond 4/β at the end", last, unit="modes"),
+        Number("modes beyond the dressed threshold at the end", dressed, unit="modes"),
+    )
+    return Finding(verdict, words, numbers, evidence.describe(evidence.main))
+
+
+def _unstable(evidence: Evidence) -> tuple[xr.Dataset, NDArray[np.bool_]]:
+    rates = evidence.data("relaxation", "predicted_u", "gaussian_u", "gaussian_u_stderr", "confined_u")
+    unstable = rates.predicted_u.values < 0
+    if not unstable.any():
+        raise Missing("at no checkpoint that was looked at a mode is beyond λ = 4")
+    return rates, unstable
+
+
+def _diverges(evidence: Evidence) -> Finding:
+    rates, unstable = _unstable(evidence)
+    value, error = rates.gaussian_u.values[unstable], rates.gaussian_u_stderr.values[unstable]
+    expected = rates.predicted_u.values[unstable]
+    known = np.isfinite(value) & np.isfinite(error)
+    if not known.any():
+        raise Missing("no rate of an unstable mode could be measured")
+    value, error, expected = value[known], error[known], expected[known]
+    limit = normal_threshold(2 * value.size)
+    growing = int((value < -limit * error).sum())
+    worst = float(np.abs((value - expected) / error).max())
+    as_predicted = growing == value.size and worst <= limit
+    verdict = Verdict.HOLDS if as_predicted else Verdict.PART if growing else Verdict.FAILS
+    words = (
+        f"{growing} of {value.size} rates of modes beyond 4/β are negative: these modes run away. The rates agree with "
+        f"4/β - λ within {worst:.1f} standard errors; the fastest is {Estimate(value.min(), error[value.argmin()])}."
+    )
+    numbers = (
+        Number("modes that run away", growing, unit="modes"),
+        Number("largest deviation from 4/β - λ", worst, unit="standard errors"),
+    )
+    return Finding(verdict, words, numbers, evidence.describe(evidence.main))
+
+
+def _confined(evidence: Evidence) -> Finding:
+    rates, unstable = _unstable(evidence)
+    if "confined_u_stderr" not in rates:
+        raise Missing("the confined rates have no errors")
+    value, error = rates.confined_u.values[unstable], rates.confined_u_stderr.values[unstable]
+    known = np.isfinite(value) & np.isfinite(error)
+    if not known.any():
+        raise Missing("no confined rate could be measured; the chains are too short")
+    limit = normal_threshold(int(known.sum()), sides=1)
+    relaxing = int((value[known] > limit * error[known]).sum())
+    verdict = Verdict.HOLDS if relaxing == known.sum() else Verdict.PART if relaxing else Verdict.FAILS
+    slowest = int(np.argmin(value[known]))
+    words = (
+        f"{relaxing} of {int(known.sum())} modes beyond 4/β relax under the full constraint potential, the slowest at "
+        f"{Estimate(value[known][slowest], error[known][slowest])}; {int((~known).sum())} rates could not be measured."
+    )
+    numbers = (
+        Number("confined modes that relax", relaxing, unit="modes"),
+        Number("confined modes measured", int(known.sum()), unit="modes"),
+    )
+    return Finding(verdict, words, numbers, evidence.describe(evidence.main))
+
+
+def _levels(evidence: Evidence) -> Finding:
+    rates = evidence.data("relaxation", "predicted_u", "gaussian_u", "gaussian_w", "predicted_w")
+    count = int(rates.attrs["n_rates"])
+    right, printed = float(rates.attrs["worst_z"]), float(rates.attrs["worst_z_printed"])
+    limit = normal_threshold(count)
+    verdict = Verdict.HOLDS if printed <= limit else Verdict.PART if right <= limit else Verdict.FAILS
+    words = (
+        f"Of {count} measured rates of the Gaussian diffusion the worst is {right:.1f} standard errors from 2D𝓔 and "
+        f"{printed:.0f} from the printed 𝓔/2D: rates follow the levels, with another factor."
+    )
+    numbers = (
+        Number("largest deviation from 2D𝓔", right, unit="standard errors"),
+        Number("largest deviation from 𝓔/2D", printed, unit="standard errors"),
+    )
+    return Finding(verdict, words, numbers, evidence.describe(evidence.main))
+
+
+def _gibbs(evidence: Evidence) -> Finding:
+    rates = evidence.data("relaxation", "gibbs", "gibbs_stderr", "predicted_gibbs")
+    value, error, expected = (rates[name].values.ravel() for name in ("gibbs", "gibbs_stderr", "predicted_gibbs"))
+    known = np.isfinite(value) & np.isfinite(error) & np.isfinite(expected) & (error > 0)
+    if known.sum() < _SEVERAL:
+        raise Missing(f"the rates of {int(known.sum())} stable modes could be measured, {_SEVERAL} are needed")
+    value, error, expected = value[known], error[known], expected[known]
+    score = np.abs((value - expected) / error)
+    relative = float(np.median(np.abs(value / expected - 1.0)))
+    rho, _ = rank_correlation(value, expected)
+    if (score <= normal_threshold(score.size)).all():
+        verdict = Verdict.HOLDS
+    else:
+        verdict = Verdict.PART if relative <= _ROUGH or rho > 0.5 else Verdict.FAILS
+    words = (
+        f"Rates a sweep of {value.size} stable modes differ from the mean field's -2 ln(βd) by {100 * relative:.0f} % "
+        f"(median), at most {score.max():.1f} standard errors; rank correlation {rho:.2f}."
+    )
+    numbers = (
+        Number("median relative deviation", relative),
+        Number("largest deviation", float(score.max()), unit="standard errors"),
+        Number("rank correlation", rho),
+    )
+    return Finding(verdict, words, numbers, evidence.describe(evidence.main))
+
+
+def _images(evidence: Evidence) -> Finding:
+    images = evidence.data("diffused_images", "mean", "mean_stderr", "sd", "sd_stderr", "free_energy", "free_energy_sd")
+    names = [str(name) for name in images.stage.values]
+    gibbs = images.sel(stage="Gibbs")
+    n_chains = float(images.attrs["n_chains"])
+    diffused = [name for name in names if name.startswith("D = ")]
+    found = {name: _distance(images.sel(stage=name), gibbs, n_chains) for name in diffused}
+    equal = next((found[name] for name in diffused if name == "D = 1"), found[diffused[0]])
+    if equal["off"] == 0 and abs(equal["energy"].value) <= normal_threshold(2) * equal["energy"].stderr:
+        verdict = Verdict.HOLDS
+    else:
+        near = [name for name, one in found.items() if abs(one["energy"].value) <= one["spread"]]
+        verdict = Verdict.PART if near else Verdict.FAILS
+    parts = [
+        f"{name}: free energy {one['energy']} above that of Gibbs samples (whose standard deviation is "
+        f"{one['spread']:.1f}), {one['off']} of {one['count']} means or widths of modes off"
+        for name, one in found.items()
+        if name in (diffused[0], diffused[-1])
+    ]
+    numbers = tuple(
+        Number.of(f"free energy above Gibbs, {name}", one["energy"], "k_B T") for name, one in found.items()
+    )
+    return Finding(verdict, "; ".join(parts) + ".", numbers, evidence.describe(evidence.main))
+
+
+def _distance(one: xr.Dataset, gibbs: xr.Dataset, n_chains: float) -> dict[str, Any]:
+    """How far one stage of the diffusion is from Gibbs samples: moments off, and the free energy's excess."""
+    scores = [
+        np.abs(one[name].values - gibbs[name].values)
+        / np.maximum(np.hypot(one[f"{name}_stderr"].values, gibbs[f"{name}_stderr"].values), 1e-12)
+        for name in ("mean", "sd")
+    ]
+    score = np.concatenate(scores)
+    energy = Estimate(
+        float(one.free_energy - gibbs.free_energy),
+        float(np.hypot(one.free_energy_sd, gibbs.free_energy_sd)) / np.sqrt(n_chains),
+    )
+    off = int((score > normal_threshold(score.size)).sum())
+    return {"energy": energy, "spread": float(gibbs.free_energy_sd), "off": off, "count": score.size}
+
+
+def _higher_orders(evidence: Evidence) -> Finding:
+    potentials = evidence.data("mode_potentials", "curvature", "distance_harmonic", "distance_relaxed")
+    unstable = potentials.curvature.values < 0
+    if not unstable.any():
+        raise Missing("none of the modes that were looked at is beyond λ = 4")
+    harmonic, full = potentials.distance_harmonic.values[unstable], potentials.distance_relaxed.values[unstable]
+    better = int((full < harmonic).sum())
+    pvalue = float(stats.binomtest(better, harmonic.size, alternative="greater").pvalue)
+    verdict = Verdict.HOLDS if better == harmonic.size else Verdict.PART if better else Verdict.FAILS
+    words = (
+        f"Total variation between exp(-βU) and Gibbs samples along {harmonic.size} unstable modes: "
+        f"{harmonic.mean():.2f} with the second order alone, {full.mean():.2f} with the full constraint and the other "
+        f"modes relaxed; the latter is nearer in {better} (sign test p = {pvalue:.2g})."
+    )
+    numbers = (
+        Number("mean distance, second order", float(harmonic.mean())),
+        Number("mean distance, full constraint", float(full.mean())),
+    )
+    return Finding(verdict, words, numbers, evidence.describe(evidence.main))
+
+
+def _gaussian_projections(evidence: Evidence) -> Finding:
+    data = evidence.data("gaussianity", "pvalue", "exact_kurtosis", "distance").sel(model="untrained")
+    return _rejected(evidence, data, "untrained", wanted_gaussian=True)
+
+
+def _trained_projections(evidence: Evidence) -> Finding:
+    data = evidence.data("gaussianity", "pvalue", "exact_kurtosis", "distance").sel(model="trained")
+    return _rejected(evidence, data, "trained", wanted_gaussian=False)
+
+
+def _rejected(evidence: Evidence, data: xr.Dataset, name: str, *, wanted_gaussian: bool) -> Finding:
+    """Share of modes whose distribution over random states a test at 1 % tells from the Gaussian."""
+    pvalues = data.pvalue.values.ravel()
+    count = int((pvalues < 0.01).sum())
+    share = count / pvalues.size
+    excess = float(stats.binomtest(count, pvalues.size, 0.01, alternative="greater").pvalue)
+    if wanted_gaussian:
+        verdict = Verdict.HOLDS if excess >= 0.001 else Verdict.PART if share < 0.5 else Verdict.FAILS
+    else:
+        verdict = Verdict.FAILS if excess >= 0.001 else Verdict.HOLDS if share >= 0.5 else Verdict.PART
+    parts = []
+    for layer in data.layer.values:
+        of_layer = data.sel(layer=layer)
+        parts.append(f"{100 * float((of_layer.pvalue < 0.01).mean()):.1f} % of the {layer}")
+    words = (
+        f"{name.capitalize()} model: {in_words(parts)} are told from a Gaussian at the 1 % level (excess over 1 %: p = "
+        f"{excess:.2g}); largest distance {float(data.distance.max()):.3f}, mean exact kurtosis "
+        f"{float(data.exact_kurtosis.mean()):.4f}."
+    )
+    numbers = (Number(f"share of modes told from a Gaussian, {name}", share),)
+    return Finding(verdict, words, numbers, "" if wanted_gaussian else evidence.describe(evidence.main))
+
+
+CLAIMS = (
+    Claim(
+        "random-projections-gaussian", "4",
+        "For random weights, uniformly random states have nearly Gaussian reciprocal variables.",
+        "Kolmogorov-Smirnov test of every mode at 1 %. Holds unless more modes are rejected than chance allows "
+        "(binomial test, 0.1 % false alarms); then in part while fewer than half are.",
+        _gaussian_projections, "gaussianity",
+    ),
+    Claim(
+        "trained-projections-not-gaussian", "4",
+        "For trained models they are in general not close to Gaussian.",
+        "The same test. Holds if at least half of the modes are rejected, in part if more than chance allows (binomial "
+        "test, 0.1 % false alarms).",
+        _trained_projections, "gaussianity",
+    ),
+    Claim(
+        "modes-beyond-threshold", "4.1",
+        "Training makes modes whose singular value exceeds k/β, 4/β for random states.",
+        "Holds if no mode does before training and at least one does after it. Exact numbers.",
+        _beyond_threshold, "bosons",
+    ),
+    Claim(
+        "rates-are-levels", "4.1, equations 37 and 48",
+        "Modes relax at rates 𝓔/2D, given by the levels of the harmonic oscillators.",
+        "Worst deviation of all measured rates of the Gaussian diffusion. Holds if the printed factor fits, in part if "
+        "only 2D𝓔 does. Normal test, 0.1 % false alarms over all rates.",
+        _levels, "relaxation",
+    ),
+    Claim(
+        "gaussian-diffusion-diverges", "4.1 and 6",
+        "With the constraint to second order, modes beyond 4/β run away and the diffusion does not reach the Boltzmann "
+        "distribution.",
+        "Holds if every measured rate of such a mode is negative and agrees with 4/β - λ; in part if only some are "
+        "negative. Normal tests, 0.1 % false alarms for all.",
+        _diverges, "relaxation",
+    ),
+    Claim(
+        "constraint-confines", "4.1",
+        "With the full constraint such modes do not diverge.",
+        "Holds if every rate that could be measured is positive, in part if some are. Normal test, 0.1 % false alarms "
+        "for all.",
+        _confined, "relaxation",
+    ),
+    Claim(
+        "higher-orders-needed", "4.1",
+        "Terms of the constraint beyond the second order are needed for such modes.",
+        "Holds if for every unstable mode that was looked at the full potential is nearer to Gibbs samples (total "
+        "variation) than the harmonic one; in part if for some.",
+        _higher_orders, "mode_potentials",
+    ),
+    Claim(
+        "levels-are-gibbs-rates", "4.1 and 6",
+        "The bosons' levels give the relaxation times of the RBM.",
+        "Autocorrelation rates of Gibbs sampling of stable modes against -2 ln(βd), d the dressed singular "
+        "value. Holds "
+        "if all agree (normal test, 0.1 % false alarms), in part if half of them are within 30 % or the order "
+        "is right.",
+        _gibbs, "relaxation",
+    ),
+    Claim(
+        "diffusion-generates", "4.1 and 6",
+        "An RBM maps to a diffusion in its effective potential, whose stationary states are the RBM's.",
+        "Confined diffusion against Gibbs samples. Holds if at D = 1/β means and widths of all modes and the "
+        "free energy "
+        "agree (normal tests, 0.1 % false alarms for each kind), in part if at some D the mean free energy lies within "
+        "one standard deviation of the samples'.",
+        _images, "diffused_images",
+    ),
+)  # fmt: skip
+"""In the paper's order."""

@@ -1,0 +1,152 @@
+"""What the rules of the ledger judge from: a study's Datasets, its recipes, and the checks behind the errata."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rbmscape.errors import StudyError
+from rbmscape.report.verdicts import Missing
+from rbmscape.runs.config import TrainingConfig
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmscape.report.errata import Check
+    from rbmscape.study.study import Study
+
+__all__ = ["LIKELIHOOD", "Evidence"]
+
+LIKELIHOOD = "results/likelihood"
+"""Name under which the single likelihood estimates are found; other names are those of figures."""
+
+_FREE = {"method", "n_chains", "n_hidden", "seed"}
+"""What may differ between recipes that are compared for their method."""
+
+
+class Evidence:
+    """Datasets by name, recipes in the study's order, and facts about the data.
+
+    Parameters
+    ----------
+    load : name of a figure, or `LIKELIHOOD`, to its Dataset; raises `Missing` where there is none
+    recipes : name to training configuration, the main one first
+    n_visible : units of the data
+    n_train : training samples
+    checks : key of an erratum to its check, for claims that an erratum settles
+    """
+
+    def __init__(
+        self,
+        load: Callable[[str], xr.Dataset],
+        recipes: Mapping[str, TrainingConfig],
+        n_visible: int,
+        n_train: int,
+        checks: Mapping[str, Check] | None = None,
+    ) -> None:
+        self._load = load
+        self._known: dict[str, xr.Dataset] = {}
+        self.recipes = dict(recipes)
+        self.n_visible = n_visible
+        self.n_train = n_train
+        self.checks: dict[str, Check] = dict(checks or {})
+
+    @classmethod
+    def of_study(
+        cls, study: Study, done: Iterable[str] | None = None, failures: Mapping[str, str] | None = None
+    ) -> Evidence:
+        """Evidence of a study.
+
+        Parameters
+        ----------
+        study : opened
+        done : names of the finished tasks; figures that are not among them are of an earlier plan and do not count
+        failures : task name to reason
+        """
+        names = set(study.records() if done is None else done)
+        reasons = dict(failures or {})
+        paths = {
+            entry.name: path.with_suffix(".nc") for entry, path in study.figures() if f"figure/{entry.name}" in names
+        }
+
+        def load(name: str) -> xr.Dataset:
+            import xarray as xr
+
+            if name == LIKELIHOOD:
+                try:
+                    return study.result("likelihood")
+                except StudyError:
+                    raise Missing("the study has no likelihood estimates") from None
+            if name not in paths or not paths[name].is_file():
+                reason = reasons.get(f"figure/{name}")
+                because = f": {reason}" if reason else ""
+                raise Missing(f"the study has no data of the figure {name!r}{because}")
+            return xr.load_dataset(paths[name], engine="h5netcdf")
+
+        config = study.config
+        recipes = {name: TrainingConfig(**values) for name, values in config.recipes.items()}
+        data = study.info["data"]
+        return cls(load, recipes, int(data["n_visible"]), int(data["n_train"]))
+
+    def data(self, name: str, *variables: str) -> xr.Dataset:
+        """The Dataset of a figure, or `LIKELIHOOD`.
+
+        Raises
+        ------
+        Missing : it is not there, or lacks one of the variables
+        """
+        if name not in self._known:
+            self._known[name] = self._load(name)
+        dataset = self._known[name]
+        lacking = [variable for variable in variables if variable not in dataset]
+        if lacking:
+            raise Missing(f"the data of {name!r} have no {lacking[0]!r}")
+        return dataset
+
+    def check(self, key: str) -> Check:
+        """The check of an erratum; `Missing` where it was not done."""
+        if key not in self.checks:
+            raise Missing(f"the check {key!r} was not done")
+        return self.checks[key]
+
+    @cached_property
+    def main(self) -> str:
+        """The study's first recipe, which its figures show."""
+        return next(iter(self.recipes))
+
+    def like_the_paper(self, among: Iterable[str] | None = None) -> str:
+        """The recipe nearest to the paper's (plain gradient, Adam, PCD) among some; else the first of them."""
+        names = [name for name in self.recipes if among is None or name in set(among)]
+        if not names:
+            raise Missing("the data hold none of the study's recipes")
+        for name in names:
+            config = self.recipes[name]
+            if (config.gradient, config.optimizer, config.method) == ("plain", "adam", "pcd"):
+                return name
+        return names[0]
+
+    def describe(self, recipe: str) -> str:
+        """A recipe's name and what it is."""
+        config = self.recipes[recipe]
+        steps = f"{config.method.upper() if config.method != 'rdm' else 'Rdm'}-{config.gibbs_steps}"
+        optimiser = "Adam" if config.optimizer == "adam" else "SGD"
+        return (
+            f"{recipe}: {config.gradient} gradient, {optimiser} {config.learning_rate:g}, {steps}, "
+            f"{config.epochs} epochs"
+        )
+
+    def updates_per_epoch(self, recipe: str) -> int:
+        """Parameter updates in one pass over the data."""
+        return max(1, self.n_train // min(self.recipes[recipe].batch_size, self.n_train))
+
+    def siblings(self, first: str, second: str) -> Iterator[tuple[str, str]]:
+        """Pairs of recipes that differ in nothing but their methods, the given two."""
+        for one, left in self.recipes.items():
+            for other, right in self.recipes.items():
+                if (left.method, right.method) == (first, second) and _rest(left) == _rest(right):
+                    yield one, other
+
+
+def _rest(config: TrainingConfig) -> dict[str, object]:
+    return config.model_dump(exclude=_FREE)

@@ -1,0 +1,202 @@
+"""What a study would take: a few seconds of calibration on this machine, scaled up task by task.
+
+For each size one parameter update and one temperature of annealing are timed, and one factorisation serves as the
+yardstick of everything else.  Estimates, not promises: a machine that is busy now, or then, changes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from rbmscape.data.dataset import Dataset
+from rbmscape.figures.material import RunKey
+from rbmscape.kernels.select import select_engine
+from rbmscape.model.rbm import RBM
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.study.config import StudyConfig
+from rbmscape.study.figure_costs import REFERENCE_SVD, FigureScene, figure_seconds
+from rbmscape.study.graph import Task, TaskGraph
+from rbmscape.study.plan import figure_options
+
+__all__ = ["Speeds", "measure_speeds", "seconds_of_tasks", "wall_seconds"]
+
+SECONDS_A_PROBE: Final = 0.4
+PROBE_TEMPERATURES: Final = 8
+PROBE_CHAINS: Final = 50
+PROBE_STEPS: Final = 5
+CHECKPOINT: Final = 0.25
+"""Seconds of a checkpoint's metrics and files, at the reference speed."""
+START: Final = 1.0
+"""Seconds in which a process first loads its compiled kernels and figures its libraries."""
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """What one step costs on this machine, in seconds.
+
+    Attributes
+    ----------
+    update : size to what an update takes beside its Gibbs sweeps
+    sweep : size to a Gibbs sweep of one chain
+    annealing : size to one temperature of one annealed chain
+    yardstick : `rbmscape.Modes.of` for N = 784, M = 500
+    """
+
+    update: Mapping[int, float]
+    sweep: Mapping[int, float]
+    annealing: Mapping[int, float]
+    yardstick: float
+
+    @property
+    def slowness(self) -> float:
+        """How many times longer than the machine of the constants this one takes now."""
+        return self.yardstick / REFERENCE_SVD
+
+
+def measure_speeds(config: StudyConfig, dataset: Dataset) -> Speeds:
+    """Time one update and one temperature for every size, with as many threads as torch has now."""
+    sizes = {key.hidden: config.training(key) for key in reversed(list(config.run_keys()))}
+    update, sweep, annealing = {}, {}, {}
+    for hidden, recipe in sizes.items():
+        update[hidden], sweep[hidden] = _time_training(recipe, dataset)
+        annealing[hidden] = _time_annealing(dataset, hidden)
+    return Speeds(update, sweep, annealing, _time_factorisation())
+
+
+def _probe(function: Callable[[], Any]) -> float:
+    """Seconds of one call, after one that is not counted: the mean over about half a second."""
+    function()
+    calls, began = 0, time.perf_counter()
+    while calls == 0 or time.perf_counter() - began < SECONDS_A_PROBE:
+        function()
+        calls += 1
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - began) / calls
+
+
+def _time_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, float]:
+    """Seconds of an update beside its sweeps, and of a sweep of one chain."""
+    from rbmscape.training.trainer import Trainer
+
+    use_gpu = recipe.engine in ("auto", "cuda") and torch.cuda.is_available()
+    engine = select_engine(recipe.engine, recipe.precision, "cuda" if use_gpu else "cpu")
+    short, long = (_probe(Trainer(dataset, recipe.replace(gibbs_steps=k), engine).step) for k in (1, PROBE_STEPS))
+    sweep = max(0.1 * long / PROBE_STEPS, (long - short) / (PROBE_STEPS - 1))
+    chains = recipe.batch_size if recipe.method == "cd" else recipe.n_chains
+    return max(0.0, short - sweep), sweep / max(1, min(chains, recipe.n_chains))
+
+
+def _time_annealing(dataset: Dataset, hidden: int) -> float:
+    """Seconds of one temperature of one chain."""
+    from rbmscape.likelihood.estimate import log_partition
+
+    rbm = RBM.random(dataset.n_visible, hidden, std=0.05)
+    rows = torch.from_numpy(dataset.train[:1000])
+
+    def anneal() -> None:
+        log_partition(rbm, "ais", rows, PROBE_CHAINS, PROBE_TEMPERATURES, schedule="uniform")
+
+    return _probe(anneal) / (PROBE_TEMPERATURES * PROBE_CHAINS)
+
+
+def _time_factorisation() -> float:
+    from rbmscape.reciprocal.modes import Modes
+
+    rbm = RBM.random(784, 500)
+    return _probe(lambda: Modes.of(rbm))
+
+
+def seconds_of_tasks(graph: TaskGraph, config: StudyConfig, dataset: Dataset, speeds: Speeds) -> dict[str, float]:
+    """Task to roughly how long it takes in a process with the threads that the speeds were measured with."""
+    scene = _scene(config, dataset, speeds)
+    return {task.name: _seconds(task, dataset, speeds, scene) for task in graph}
+
+
+def _seconds(task: Task, dataset: Dataset, speeds: Speeds, scene: FigureScene) -> float:
+    if task.kind == "train":
+        return _training_seconds(task, dataset, speeds)
+    if task.kind == "likelihood":
+        return _likelihood_seconds(task, dataset, speeds)
+    if task.kind == "figure":
+        name = str(task.parameters["name"])
+        return figure_seconds(name, scene, figure_options(name) | dict(task.parameters["options"]))
+    return 0.5 * speeds.slowness
+
+
+def _training_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
+    recipe = TrainingConfig.from_mapping(task.parameters["config"])
+    per_epoch = len(dataset.train) // min(recipe.batch_size, len(dataset.train))
+    end = int(task.parameters["until_update"])
+    begin = int(task.parameters["from_update"])
+    chains = recipe.batch_size if recipe.method == "cd" else recipe.n_chains
+    update = speeds.update[recipe.n_hidden] + recipe.gibbs_steps * chains * speeds.sweep[recipe.n_hidden]
+    kept = sum(begin < at <= end for at in recipe.checkpoint_updates(per_epoch))
+    return START + (end - begin) * update + kept * CHECKPOINT * speeds.slowness
+
+
+def _likelihood_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
+    hidden = int(task.parameters["hidden"])
+    options: Mapping[str, int] = task.parameters["options"]
+    scoring = 2.0 * len(dataset.test) * speeds.sweep[hidden]
+    if task.parameters["method"] == "exact":
+        return 0.1 + scoring
+    one = speeds.annealing[hidden] * options["n_chains"]
+    if task.parameters["method"] == "ais":
+        return 0.1 + scoring + one * options["n_betas"]
+    levels = 0.0
+    betas = options["n_betas"]
+    while betas <= options["max_betas"]:
+        levels += 2.0 * betas
+        betas *= 2
+    return 0.1 + scoring + one * (levels + TEMPERING)
+
+
+TEMPERING: Final = 20_000.0
+"""Temperings of one chain beside a bracket's annealing: about 30 rungs times 600 rounds."""
+
+
+def _scene(config: StudyConfig, dataset: Dataset, speeds: Speeds) -> FigureScene:
+    keys = list(config.run_keys())
+    main = next(iter(config.recipes))
+    first = config.training(RunKey(main, config.hidden[0], 0))
+    per_epoch = len(dataset.train) // min(first.batch_size, len(dataset.train))
+    ratio = speeds.yardstick / (784 * 500**2)
+
+    def svd(hidden: int) -> float:
+        small, large = sorted((dataset.n_visible, hidden))
+        return ratio * (small * small * large + 0.5 * large**3 * (large > small) * 0.3) + 0.001
+
+    return FigureScene(
+        n_visible=dataset.n_visible,
+        hidden=config.hidden,
+        main=min(config.hidden, key=lambda hidden: abs(hidden - 500)),
+        replicas=config.replicas,
+        runs=len(keys),
+        checkpoints=len(first.checkpoint_updates(per_epoch)),
+        sweep=speeds.sweep.__getitem__,
+        svd=svd,
+        slowness=speeds.slowness,
+    )
+
+
+def wall_seconds(graph: TaskGraph, seconds: Mapping[str, float], done: Collection[str], workers: int) -> float:
+    """Time until all is done: the work shared out, or the longest chain of tasks that wait for each other.
+
+    Parameters
+    ----------
+    seconds : of every task
+    done : tasks that are done already
+    workers : processes
+    """
+    chain: dict[str, float] = {}
+    for task in graph:
+        own = 0.0 if task.name in done else seconds[task.name]
+        chain[task.name] = own + max((chain[need] for need in task.needs), default=0.0)
+    total = sum(seconds[task.name] for task in graph if task.name not in done)
+    return max(total / workers, max(chain.values(), default=0.0))

@@ -1,0 +1,121 @@
+"""What the figures of a study cost: a rough count of their work, for estimates of time.
+
+Each figure is a constant, for what does not depend on sizes, plus Gibbs sweeps and factorisations of W, counted from
+its options.  The constants are seconds of one quiet core of an AMD EPYC (Zen 4), where `REFERENCE_SVD` was
+measured as well; an estimate scales them by how long that factorisation takes where it is made.
+"""
+
+# ruff: noqa: ARG005, all costs have one signature
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["FIGURE_COSTS", "REFERENCE_SVD", "FigureScene", "figure_seconds"]
+
+REFERENCE_SVD: Final = 0.20
+"""Seconds of `rbmscape.Modes.of` for N = 784, M = 500 on the machine of this module's constants."""
+
+UNKNOWN: Final = 10.0
+"""Seconds of a figure that is not in the table."""
+
+
+@dataclass(frozen=True)
+class FigureScene:
+    """What a figure's cost depends on beside its options.
+
+    Attributes
+    ----------
+    n_visible, hidden : N, and the sizes of the main recipe
+    main : the size that single-size figures show, nearest to 500
+    replicas : of the main recipe
+    runs : of all recipes
+    checkpoints : of a run of the main recipe
+    sweep : size to seconds of a Gibbs sweep of one chain
+    svd : size to seconds of `rbmscape.Modes.of`
+    slowness : this machine's time for constants over the reference's
+    """
+
+    n_visible: int
+    hidden: tuple[int, ...]
+    main: int
+    replicas: int
+    runs: int
+    checkpoints: int
+    sweep: Callable[[int], float]
+    svd: Callable[[int], float]
+    slowness: float
+
+    def chains(self, count: float, steps: float, hidden: int | None = None) -> float:
+        """Seconds of Gibbs sampling; short batches of chains cost as much as about 60."""
+        return max(60.0, count) * steps * self.sweep(hidden or self.main)
+
+    def factors(self, count: float = 1.0, hidden: int | None = None) -> float:
+        """Seconds of factorisations."""
+        return count * self.svd(hidden or self.main)
+
+
+Options = Mapping[str, Any]
+Cost = Callable[[FigureScene, Options], float]
+
+
+def _sizes_but_main(scene: FigureScene, o: Options) -> float:
+    others = [hidden for hidden in scene.hidden if hidden != scene.main]
+    return sum(_breaking(scene, o, hidden) for hidden in others)
+
+
+def _breaking(scene: FigureScene, o: Options, hidden: int) -> float:
+    one = scene.factors(1.5, hidden) + scene.chains(o["n_chains"], o["n_steps"], hidden)
+    return scene.checkpoints * one
+
+
+def _rotations(scene: FigureScene, o: Options) -> float:
+    along = min(o["n_along"] or scene.checkpoints, scene.checkpoints)
+    count = (scene.replicas * (1 + along) + 2 * o["n_null"]) * (1 + o["n_rotations"])
+    return sum(scene.factors(0.35 * count, hidden) for hidden in scene.hidden)
+
+
+def _kurtosis(scene: FigureScene, o: Options) -> float:
+    products = sum(float(scene.n_visible**2 + hidden**2) for hidden in o["hidden"])
+    return 1.0 + 2.5e-11 * float(o["n_states"]) * products * scene.slowness
+
+
+FIGURE_COSTS: Final[Mapping[str, Cost]] = {
+    "likelihood": lambda s, o: 0.5,
+    "gallery": lambda s, o: sum(s.chains(o["n_samples"], o["n_steps"], hidden) for hidden in s.hidden),
+    "image_landscapes": lambda s, o: 2.0 + s.chains(o["n_chains"], o["n_steps"]),
+    "landscapes": lambda s, o: 1.5 + s.factors(2) + s.chains(o["n_samples"], o["n_steps"]),
+    "random_spectra": lambda s, o: 0.7 + sum(s.factors(0.3 * o["n_simulations"], hidden) for hidden in o["hidden"]),
+    "kurtosis": _kurtosis,
+    "spectrum": lambda s, o: 1.0 + sum(s.factors(0.5 * s.runs / len(s.hidden), hidden) for hidden in s.hidden),
+    "gaussianity": lambda s, o: 1.5 + s.factors(4),
+    "evolution": lambda s, o: 1.0 + s.checkpoints * (s.factors(1.5) + s.chains(o["n_chains"], o["n_steps"])),
+    "rotational_symmetry": lambda s, o: 2.0 + _rotations(s, o),
+    "hierarchy": lambda s, o: 1.0 + s.factors(3) + s.chains(o["n_samples"], o["n_steps"]),
+    "symmetry_breaking": lambda s, o: 0.7 + _breaking(s, o, s.main),
+    "symmetry_breaking_sizes": lambda s, o: 0.7 + _sizes_but_main(s, o),
+    "landau_wells": lambda s, o: (
+        2.0 + s.checkpoints * s.factors(3) + o["n_shown"] * s.chains(o["n_chains"], o["burn_in"] + 10 * o["n_draws"])
+    ),
+    "transitions": lambda s, o: (
+        2.0
+        + s.replicas
+        * s.checkpoints
+        * (s.factors(1.5) + s.chains(o["n_chains"], o["burn_in"] + o["n_draws"] * o["thin"]))
+    ),
+    "alignment": lambda s, o: 1.5 + s.runs / len(s.hidden) * s.checkpoints * s.factors(1),
+    "bosons": lambda s, o: 2.0 + s.checkpoints * s.factors(3),
+    "mode_potentials": lambda s, o: 10.0 + s.factors(10) + 2 * s.chains(o["n_chains"], o["n_steps"]),
+    "mode_diffusion": lambda s, o: 4.0,
+    "relaxation": lambda s, o: 5.0 + o["n_checkpoints"] * (s.factors(4) + s.chains(o["n_chains"], 2 * o["n_steps"])),
+    "diffused_images": lambda s, o: 1.0 + s.chains(o["n_chains"], 150 * o["time"] + o["gibbs_steps"]),
+}
+"""Figure to seconds, from a scene and the figure's options with their defaults filled in."""
+
+
+def figure_seconds(name: str, scene: FigureScene, options: Options) -> float:
+    """Roughly how long a figure takes."""
+    cost = FIGURE_COSTS.get(name)
+    return UNKNOWN * scene.slowness if cost is None else cost(scene, options)

@@ -1,0 +1,118 @@
+"""Memory and disk that a study needs, by arithmetic: parameters, chains, checkpoints, and what is kept beside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from rbmscape.data.dataset import Dataset
+from rbmscape.errors import ConfigError, DiskError
+from rbmscape.figures.material import RunKey
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.study.config import StudyConfig
+
+__all__ = [
+    "check_needs",
+    "disk_of_run",
+    "disk_of_study",
+    "existing_parent",
+    "format_bytes",
+    "machine_memory",
+    "memory_of_process",
+]
+
+FLOAT: Final = 4
+PROGRAM: Final = 450 * 2**20
+"""Interpreter, torch and the other libraries in one process."""
+FIGURE: Final = 2 * 2**20
+"""Picture, PDF and data of one figure, on average."""
+COPIES: Final = 8
+"""Of the parameters while a model trains: optimiser, gradient, average, forms for sampling, checkpoint."""
+FACTORS: Final = 6
+"""Float64 matrices of the larger layer's size squared while a figure looks at modes: V, its rotations, work space."""
+
+
+def _parameters(n_visible: int, hidden: int) -> int:
+    return n_visible * hidden + n_visible + hidden
+
+
+def disk_of_run(recipe: TrainingConfig, n_visible: int, updates_per_epoch: int) -> int:
+    """Bytes of a run's directory when it is complete."""
+    model = FLOAT * _parameters(n_visible, recipe.n_hidden)
+    kept = 2 if recipe.averaging else 1
+    slots = 2 if recipe.optimizer == "adam" else 1 if recipe.momentum else 0
+    state = model * (kept + slots) + recipe.n_chains * n_visible
+    return len(recipe.checkpoint_updates(updates_per_epoch)) * model * kept + state
+
+
+def disk_of_study(config: StudyConfig, dataset: Dataset) -> int:
+    """Bytes of a study's directory when it is complete."""
+    figures = FIGURE * len(config.figures if config.figures is not None else range(22))
+    runs = 0
+    for key in config.run_keys():
+        recipe = config.training(key)
+        runs += disk_of_run(recipe, dataset.n_visible, len(dataset.train) // min(recipe.batch_size, len(dataset.train)))
+    return runs + 2 * figures  # once more in the report
+
+
+def memory_of_process(config: StudyConfig, key: RunKey, dataset: Dataset) -> int:
+    """Bytes of a process that trains and looks at the models of one size."""
+    recipe = config.training(key)
+    rows = min(recipe.batch_size, len(dataset.train)) + recipe.n_chains
+    training = COPIES * FLOAT * _parameters(dataset.n_visible, key.hidden)
+    training += 3 * FLOAT * rows * (dataset.n_visible + key.hidden)
+    figures = FACTORS * 2 * FLOAT * max(dataset.n_visible, key.hidden) ** 2
+    data = 2 * (dataset.train.nbytes + dataset.test.nbytes)
+    return PROGRAM + data + max(training, figures)
+
+
+def machine_memory() -> int | None:
+    """Bytes of this machine's memory, where the system tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def existing_parent(directory: Path) -> Path:
+    """The directory, or the nearest one above it that exists."""
+    return next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+
+
+def check_needs(config: StudyConfig, dataset: Dataset, directory: Path, *, here: bool) -> None:
+    """Refuse a study that this machine cannot hold.
+
+    Parameters
+    ----------
+    here : whether models are trained on this machine
+
+    Raises
+    ------
+    ConfigError : a size needs more memory than the machine has
+    DiskError : the study needs more space than the disk has
+    """
+    largest = max(config.run_keys(), key=lambda key: key.hidden)
+    memory, there = memory_of_process(config, largest, dataset), machine_memory()
+    if here and there is not None and memory > there:
+        raise ConfigError(
+            f"M = {largest.hidden} needs about {format_bytes(memory)} of memory and this machine has "
+            f"{format_bytes(there)}; choose smaller sizes or a larger machine"
+        )
+    place = existing_parent(directory)
+    present = sum(path.stat().st_size for path in (directory / "runs").rglob("*") if path.is_file())
+    disk, free = disk_of_study(config, dataset) - present, shutil.disk_usage(place).free
+    if disk > free:
+        raise DiskError(
+            f"the study needs about {format_bytes(disk)} more on the disk of {place}, which has {format_bytes(free)} "
+            "left; free some space, choose another place, or keep fewer checkpoints"
+        )
+
+
+def format_bytes(count: float) -> str:
+    """In MB, GB or TB."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{max(1, round(count / 1e6))} MB"

@@ -1,0 +1,113 @@
+"""The log-likelihood while training runs: ln Z carried from checkpoint to checkpoint with the training's own chains.
+
+`rbmscape.likelihood.OnlineLogPartition` links the reported models of neighbouring checkpoints.  The persistent chains
+follow the last parameters, not their running average, which is what a checkpoint reports; a few Gibbs steps of the
+reported model bring copies of them there.  What the chains are short of equilibrium goes into the value and is not in
+its error, so this is a proxy that watches training; `rbmscape.likelihood_bracket` judges the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from rbmscape.errors import FormatError
+from rbmscape.kernels.engine import Engine
+from rbmscape.likelihood.estimate import LogPartition
+from rbmscape.likelihood.trajectory import OnlineLogPartition
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.sampling import gibbs
+
+__all__ = ["OnlineLikelihood"]
+
+MAX_CHAINS: Final = 256
+RELAXATION: Final = 20
+_PREFIX: Final = "online."
+_PARAMETERS: Final = ("weights", "visible_bias", "hidden_bias")
+
+
+class OnlineLikelihood:
+    """A running ln Z of the reported models, with state that a run can save.
+
+    Parameters
+    ----------
+    engine : what samples the training; its device and precision serve here too
+    seed : of the run
+    """
+
+    def __init__(self, engine: Engine, seed: int) -> None:
+        self._engine, self._seed = engine, seed
+        self._running: OnlineLogPartition | None = None
+
+    def advance(self, rbm: RBM, chains: Tensor, data: Tensor, scored: Tensor, update: int) -> dict[str, Any]:
+        """Carry ln Z to the next checkpoint.
+
+        Parameters
+        ----------
+        rbm : the model that the checkpoint reports
+        chains : (C, N) visible states of the negative phase, of which at most 256 serve
+        data : (n, N) training data, to which the first annealing is fitted
+        scored : (n, N) rows whose mean log-likelihood is wanted
+        update : number of the checkpoint's update, key of the random numbers
+
+        Returns
+        -------
+        log_likelihood and log_partition (nats), log_partition_stderr (of both, without the chains' disequilibrium) and
+        log_partition_overlap (below 0.03 the track is lost)
+        """
+        states = self._relaxed(rbm, chains[:MAX_CHAINS], update)
+        if self._running is None:
+            self._running = OnlineLogPartition.start(rbm, states, data, self._seed)
+        else:
+            name, precision = self._engine.name, self._engine.precision
+            self._running = self._running.update(rbm, states, name, precision)
+        log_z = self._running.log_partition
+        return {
+            "log_likelihood": -float(rbm.free_energy(scored).mean(dtype=torch.float64)) - log_z.value,
+            "log_partition": log_z.value,
+            "log_partition_stderr": log_z.stderr,
+            "log_partition_overlap": log_z.overlap,
+        }
+
+    def _relaxed(self, rbm: RBM, chains: Tensor, update: int) -> Tensor:
+        """Copies of the chains after some Gibbs steps of the reported model."""
+        stream = Stream(self._seed, "training/online").child(str(update))
+        engine, precision = self._engine.name, self._engine.precision
+        sampler = gibbs.make_sampler(rbm, len(chains), stream, engine=engine, precision=precision)
+        moved, _info = gibbs.step(sampler, gibbs.init(chains), RELAXATION)
+        return moved.v
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the next checkpoint depends on; empty before the first."""
+        running = self._running
+        if running is None:
+            return {}
+        log_z = running.log_partition
+        numbers = [log_z.value, log_z.stderr, log_z.overlap, float(running.updates), float(log_z.n_chains)]
+        tensors = {name: getattr(running.rbm, name) for name in _PARAMETERS}
+        tensors |= {"states": running.states, "numbers": torch.tensor(numbers, dtype=torch.float64)}
+        return {_PREFIX + name: value for name, value in tensors.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` returned.
+
+        Raises
+        ------
+        FormatError : it is not among the tensors
+        """
+        missing = [name for name in (*_PARAMETERS, "states", "numbers") if _PREFIX + name not in tensors]
+        if missing:
+            raise FormatError(
+                f"the saved state lacks {_PREFIX}{missing[0]}, which online_likelihood needs; "
+                "train again with overwrite=True"
+            )
+        device = self._engine.device
+        rbm = RBM(*(tensors[_PREFIX + name].to(device) for name in _PARAMETERS))
+        value, stderr, overlap, updates, n_chains = (float(number) for number in tensors[_PREFIX + "numbers"])
+        log_z = LogPartition(value, stderr, method="online", n_chains=int(n_chains), overlap=overlap)
+        states = tensors[_PREFIX + "states"].to(device)
+        self._running = OnlineLogPartition(rbm, states, log_z, int(updates), self._seed)

@@ -1,0 +1,123 @@
+"""Weights as 16-bit integers: nothing overflows, rounding is as small as promised, and layouts hold what they say."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbmscape.kernels import select_engine
+from rbmscape.kernels.fixed_point import LARGEST, next_scale, round_to_fixed, scale_for
+from rbmscape.kernels.select import has_table_lookup
+from rbmscape.rng import Stream
+
+NEEDS_TABLES = pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
+
+
+def gaussian(n_visible, n_hidden, std=0.3, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(0, std, (n_visible, n_hidden)).astype(np.float32))
+
+
+def one_signed_sums(integers):
+    return [
+        part.sum(axis).max().item() for part in (integers.clamp(min=0), (-integers).clamp(min=0)) for axis in (0, 1)
+    ]
+
+
+@given(
+    n_visible=st.integers(1, 300),
+    n_hidden=st.integers(1, 40),
+    std=st.sampled_from([1e-30, 1e-3, 0.3, 50.0, 1e30]),
+    skew=st.floats(-3, 3),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_sum_of_a_part_of_a_row_or_column_overflows(n_visible, n_hidden, std, skew, seed):
+    weights = gaussian(n_visible, n_hidden, 1.0, seed).add(skew).mul(std)
+    integers, scale = round_to_fixed(weights)
+    assert max(one_signed_sums(integers)) <= LARGEST
+    assert max(one_signed_sums(integers)) > 0.8 * LARGEST  # and the range is used
+    assert float((scale * integers - weights.double()).abs().max()) <= 0.5 * scale * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0])
+def test_weights_that_give_no_scale_become_zero(value):
+    integers, scale = round_to_fixed(torch.full((3, 2), value))
+    assert scale == 1.0
+    assert not integers.any()
+
+
+@given(st.floats(1e-20, 1e20))
+def test_scales_have_four_significant_bits_and_increase(bound):
+    scale = scale_for(round(2**20 * 1.0), 2**20 / bound, 100)
+    assert math.frexp(scale)[0] * 16 == round(math.frexp(scale)[0] * 16)
+    assert bound / LARGEST <= scale <= 1.2 * bound / LARGEST
+    larger = next_scale(scale)
+    assert scale < larger <= scale * 1.125
+    assert math.frexp(larger)[0] * 16 == round(math.frexp(larger)[0] * 16)
+
+
+@NEEDS_TABLES
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (784, 33), (100, 257), (33, 1000)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_fast_rounding_is_the_definition(shape, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        weights = gaussian(*shape, seed=7)
+        params = select_engine("cpu", "fixed").prepare(weights, torch.zeros(shape[0]), torch.zeros(shape[1]))
+    finally:
+        torch.set_num_threads(before)
+    integers, scale = round_to_fixed(weights)
+    assert params.scale == scale
+    low = params.to_visible.astype(np.int16)
+    high = (params.to_visible >> 16).astype(np.int16)
+    assert np.array_equal(low, high)
+    assert np.array_equal(low[: shape[0], : shape[1]], integers.numpy())
+    assert np.array_equal(params.to_hidden, params.to_visible.T)
+    assert not low[shape[0] :].any()
+    assert not low[:, shape[1] :].any()
+
+
+@NEEDS_TABLES
+def test_sums_at_the_edge_of_the_range_are_right():
+    """All units active, all weights of one sign: the sum is the bound itself and does not wrap."""
+    n_visible, n_chains = 600, 40
+    engine = select_engine("cpu", "fixed")
+    weights = torch.full((n_visible, 2), 0.25)
+    weights[:, 1] = -0.25
+    params = engine.prepare(weights, torch.zeros(n_visible), torch.zeros(2))
+    workspace = engine.workspace(n_chains, n_visible, 2)
+    workspace.v.fill_(1)
+    engine.sample_hidden(params, workspace, Stream(0, "edge"), 0)
+    assert torch.equal(workspace.h, torch.tensor([1, 0], dtype=torch.uint8).expand(n_chains, 2))
+
+
+@NEEDS_TABLES
+@pytest.mark.parametrize(("n_chains", "n_hidden"), [(700, 20), (2100, 7)])
+def test_more_chains_than_a_tile_and_than_a_span(n_chains, n_hidden):
+    arrays = gaussian(50, n_hidden), torch.zeros(50), torch.full((n_hidden,), -0.5)
+    states = []
+    for name in ("reference", "cpu"):
+        engine = select_engine(name, "fixed")
+        workspace = engine.workspace(n_chains, 50, n_hidden)
+        workspace.v.copy_(Stream(3, "start").uniform(0, n_chains, 50) < 0.5)
+        engine.sweep(engine.prepare(*arrays), workspace, Stream(3, "chains"), 0, 2)
+        states.append((workspace.v.to(torch.uint8), workspace.h.to(torch.uint8)))
+    assert torch.equal(states[0][0], states[1][0])
+    assert torch.equal(states[0][1], states[1][1])
+
+
+@NEEDS_TABLES
+def test_a_second_prepare_reuses_the_tables():
+    engine = select_engine("cpu", "fixed")
+    biases = torch.zeros(30), torch.zeros(20)
+    first = engine.prepare(gaussian(30, 20), *biases)
+    second = engine.prepare(gaussian(30, 20, seed=1), *biases, out=first)
+    fresh = engine.prepare(gaussian(30, 20, seed=1), *biases)
+    assert second.to_hidden is first.to_hidden
+    assert np.array_equal(second.to_hidden, fresh.to_hidden)
+    assert second.scale == fresh.scale

@@ -1,0 +1,63 @@
+"""Evidence made of synthetic Datasets, and what the tests of all claims share."""
+
+from __future__ import annotations
+
+import pytest
+import xarray as xr
+
+from rbmscape.report.claims import CLAIMS
+from rbmscape.report.evidence import Evidence
+from rbmscape.report.verdicts import Missing, Verdict, judge
+from rbmscape.runs.config import TrainingConfig
+
+PAPER = TrainingConfig.paper(epochs=40, gibbs_steps=10)
+RECIPES = {
+    "paper": PAPER,
+    "recommended": TrainingConfig(epochs=40),
+    "cd": TrainingConfig(epochs=40, method="cd"),
+    "rdm": TrainingConfig(epochs=40, method="rdm"),
+}
+
+
+@pytest.fixture(scope="session")
+def make_evidence():
+    """Makes `Evidence` from Datasets by name."""
+
+    def make(datasets=None, recipes=RECIPES, n_visible=784, checks=None):
+        known = datasets or {}
+
+        def load(name) -> xr.Dataset:
+            if name not in known:
+                raise Missing(f"the study has no data of the figure {name!r}")
+            return known[name]
+
+        return Evidence(load, recipes, n_visible, n_train=50_000, checks=checks)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def find(make_evidence):
+    """Judges one claim by its key."""
+    claims = {claim.key: claim for claim in CLAIMS}
+
+    def judged(key, datasets=None, **options):
+        finding = judge(claims[key], make_evidence(datasets, **options)).finding
+        assert finding.measured
+        assert finding.measured.count("nan") == 0
+        return finding
+
+    return judged
+
+
+@pytest.fixture(scope="session")
+def check_both_sides():
+    """Asserts that a section's cases cover each of its claims on both sides of its threshold."""
+
+    def check(claims, cases):
+        for claim in claims:
+            verdicts = {verdict for key, _, verdict in cases if key == claim.key}
+            assert Verdict.HOLDS in verdicts, claim.key
+            assert verdicts & {Verdict.FAILS, Verdict.UNTESTED, Verdict.PART} - {Verdict.HOLDS}, claim.key
+
+    return check

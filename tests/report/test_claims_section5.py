@@ -1,0 +1,170 @@
+"""Rules of sections 5.1 and 5.2 on synthetic data, on both sides of their thresholds."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rbmscape.report.claims.section5 import CLAIMS
+from rbmscape.report.verdicts import Verdict
+
+HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTESTED
+
+
+def bosons(bare=0.1, dressed=0.05):
+    return {
+        "bosons": xr.Dataset(
+            {"bare": (("update", "rank"), [[bare], [3.0]]), "dressed": (("update", "rank"), [[dressed], [3.0]])}
+        )
+    }
+
+
+def rotations(divergence=(0.02, 0.02), first=(6e-4, 6e-4), n_null=16, first_update=0.0):
+    """Two sizes, one replica each; null level 6e-4 ± 1e-4."""
+    null, spread = np.array([6e-4, 6e-4]), np.array([1e-4, 1e-4])
+    divergence = np.asarray(divergence)
+    return {
+        "rotational_symmetry": xr.Dataset(
+            {
+                "divergence": (("hidden", "replica"), divergence[:, None]),
+                "excess": (("hidden", "replica"), ((divergence - null) / spread)[:, None]),
+                "mean": ("hidden", divergence),
+                "null_mean": ("hidden", null),
+                "null_sd": ("hidden", spread),
+                "shuffled": ("hidden", [0.05, 0.05]),
+                "along": (("hidden", "checkpoint"), np.stack([first, divergence], axis=1)),
+                "update": (("hidden", "checkpoint"), np.array([[first_update, 9.0]] * 2)),
+            },
+            coords={"hidden": [500, 784]},
+            attrs={"n_null": n_null},
+        )
+    }
+
+
+def random_states(shift=0.0, width=0.5, models=("untrained", "trained")):
+    """Exact values, moved in the second model."""
+    dims, shape = ("model", "layer", "mode"), (2, 2, 50)
+    mean = np.linspace(-1, 1, 200).reshape(shape)
+    sampled, std = mean.copy(), np.full(shape, 0.5)
+    sampled[1, 0, 3] += shift
+    std[1, 1, 3] = width
+    return {
+        "gaussianity": xr.Dataset(
+            {
+                "mean": (dims, mean),
+                "sampled_mean": (dims, sampled),
+                "sampled_std": (dims, std),
+                "exact_kurtosis": (dims, np.full(shape, 3.0)),
+            },
+            coords={"model": list(models), "layer": ["x", "y"]},
+            attrs={"n_states": 10_000},
+        )
+    }
+
+
+def alignment(paper=0.9, matched=0.9, recommended=0.1):
+    """Best overlaps at the second of three checkpoints, two replicas."""
+    first = np.array([[[0.1, value, 0.3]] * 2 for value in (paper, recommended)])
+    other = np.array([[[0.1, value, 0.3]] * 2 for value in (max(matched, paper), 0.1)])
+    dims = ("recipe", "replica", "checkpoint", "mode")
+    return {
+        "alignment": xr.Dataset(
+            {"overlap": (dims, first[..., None]), "matched": (dims, other[..., None])},
+            coords={"recipe": ["paper", "recommended"]},
+        )
+    }
+
+
+def hierarchy(pixels=(60.0, 6.0), area=(0.5, 0.2), spread=(250.0, 150.0), patch=0.4, control=0.1, by_mode=(60.0, 20.0)):
+    columns = {
+        "printed_pixels_changed": (pixels, 1.0),
+        "printed_area": (area, 0.01),
+        "printed_spread": (spread, 2.0),
+        "printed_connected": ((0.3, patch), 0.01),
+        "printed_connected_random": ((0.1, control), 0.01),
+    }
+    variables = {}
+    for name, (values, error) in columns.items():
+        variables[name] = ("rotation", list(values))
+        variables[f"{name}_stderr"] = ("rotation", [error, error])
+    for name, values in (("pixels_changed", by_mode), ("spread", (200.0, 100.0))):
+        variables[name] = ("mode", list(values))
+        variables[f"{name}_stderr"] = ("mode", [1.0, 1.0])
+    return {"hierarchy": xr.Dataset(variables)}
+
+
+def evolution(rho=1.0, count=40):
+    """Updates at which modes leave, in the order of their final size, or in another."""
+    final = np.linspace(30.0, 1.0, count)
+    departure = np.arange(1.0, count + 1)
+    generator = np.random.default_rng(3)
+    if rho == 0.0:
+        departure = generator.permutation(departure)
+    elif rho < 1.0:
+        departure = departure + generator.normal(scale=count / 1.6, size=count)
+    return {
+        "evolution": xr.Dataset(
+            {"departure": ("mode", departure), "singular_value": (("update", "mode"), np.stack([final * 0, final]))}
+        )
+    }
+
+
+CASES = [
+    ("starts-paramagnetic", bosons(), HOLDS),
+    ("starts-paramagnetic", bosons(bare=1.2), PART),
+    ("starts-paramagnetic", bosons(bare=1.2, dressed=1.1), FAILS),
+    ("untrained-invariant", rotations(), HOLDS),
+    ("untrained-invariant", rotations(first=(6e-4, 5e-3)), PART),
+    ("untrained-invariant", rotations(first=(9e-3, 5e-3)), FAILS),
+    ("untrained-invariant", rotations(first_update=5.0), UNTESTED),
+    ("training-breaks-rotations", rotations(), HOLDS),
+    ("training-breaks-rotations", rotations(divergence=(0.02, 7e-4)), PART),
+    ("training-breaks-rotations", rotations(divergence=(7e-4, 5e-4)), FAILS),
+    ("training-breaks-rotations", rotations(divergence=(7e-4, 5e-4), n_null=4), UNTESTED),
+    ("random-state-moments", random_states(), HOLDS),
+    ("random-state-moments", random_states(shift=0.03), PART),
+    ("random-state-moments", random_states(width=0.52), PART),
+    ("principal-components", alignment(), HOLDS),
+    ("principal-components", alignment(paper=0.5), PART),
+    ("principal-components", alignment(paper=0.5, matched=0.6, recommended=0.99), FAILS),
+    ("top-modes-global", hierarchy(), HOLDS),
+    ("top-modes-global", hierarchy(area=(0.2, 0.2)), PART),
+    ("top-modes-global", hierarchy(pixels=(6.0, 60.0), area=(0.2, 0.5), spread=(100.0, 150.0)), FAILS),
+    ("later-modes-local", hierarchy(), HOLDS),
+    ("later-modes-local", hierarchy(patch=0.11), PART),
+    ("later-modes-local", hierarchy(patch=0.11, area=(0.2, 0.2)), FAILS),
+    ("later-modes-local", hierarchy(patch=np.nan), UNTESTED),
+    ("first-mode-flips-many", hierarchy(), HOLDS),
+    ("first-mode-flips-many", hierarchy(by_mode=(60.0, 80.0)), PART),
+    ("first-mode-flips-many", hierarchy(by_mode=(20.0, 10.0)), FAILS),
+    ("hierarchical-order", evolution(), HOLDS),
+    ("hierarchical-order", evolution(rho=0.0), FAILS),
+    ("hierarchical-order", evolution(count=3), UNTESTED),
+]
+
+
+@pytest.mark.parametrize(("key", "datasets", "verdict"), CASES)
+def test_rule(key, datasets, verdict, find):
+    assert find(key, datasets).verdict is verdict
+
+
+def test_each_claim_is_tried_on_both_sides(check_both_sides):
+    check_both_sides(CLAIMS, CASES)
+
+
+def test_moments_that_are_wrong_in_both_models_fail(find):
+    data = random_states()["gaussianity"]
+    moved = data.assign(sampled_mean=data.sampled_mean + 0.1)
+    assert find("random-state-moments", {"gaussianity": moved}).verdict is FAILS
+
+
+def test_false_alarms_of_the_moments_are_rare(find):
+    """Samples of the claimed law: of 100 sets of 400 numbers none may be called wrong (expected 0.1)."""
+    generator = np.random.default_rng(8)
+    data = random_states()["gaussianity"]
+    for _ in range(100):
+        noise = generator.normal(size=(2, *data["mean"].shape))
+        one = data.assign(
+            sampled_mean=data["mean"] + 0.005 * noise[0],
+            sampled_std=data.sampled_std + 0.5 / np.sqrt(20_000) * noise[1],
+        )
+        assert find("random-state-moments", {"gaussianity": one}).verdict is HOLDS

@@ -1,0 +1,91 @@
+"""Thresholds have the false-alarm rates that they state, and reject what they should."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rbmscape.report.claims import CLAIMS
+from rbmscape.report.rules import (
+    in_words,
+    last_known,
+    mean_over,
+    normal_threshold,
+    rank_correlation,
+    separation,
+    slope,
+    t_threshold,
+)
+from rbmscape.report.verdicts import Verdict
+from rbmscape.runs.config import TrainingConfig
+from rbmscape.stats import Estimate
+
+
+def test_thresholds_are_quantiles():
+    assert normal_threshold() == pytest.approx(3.2905, abs=1e-4)
+    assert normal_threshold(sides=1) == pytest.approx(3.0902, abs=1e-4)
+    assert normal_threshold(100) == pytest.approx(4.4172, abs=1e-4)
+    assert t_threshold(2) == pytest.approx(9.9248, abs=1e-4)
+    assert t_threshold(1e9) == pytest.approx(normal_threshold(1, 0.01), abs=1e-4)
+
+
+@pytest.mark.parametrize("replicas", [2, 5])
+def test_separation_of_equal_sizes_is_called_as_rarely_as_stated(replicas):
+    """1 % of 4000 pairs of samples with one law may differ; 0.5 to 1.5 % covers four standard errors, less for two."""
+    generator = np.random.default_rng(replicas)
+    called = 0
+    for _ in range(4000):
+        one, other = (mean_over(generator.normal(size=replicas), np.zeros(replicas)) for _ in range(2))
+        difference, limit = separation(one, other)
+        called += abs(difference.value) > limit * difference.stderr
+    assert called / 4000 < 0.0163
+    difference, limit = separation(Estimate(0.0, 0.1, 3), Estimate(1.0, 0.1, 3))
+    assert difference.value > limit * difference.stderr
+
+
+def test_mean_has_the_larger_error():
+    assert mean_over([1.0, 3.0], [0.1, 0.1]).stderr == pytest.approx(1.0)
+    assert mean_over([1.0, 1.0], [3.0, 4.0]).stderr == pytest.approx(2.5)
+    assert mean_over([1.0], [0.5]) == Estimate(1.0, 0.5, 1.0)
+
+
+def test_trends():
+    x = np.arange(10.0)
+    found, pvalue = slope(x, 2 * x + np.tile([0.1, -0.1], 5))
+    assert found.z_score(2.0) < 3
+    assert pvalue < 1e-6
+    assert rank_correlation(x, -x)[0] == pytest.approx(-1.0)
+    assert slope(x, np.tile([1.0, -1.0], 5))[1] > 0.05
+
+
+def test_last_known_and_lists():
+    curve = xr.DataArray([np.nan, 1.0, np.nan], dims="update")
+    assert last_known(curve, "update") == 1
+    assert last_known(curve * np.nan, "update") is None
+    assert [in_words(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_ledger_is_complete_and_in_our_words():
+    assert len(CLAIMS) >= 40
+    assert len({claim.key for claim in CLAIMS}) == len(CLAIMS)
+    assert all(len(claim.rule) > 60 and claim.statement.endswith(".") for claim in CLAIMS)
+    from rbmscape.figures.registry import FIGURES
+
+    assert {claim.figure for claim in CLAIMS} <= {entry.name for entry in FIGURES}
+
+
+def test_nothing_is_judged_without_data(find):
+    for claim in CLAIMS:
+        finding = find(claim.key, {})
+        assert finding.verdict is Verdict.UNTESTED
+        assert finding.numbers == ()
+
+
+def test_evidence_knows_recipes(make_evidence):
+    evidence = make_evidence()
+    assert evidence.main == "paper"
+    assert evidence.like_the_paper(["cd", "recommended"]) == "recommended"
+    assert evidence.updates_per_epoch("paper") == 100
+    assert list(evidence.siblings("cd", "rdm")) == [("cd", "rdm")]
+    assert list(evidence.siblings("pcd", "cd")) == [("recommended", "cd")]
+    assert evidence.describe("rdm") == "rdm: centered gradient, SGD 0.2, Rdm-10, 40 epochs"
+    assert make_evidence(recipes={"only": TrainingConfig()}).like_the_paper() == "only"
