@@ -179,7 +179,7 @@ def _connect(address: str) -> Any:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         kind = asyncio.run(asyncio.wait_for(_kind_of_server(address), SECONDS_TO_CONNECT))
-    except Exception as error:  # noqa: BLE001, whatever a stranger answers, it is no scheduler
+    except Exception as error:
         raise StudyError(
             f"no Dask scheduler answers at {address} within {SECONDS_TO_CONNECT:g} s; start one with 'dask scheduler' "
             "and give the address that it prints, tcp://HOST:PORT"
