@@ -226,7 +226,7 @@ def _samples(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, A
     run = Run.open(shop.store.runs / str(RunKey(**_key_values(task))))
     found = run_samples(run, seed=task.parameters["seed"], cache=_samples_folder(shop), **task.parameters["sampling"])
     reporter.advance(task, 1.0)
-    return {name: value for name, value in found.facts.items() if isinstance(value, str | int | float)}
+    return dict(found.facts)
 
 
 def _samples_folder(shop: Workshop) -> Path:
