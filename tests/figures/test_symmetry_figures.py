@@ -121,6 +121,10 @@ def test_hierarchy_of_planted_modes(material, tmp_path):
 
 def test_hierarchy_without_images_leaves_geometry_out(material, tmp_path):
     found = hierarchy.compute(material.samples(material.run()).at(), None, indices=[0, 3])
+    assert found.attrs["n_rotations"] == 10
+    small = material.run(6)
+    few = hierarchy.compute(material.samples(small).at(), None, indices=[0])  # modes 5 and 6 span one plane
+    assert few.attrs["n_rotations"] == 1
     assert np.isnan(found.connected.values).all()
     assert np.isfinite(found.pixels_changed.values).all()
     check_drawing(hierarchy, found, tmp_path, 2)

@@ -146,6 +146,8 @@ def test_bad_input_is_refused():
         Rotation.in_axes(5, [(0, 5)], 1.0)
     with pytest.raises(InputError, match="not finite"):
         Rotation.in_axes(5, [(0, 1)], math.nan)
+    with pytest.raises(InputError, match="must be numbers, found 'π'"):
+        Rotation.in_axes(5, [(0, 1)], "π")
     with pytest.raises(InputError, match="two different axes"):
         Rotation.in_axes(5, [(2, 2)], 1.0)
     with pytest.raises(ShapeError, match="one angle or 2"):

@@ -8,7 +8,17 @@ from torch import Tensor
 
 from rbmscape.errors import InputError, ShapeError
 
-__all__ = ["check_choice", "check_count", "check_mode", "check_positive", "check_width"]
+__all__ = ["check_choice", "check_count", "check_mode", "check_positive", "check_width", "is_whole"]
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number of any numeric type; True and False are none."""
+    if isinstance(value, bool | str | bytes):
+        return False
+    try:
+        return int(value) == value  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def check_positive(name: str, value: float) -> float:
@@ -24,7 +34,7 @@ def check_positive(name: str, value: float) -> float:
 
 def check_count(name: str, value: int, least: int = 1) -> int:
     """Return value as an int, or raise InputError unless it is a whole number >= least."""
-    if isinstance(value, bool) or int(value) != value or value < least:
+    if not is_whole(value) or value < least:
         raise InputError(
             f"{name} must be a whole number of at least {least}, got {value!r}; pass {name}={least} or more"
         )
@@ -40,8 +50,8 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
 
 def check_mode(mode: int, n_modes: int) -> int:
     """Return a mode index counted from 0, or raise InputError unless it exists."""
-    if not 0 <= int(mode) < n_modes:
-        raise InputError(f"mode {mode} does not exist, this model has {n_modes} modes; pass 0 to {n_modes - 1}")
+    if not is_whole(mode) or not 0 <= mode < n_modes:
+        raise InputError(f"mode {mode!r} does not exist, this model has {n_modes} modes; pass 0 to {n_modes - 1}")
     return int(mode)
 
 

@@ -3,7 +3,8 @@
 One column a recipe: overlaps ``|U_i · P_i|`` of the first modes with the principal components of the data, and the
 largest singular values, whose isolated top depends on the optimiser.  Adam's first steps are ±η whatever the size of
 the gradient.  While all hidden units are still alike its sign depends on the pixel alone: they make one mode that is
-uniform over the *hidden* units, isolated above the random bulk, and no principal component (dotted line).
+uniform over the *hidden* units, isolated above the random bulk, and no principal component (dotted line).  That holds
+early only: what is measured is until which update mode 1 is nearer to the uniform vector than to component 1.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["EARLY", "alt_text", "compute", "draw", "for_study"]
+
+EARLY = 60
+"""Updates in which the modes are asked to be principal components."""
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -59,7 +63,9 @@ def compute(
     Dataset over (recipe, replica, checkpoint, ...): ``overlap`` and ``overlap_uncentred`` (mode i with component i,
     centred and not), ``matched`` (each component's best partner, stable under crossings), ``subspace`` (first k
     modes and components), ``uniform`` (overlap of the modes' hidden vectors V_i with the vector of equal entries),
-    ``singular_value``
+    ``singular_value``; over (recipe, replica): ``best_update`` before `EARLY` at which the smallest of the overlaps is
+    largest, ``best_overlap`` that smallest one, and ``uniform_until``, the last update at which mode 1 overlaps more
+    with equal hidden entries than with component 1 (NaN for never)
 
     Raises
     ------
@@ -105,9 +111,15 @@ def _one_run(run: Run, components: Mapping[bool, PrincipalComponents], n_values:
         name: (("checkpoint", "rank" if name == "singular_value" else "mode"), np.stack(values), {"units": "1"})
         for name, values in rows.items()
     }
+    updates, overlap = np.asarray(run.updates, dtype=np.float64), np.stack(rows["overlap"])
+    best = int(np.argmax(np.where(updates < EARLY, overlap.min(1), -1.0)))
+    uniform = np.flatnonzero(np.stack(rows["uniform"])[:, 0] > overlap[:, 0])
     return xr.Dataset(data, coords={"checkpoint": np.arange(len(run.updates))}).assign(
-        update=("checkpoint", np.asarray(run.updates, dtype=np.float64)),
-        epoch=("checkpoint", np.asarray(run.epochs)),
+        update=("checkpoint", updates, {"units": "updates"}),
+        epoch=("checkpoint", np.asarray(run.epochs), {"units": "epochs"}),
+        best_update=((), updates[best], {"units": "updates"}),
+        best_overlap=((), float(overlap[best].min()), {"units": "1"}),
+        uniform_until=((), updates[uniform[-1]] if uniform.size else np.nan, {"units": "updates"}),
     )
 
 
@@ -174,14 +186,22 @@ def _draw_values(panel: Axes, recipe: xr.Dataset) -> None:
 
 
 def alt_text(dataset: xr.Dataset) -> str:
-    """Largest overlap of each of the first modes for every recipe, and the last two singular values."""
+    """Overlaps early in training, how long mode 1 is uniform, and the last two singular values, for every recipe."""
     parts = []
     for recipe in dataset.recipe.values:
         one = dataset.sel(recipe=recipe).isel(replica=0)
-        best = one.overlap.max("checkpoint").values
-        last = one.singular_value.values[np.flatnonzero(np.isfinite(one["update"].values))[-1]]
+        known = np.flatnonzero(np.isfinite(one["update"].values))
+        at = int(np.flatnonzero(one["update"].values == float(one.best_update))[0])
+        overlaps = ", ".join(f"{x:.2f}" for x in one.overlap.values[at])
+        until = float(one.uniform_until)
+        uniform = (
+            f"mode 1 is nearer to equal hidden entries than to component 1 up to update {until:.0f}"
+            if np.isfinite(until)
+            else "mode 1 is never nearer to equal hidden entries than to component 1"
+        )
+        last = one.singular_value.values[known[-1]]
         parts.append(
-            f"{recipe}: overlaps reach {', '.join(f'{x:.2f}' for x in best)}, singular values end at "
-            f"{last[0]:.1f} and {last[1]:.1f}"
+            f"{recipe}: before update {EARLY} the overlaps are largest at update {float(one.best_update):.0f} "
+            f"({overlaps}), {uniform}, singular values end at {last[0]:.1f} and {last[1]:.1f}"
         )
     return f"Overlap of the first modes with principal components and singular values: {'; '.join(parts)}."

@@ -13,7 +13,6 @@ other figures are made all the same.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +20,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import ConfigError, InputError
+from rbmscape.errors import InputError
+from rbmscape.figures.entries import by_name
 from rbmscape.figures.equilibrium import ModelSamples, RunSamples, model_samples, run_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -176,20 +176,5 @@ ANALYSES: tuple[AnalysisEntry, ...] = (
 
 
 def select(names: Iterable[str] | None = None) -> tuple[AnalysisEntry, ...]:
-    """Entries by name, in the given order; all for None.
-
-    Raises
-    ------
-    ConfigError : there is no such figure (with the nearest name that exists)
-    """
-    if names is None:
-        return ANALYSES
-    known = {entry.name: entry for entry in ANALYSES}
-    chosen = []
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            cure = f"did you mean {near[0]!r}?" if near else f"the figures are {', '.join(known)}"
-            raise ConfigError(f"there is no figure {name!r}; {cure}")
-        chosen.append(known[name])
-    return tuple(chosen)
+    """Entries by name, in the given order; all for None; a `ConfigError` where there is no such figure."""
+    return by_name(ANALYSES, names)

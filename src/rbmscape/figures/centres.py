@@ -46,7 +46,7 @@ _STEP = 1.0  # the energy is of second order, so that any step gives its curvatu
 
 def for_study(material: Material) -> xr.Dataset:
     """Every run of the study."""
-    return compute(material.runs, material.dataset, seed=material.seed, **material.options)
+    return compute(material.runs, material.dataset, seed=material.seed, **material.settings)
 
 
 def compute(

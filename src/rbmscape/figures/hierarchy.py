@@ -6,6 +6,7 @@ the modes after the fifth; then pixels changed, area and connectedness of the ch
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,8 @@ def compute(
     samples : of a trained model; its hidden states, one a column, are those of the last sampling step
     image_shape : height and width of the images; None for data that are no images
     n_pictures : samples that are shown, at most
-    n_rotations, first_mode : the third group of pictures has turns by π in random planes of modes from this index on
+    n_rotations, first_mode : the third group of pictures has turns by π in random planes of modes from this index on,
+        at most as many as there are planes
     indices : modes i of the planes (i, i + 1) whose effect is measured; by default log-spaced
     seed : of planes and last steps
 
@@ -89,6 +91,7 @@ def compute(
     chosen = _log_spaced(modes.n_paired - 1) if indices is None else np.asarray(indices)
     effects = hierarchy_profile(rbm, modes, h, chosen.tolist(), image_shape, seed=seed)
     later = range(min(first_mode, modes.n_paired - 2), modes.n_paired)
+    n_rotations = min(n_rotations, math.comb(len(later), 2))  # small models have fewer planes
     rotations = [
         mode_rotation(modes.n_visible, [(0, 1)]),
         random_mode_rotation(modes.n_visible, later, n_rotations, seed=seed),
@@ -179,6 +182,6 @@ def alt_text(dataset: xr.Dataset) -> str:
     return (
         f"Samples before and after rotations of modes. Turning modes 1 and 2 by half a turn changes "
         f"{float(first.pixels_changed):.0f} pixels of a sample on average, modes {int(last['mode']) + 1} and "
-        f"{int(last['mode']) + 2} change {float(last.pixels_changed):.2g}; ten turns among the modes after the fifth "
-        f"change {float(dataset.printed_pixels_changed[1]):.0f}. {verdict(dataset)}"
+        f"{int(last['mode']) + 2} change {float(last.pixels_changed):.2g}; {int(dataset.attrs['n_rotations'])} turn(s) "
+        f"among later modes change {float(dataset.printed_pixels_changed[1]):.0f}. {verdict(dataset)}"
     )

@@ -82,7 +82,10 @@ def compute(
 
     updates = np.asarray(run.updates)
     if updates.size < 3:
-        raise NotConverged(f"{run.directory} has {updates.size} checkpoint(s), Landau's wells need three or more")
+        raise NotConverged(
+            f"{run.directory} has {updates.size} checkpoint(s), Landau's wells need three or more; train with "
+            "early_checkpoints=14 or more"
+        )
     modes_kept = min(n_modes, run.config.n_hidden, int(run.data["n_visible"]))
     curves = np.empty((len(FLUCTUATIONS), updates.size, modes_kept), dtype=object)
     loaders = [partial(run.load, int(update), averaged=False) for update in updates]

@@ -12,7 +12,6 @@ on and the report says why the figure is missing.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rbmscape.errors import ConfigError
+from rbmscape.figures.entries import by_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -241,20 +241,5 @@ FIGURES: tuple[FigureEntry, ...] = (
 
 
 def select(names: Iterable[str] | None = None) -> tuple[FigureEntry, ...]:
-    """Entries by name, in the given order; all for None.
-
-    Raises
-    ------
-    ConfigError : there is no such figure (with the nearest name that exists)
-    """
-    if names is None:
-        return FIGURES
-    known = {entry.name: entry for entry in FIGURES}
-    chosen = []
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            cure = f"did you mean {near[0]!r}?" if near else f"the figures are {', '.join(known)}"
-            raise ConfigError(f"there is no figure {name!r}; {cure}")
-        chosen.append(known[name])
-    return tuple(chosen)
+    """Entries by name, in the given order; all for None; a `ConfigError` where there is no such figure."""
+    return by_name(FIGURES, names)

@@ -193,7 +193,10 @@ def draw(dataset: xr.Dataset) -> Figure:
     _draw_sizes(against_size, dataset)
     _draw_along(along, dataset)
     for index, hidden in enumerate(sizes):
-        _draw_density(axes[1, index], dataset.sel(hidden=hidden), legend=index == 0)
+        _draw_density(axes[1, index], dataset.sel(hidden=hidden))
+    axes[1, 0].set_ylabel("density")
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     panel_letters([against_size, along, *axes[1, : len(sizes)]])
     return figure
 
@@ -219,7 +222,9 @@ def _draw_sizes(panel: Axes, dataset: xr.Dataset) -> None:
     panel.minorticks_off()
     panel.set_xlabel("hidden units M")
     panel.set_ylabel("Jensen-Shannon\ndivergence (nats)")
-    panel.legend()
+    low, high = panel.get_ylim()
+    panel.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend
+    panel.legend(loc="upper center", ncols=3, columnspacing=1.0, handletextpad=0.4)
 
 
 def _draw_along(panel: Axes, dataset: xr.Dataset) -> None:
@@ -244,15 +249,12 @@ def _draw_along(panel: Axes, dataset: xr.Dataset) -> None:
     panel.legend()
 
 
-def _draw_density(panel: Axes, size: xr.Dataset, legend: bool) -> None:
+def _draw_density(panel: Axes, size: xr.Dataset) -> None:
     panel.plot(size.weight, size.density_before, color=colour(0), linewidth=0.8, label="W")
     panel.plot(size.weight, size.density_after, color=colour(1), linewidth=0.8, label="rotated")
     panel.set_yscale("log")
     panel.set_xlabel("weight")
     panel.set_title(f"M = {int(size.hidden)}", loc="right")
-    if legend:
-        panel.set_ylabel("density")
-        panel.legend(loc="upper left")
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -37,7 +37,7 @@ _SHOWN = 10
 
 def for_study(material: Material) -> xr.Dataset:
     """Every run of the study, all recipes."""
-    return compute(material.runs, **material.options)
+    return compute(material.runs, **material.settings)
 
 
 def compute(

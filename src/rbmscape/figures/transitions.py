@@ -202,7 +202,11 @@ def _draw_critical(panel: Axes, dataset: xr.Dataset) -> None:
     panel.set_xlabel("mode")
     panel.set_ylabel("critical update")
     panel.set_ylim(bottom=0)
-    panel.legend(loc="best")
+    if np.isfinite(dataset.predicted_mean.values).any() or np.isfinite(dataset.measured_mean.values).any():
+        panel.legend(loc="best")
+    else:
+        panel.annotate("no mode is critical in all replicas", (0.5, 0.5), xycoords="axes fraction", ha="center")
+        panel.set_yticks([])
 
 
 def alt_text(dataset: xr.Dataset) -> str:

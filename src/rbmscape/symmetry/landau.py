@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.diffusion.checks import is_whole
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
 from rbmscape.errors import InputError
@@ -234,7 +235,7 @@ def landau_modes(
 
 
 def _check_mode(modes: Modes, mode: int) -> None:
-    if isinstance(mode, bool) or int(mode) != mode or not 0 <= mode < modes.n_paired:
+    if not is_whole(mode) or not 0 <= mode < modes.n_paired:
         raise InputError(f"mode must be an integer from 0 to {modes.n_paired - 1}, found {mode!r}")
     if bool(modes.flat[int(mode)]):
         raise InputError(f"mode {mode} has singular value 0 and no saddle: u and w are undefined; choose another mode")

@@ -162,7 +162,10 @@ def _composed_core(basis: Tensor, turns: NDArray[np.float64]) -> Tensor:
 
 
 def _checked_angles(angles: ArrayLike, n_planes: int) -> NDArray[np.float64]:
-    turns = np.asarray(angles, dtype=np.float64)
+    try:
+        turns = np.asarray(angles, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"rotation angles must be numbers, found {angles!r}; give angles in radians") from None
     if turns.ndim > 1 or (turns.ndim == 1 and turns.shape != (n_planes,)):
         raise ShapeError(f"rotations in {n_planes} planes need one angle or {n_planes}, found shape {turns.shape}")
     if not bool(np.isfinite(turns).all()):
