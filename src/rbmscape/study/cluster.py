@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +33,8 @@ __all__ = ["DaskPool"]
 SECONDS_TO_CONNECT: Final = 5.0
 SECONDS_WITHOUT_SCHEDULER: Final = 10.0
 SECONDS_BETWEEN_COUNTS: Final = 2.0
+_LOGS: Final = ("distributed", "asyncio", "tornado.application")
+"""Loggers of Dask, and of its event loop, which reports the lost connection once more when the program ends."""
 NEEDS_NO_GPU: Final = ("collect-training", "collect-likelihood")
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -149,22 +151,10 @@ class DaskPool:
 
     def close(self) -> None:
         """See `Pool.close`; workers end the slice that they are training, and record it."""
-        with _quiet(), contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):
             if self._futures and self._client.status == "running":
                 self._client.cancel(list(self._futures.values()))
             self._client.close(timeout=2)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the log messages of Dask, whose lines would drown the one that matters."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _connect(address: str) -> Any:
@@ -176,7 +166,8 @@ def _connect(address: str) -> Any:
             f"a scheduler needs the packages dask and distributed, and {error.name} is missing; "
             "install them with: pip install 'rbmscape[dask]'"
         ) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in _LOGS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         kind = asyncio.run(asyncio.wait_for(_kind_of_server(address), SECONDS_TO_CONNECT))
     except Exception as error:
