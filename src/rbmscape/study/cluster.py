@@ -33,7 +33,7 @@ __all__ = ["DaskPool"]
 SECONDS_TO_CONNECT: Final = 5.0
 SECONDS_WITHOUT_SCHEDULER: Final = 10.0
 SECONDS_BETWEEN_COUNTS: Final = 2.0
-_LOGS: Final = ("distributed", "asyncio", "tornado.application")
+_LOGS: Final = ("distributed", "asyncio", "tornado")
 """Loggers of Dask, and of its event loop, which reports the lost connection once more when the program ends."""
 NEEDS_NO_GPU: Final = ("collect-training", "collect-likelihood")
 
@@ -166,8 +166,9 @@ def _connect(address: str) -> Any:
             f"a scheduler needs the packages dask and distributed, and {error.name} is missing; "
             "install them with: pip install 'rbmscape[dask]'"
         ) from error
-    for name in _LOGS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # Dask gives some loggers below its own a level of their own
+        if name.startswith(_LOGS):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         kind = asyncio.run(asyncio.wait_for(_kind_of_server(address), SECONDS_TO_CONNECT))
     except Exception as error:
