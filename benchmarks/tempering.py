@@ -58,7 +58,8 @@ class Watch:
         self.name, self.names, self.seconds = name, [], []  # type: ignore[var-annotated]
         self.began = time.process_time()
 
-    def __call__(self, _number: int, v: Tensor) -> None:
+    def see(self, _number: int, v: Tensor) -> None:
+        """Name the chains' states."""
         self.seconds.append(time.process_time() - self.began)
         self.names.append(self.name(v))
         self.began = time.process_time()
@@ -128,7 +129,7 @@ def plain(rbm: rs.RBM, rows: Tensor, n_steps: int, name: Naming, seed: int) -> R
     chains, watch = gibbs.init(rows), Watch(name)
     for number in range(n_steps):
         chains, _info = gibbs.step(sampler, chains)
-        watch(number, chains.v)
+        watch.see(number, chains.v)
     return rates(watch, 0.0)
 
 
@@ -137,7 +138,7 @@ def tempered(
 ) -> tuple[Rates, Tempered]:
     watch = Watch(name)
     stream = Stream(seed, "benchmark/tempering")
-    result = temper(ladder, n_chains, n_rounds, stream, annealer_for(select_engine()), watch=watch)
+    result = temper(ladder, n_chains, n_rounds, stream, annealer_for(select_engine()), watch=watch.see)
     return rates(watch, prepared), result
 
 
@@ -180,25 +181,50 @@ def picture(title: str, results: dict[str, list[Rates]]) -> Figure:
     return figure
 
 
-def main() -> None:
+def arguments_of() -> Any:
     options = parser(__doc__)
     options.add_argument("--digits", type=int, nargs="*", default=[0, 1])
     options.add_argument("--run", type=Path, help="a run to use; else a model is trained")
     options.add_argument("--hidden", type=int, default=500)
     options.add_argument("--epochs", type=int, default=60)
-    options.add_argument("--chains", type=int, default=100)
+    options.add_argument("--chains", type=int, default=128)
     options.add_argument("--steps", type=int, default=4000, help="of the Gibbs chains")
     options.add_argument("--sweeps", type=int, default=512, help="rounds of tempering")
     options.add_argument("--seeds", type=int, default=4)
     options.add_argument("--target", type=float, default=0.5, help="acceptance of the exchanges")
-    arguments = options.parse_args()
+    return options.parse_args()
+
+
+def opened(arguments: Any, dataset: rs.Dataset) -> rs.Run:
+    if arguments.run:
+        return rs.Run.open(arguments.run)
+    config = rs.TrainingConfig.recommended(n_hidden=arguments.hidden, epochs=arguments.epochs)
+    return rs.train(dataset, config, progress=False)
+
+
+def report(title: str, results: dict[str, list[Rates]], means: dict[str, Any], ratios: dict[str, Any]) -> None:
+    columns = ("sampler", "changes / s", "effective / s", "changes", "seconds", "shares")
+    rows = [
+        (
+            sampler,
+            *(f"{one[key][0]:.3g} ± {one[key][1]:.2g}" for key in ("changes_a_second", "effective_a_second")),
+            str(one["changes"]),
+            f"{np.mean(one['seconds']):.1f} of {np.mean(one['total_seconds']):.1f}",
+            " ".join(f"{value:.2f}" for value in results[sampler][0].shares.values()),
+        )
+        for sampler, one in means.items()
+    ]
+    show(title, columns, rows)
+    for sampler, found in ratios.items():
+        both = [f"{value:.3g} ± {error:.2g}" for value, error in found.values()]
+        show(f"{sampler} / Gibbs", ("changes a second", "effective a second"), [tuple(both)])
+
+
+def main() -> None:
+    arguments = arguments_of()
     where = start(arguments.threads)
     dataset = rs.load_dataset("mnist", digits=arguments.digits)
-    if arguments.run:
-        run = rs.Run.open(arguments.run)
-    else:
-        config = rs.TrainingConfig.recommended(n_hidden=arguments.hidden, epochs=arguments.epochs)
-        run = rs.train(dataset, config, progress=False)
+    run = opened(arguments, dataset)
     models = list(run.models())
     name = classifier(dataset)
     began = time.process_time()
@@ -215,23 +241,14 @@ def main() -> None:
         facts.append({"passages": float(result.passages.mean()), "r_hat": result.r_hat, "verdict": result.verdict})
         print(f"seed {seed}: {result.verdict}", flush=True)
     means = {sampler: summary(runs) for sampler, runs in results.items()}
-    slow, fast = means.values()
-    ratios = {key: ratio(fast[key], slow[key]) for key in ("changes_a_second", "effective_a_second")}
-    title = f"digits {' '.join(map(str, arguments.digits))}, M = {models[-1].n_hidden}, {len(ladder.models)} rungs"
-    columns = ("sampler", "changes / s", "effective / s", "changes", "seconds", "shares")
-    rows_shown = [
-        (
-            sampler,
-            *(f"{one[key][0]:.3g} ± {one[key][1]:.2g}" for key in ratios),
-            str(one["changes"]),
-            f"{np.mean(one['seconds']):.1f} of {np.mean(one['total_seconds']):.1f}",
-            " ".join(f"{value:.2f}" for value in results[sampler][0].shares.values()),
-        )
+    slow = means["Gibbs from data"]
+    ratios = {
+        sampler: {key: ratio(one[key], slow[key]) for key in ("changes_a_second", "effective_a_second")}
         for sampler, one in means.items()
-    ]
-    show(title, columns, rows_shown)
-    both = [f"{value:.3g} ± {error:.2g}" for value, error in ratios.values()]
-    show("tempering / Gibbs", ("changes a second", "effective a second"), [tuple(both)])
+        if one is not slow
+    }
+    title = f"digits {' '.join(map(str, arguments.digits))}, M = {models[-1].n_hidden}, {len(ladder.models)} rungs"
+    report(title, results, means, ratios)
     name_of_file = "tempering-" + "".join(str(digit) for digit in arguments.digits)
     settings = {key: getattr(arguments, key) for key in ("digits", "chains", "steps", "sweeps", "seeds", "target")}
     content = {"settings": settings, "hidden": models[-1].n_hidden, "epochs": run.updates[-1] / run.updates_per_epoch}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, ClassVar, get_args, get_origin
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -50,31 +50,9 @@ def _explain(error: ValidationError, recipe: type[Recipe]) -> str:
         return str(inner)
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = _known_keys(recipe, first["loc"])
-        return f"{recipe.title} has no key {key!r}; {nearest(first['loc'][-1], known, 'the keys there')}"
+        return f"{recipe.title} has no key {key!r}; {nearest(key, recipe.model_fields, 'the keys there')}"
     if first["type"] == "missing":
         return f"{recipe.title} lacks {key!r}; add it"
     reason = first["msg"].removeprefix("Value error, ")
     where = f"{recipe.title}'s {key} cannot be {first['input']!r}" if key else f"{recipe.title} cannot be used"
     return f"{where}: {reason[:1].lower()}{reason[1:]}"
-
-
-def _known_keys(recipe: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Keys of the (nested) recipe in which the refused key stood."""
-    parts = iter(location[:-1])
-    for part in parts:
-        field = recipe.model_fields.get(str(part))
-        inner = None if field is None else _recipe_within(field.annotation)
-        if field is None or inner is None:
-            break
-        recipe = inner
-        if get_origin(field.annotation) is dict:  # the next part is a name that the user chose
-            next(parts, None)
-    return list(recipe.model_fields)
-
-
-def _recipe_within(annotation: Any) -> type[BaseModel] | None:
-    """The recipe of an annotation such as ``Part``, ``Part | None`` or ``dict[str, Part]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _recipe_within(part))), None)

@@ -140,3 +140,14 @@ def test_a_law_that_peaks_elsewhere_is_noticed(find):
     data = spectra()["random_spectra"]
     data = data.assign(peak=data.peak + 0.2)
     assert find("law-peak", {"random_spectra": data}).verdict is FAILS
+
+
+def test_sizes_below_the_paper_s_are_left_out_where_others_remain(find):
+    """M = 100 has other singular values; M = 500 and 784 agree."""
+    data = trained(1.2)["spectrum"]
+    small = data.isel(group=[0]).assign_coords(hidden=("group", [100]))
+    small = small.assign(singular_value=small.singular_value * 5.0)
+    whole = {"spectrum": xr.concat([small, data], "group")}
+    assert find("spectra-alike-sizes", whole).verdict is HOLDS
+    pair = {"spectrum": whole["spectrum"].isel(group=[0, 1])}
+    assert find("spectra-alike-sizes", pair).verdict is FAILS

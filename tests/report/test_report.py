@@ -226,8 +226,18 @@ def test_colours_can_be_read_in_every_scheme(text):
 @pytest.mark.browser
 def test_page_does_not_scroll_sideways_on_a_phone(text, study, tmp_path):
     """Chromium lays the page out 360 pixels wide and says how wide its content is."""
-    page = study.directory / "report.html"
-    frame = tmp_path / "frame.html"
+    inner, content = laid_out(study.directory / "report.html", tmp_path)
+    assert 300 < inner <= 360
+    assert content <= inner
+    wide = tmp_path / "wide.html"
+    wide.write_text(text.replace("</main>", '<p style="width:400px">too wide</p></main>'))
+    inner, content = laid_out(wide, tmp_path)
+    assert content > inner
+
+
+def laid_out(page, folder):
+    """Width of the view and of the content, in pixels."""
+    frame = folder / "frame.html"
     probe = (
         "<script>onload = () => { const f = document.querySelector('iframe').contentDocument.documentElement;"
         "document.body.dataset.widths = `${f.clientWidth} ${f.scrollWidth}`; }</script>"
@@ -237,12 +247,10 @@ def test_page_does_not_scroll_sideways_on_a_phone(text, study, tmp_path):
     )
     command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
     shown = subprocess.run(
-        [*command, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"file://{frame}"],
+        [*command, f"--user-data-dir={folder / 'profile'}", "--dump-dom", f"file://{frame}"],
         capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
-    inner, content = map(int, re.search(r'data-widths="(\d+) (\d+)"', shown).groups())
-    assert 300 < inner <= 360
-    assert content <= inner
+    return tuple(map(int, re.search(r'data-widths="(\d+) (\d+)"', shown).groups()))
 
 
 def test_a_study_without_runs_is_refused(study, tmp_path):

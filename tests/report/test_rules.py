@@ -89,3 +89,22 @@ def test_evidence_knows_recipes(make_evidence):
     assert list(evidence.siblings("pcd", "cd")) == [("recommended", "cd")]
     assert evidence.describe("rdm") == "rdm: centered gradient, SGD 0.2, Rdm-10, 40 epochs"
     assert make_evidence(recipes={"only": TrainingConfig()}).like_the_paper() == "only"
+
+
+def test_samples_that_are_not_shown_to_be_equilibrated_are_named(find):
+    data = xr.Dataset(
+        {
+            "measured": (("replica", "mode"), [[60.0]]),
+            "measured_mean": ("mode", [60.0]),
+            "measured_mean_stderr": ("mode", [3.0]),
+            "predicted_mean": ("mode", [55.0]),
+            "predicted_mean_stderr": ("mode", [2.0]),
+            "samples_equilibrated": ("update", [1.0, 0.0, np.nan]),
+        }
+    )
+    doubt = "Samples of 'transitions' at 1 of 2 models are not shown to be in equilibrium."
+    assert find("ferromagnetic-transition", {"transitions": data}).measured.endswith(doubt)
+    sure = data.drop_vars("samples_equilibrated").assign_attrs(samples_equilibrated=1)
+    assert "equilibrium" not in find("ferromagnetic-transition", {"transitions": sure}).measured
+    unsure = sure.assign_attrs(samples_equilibrated=0)
+    assert "Samples of 'transitions' are not" in find("ferromagnetic-transition", {"transitions": unsure}).measured

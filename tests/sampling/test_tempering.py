@@ -13,7 +13,7 @@ from rbmscape.model.exact import exact_moments, exact_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling import ladder as ladders
-from rbmscape.sampling.ladder import Ladder, choose_ladder, independent_model, shortest_ladder
+from rbmscape.sampling.ladder import Ladder, choose_ladder, floor_rung, independent_model, shortest_ladder
 from rbmscape.sampling.tempering import temper, temper_until
 
 ANNEALER = FloatAnnealer()
@@ -224,3 +224,19 @@ def test_too_long_a_ladder(monkeypatch):
     monkeypatch.setattr(ladders, "MAX_RUNGS", 3)
     with pytest.raises(NotConverged, match="more than 3 rungs"):
         choose_ladder([ferromagnet(1.0)], Stream(1, "x"), ANNEALER, 0.9)
+
+
+def test_the_rungs_above_the_floor_suffice_in_equilibrium(training):
+    """Columns of the upper rungs alone keep both modes in their proportion, and still cross; the top alone does not."""
+    ladder = choose_ladder(training, Stream(2, "ladder"), ANNEALER)
+    whole = temper(ladder, 400, 64, Stream(2, "tempering"), ANNEALER)
+    floor = floor_rung(ladder, whole.states, Stream(6, "floor"), ANNEALER)
+    assert 0 < floor < len(ladder.models) - 1
+    upper = temper(ladder.above(floor, whole.states), 400, 128, Stream(7, "tempering"), ANNEALER)
+    exact = float(occupied(exact_samples(training[-1], 20000, seed=5)[0]).mean())
+    assert abs(float(occupied(upper.v).mean()) - exact) < 4.0 * np.sqrt(exact * (1 - exact) / 400)
+    assert upper.r_hat < 1.02
+    top = Ladder(ladder.models[-1:], ladder.positions[-1:], whole.states[-1:])
+    assert floor_rung(top, top.start, Stream(6, "floor"), ANNEALER) == 0
+    lone = temper(ladder.above(len(ladder.models) - 1, whole.states), 400, 128, Stream(7, "tempering"), ANNEALER)
+    assert lone.r_hat > 1.1

@@ -19,6 +19,7 @@ _KINDS: Final = {
     "collect-training": "collect metrics",
     "likelihood": "likelihood of a checkpoint",
     "collect-likelihood": "collect likelihoods",
+    "samples": "equilibrium samples of a run",
     "figure": "figure and its data",
 }
 

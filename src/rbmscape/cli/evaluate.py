@@ -136,8 +136,14 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
     print_table(f"Test log-likelihood on {dataset.name}", lines)
     if json_file is not None:
         plain = {name: {"value": bound.value, "stderr": bound.stderr} for name, bound in bounds.items()}
-        verdict = {"converged": found.converged, "reasons": found.reasons, "n_betas": found.n_betas, "seconds": seconds}
-        facts = {"model": opened.name, "method": "bracket", "data": dataset.name, "seed": options["seed"]}
+        verdict = {"converged": found.converged, "gap": found.gap, "reasons": found.reasons, "n_betas": found.n_betas}
+        facts = {
+            "model": opened.name,
+            "method": "bracket",
+            "data": dataset.name,
+            "seed": options["seed"],
+            "seconds": seconds,
+        }
         write_json(json_file, facts | {"data_fingerprint": dataset.fingerprint, "log_likelihood": plain} | verdict)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rbmscape.errors import StudyError
 from rbmscape.report.verdicts import Missing
 from rbmscape.runs.config import TrainingConfig
@@ -47,6 +49,7 @@ class Evidence:
     ) -> None:
         self._load = load
         self._known: dict[str, xr.Dataset] = {}
+        self._used: set[str] = set()
         self.recipes = dict(recipes)
         self.n_visible = n_visible
         self.n_train = n_train
@@ -98,11 +101,25 @@ class Evidence:
         """
         if name not in self._known:
             self._known[name] = self._load(name)
+        self._used.add(name)
         dataset = self._known[name]
         lacking = [variable for variable in variables if variable not in dataset]
         if lacking:
             raise Missing(f"the data of {name!r} have no {lacking[0]!r}")
         return dataset
+
+    def forget_used(self) -> None:
+        """Begin a new list of the Datasets that are asked for."""
+        self._used.clear()
+
+    def doubt(self) -> str:
+        """What speaks against the equilibrium of the samples behind the Datasets asked for since then; or nothing."""
+        parts = []
+        for name in sorted(self._used):
+            against, total = _not_equilibrated(self._known[name])
+            if against:
+                parts.append(f"of {name!r} at {against} of {total} models" if total > 1 else f"of {name!r}")
+        return f"Samples {', '.join(parts)} are not shown to be in equilibrium." if parts else ""
 
     def check(self, key: str) -> Check:
         """The check of an erratum; `Missing` where it was not done."""
@@ -146,6 +163,15 @@ class Evidence:
             for other, right in self.recipes.items():
                 if (left.method, right.method) == (first, second) and _rest(left) == _rest(right):
                     yield one, other
+
+
+def _not_equilibrated(dataset: xr.Dataset) -> tuple[int, int]:
+    """Number of models whose samples are in doubt, and of models that were sampled."""
+    if "samples_equilibrated" in dataset:
+        fine = np.asarray(dataset["samples_equilibrated"].values, dtype=float)
+        known = fine[np.isfinite(fine)]
+        return int((known == 0).sum()), known.size
+    return int(not dataset.attrs.get("samples_equilibrated", 1)), 1
 
 
 def _rest(config: TrainingConfig) -> dict[str, object]:

@@ -7,7 +7,7 @@ come from such rules alone, and a rule that finds its data missing says what is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -105,8 +105,14 @@ class Judged:
 
 
 def judge(claim: Claim, evidence: Evidence) -> Judged:
-    """Apply a claim's rule; where data are missing the claim is not tested, and the finding says what is missing."""
+    """Apply a claim's rule; where data are missing the claim is not tested, and the finding says what is missing.
+
+    Doubts about the equilibrium of the samples that the rule used are added to the finding's words.
+    """
+    evidence.forget_used()
     try:
-        return Judged(claim, claim.judge(evidence))
+        finding = claim.judge(evidence)
     except Missing as reason:
         return Judged(claim, Finding(Verdict.UNTESTED, str(reason)))
+    doubt = evidence.doubt()
+    return Judged(claim, replace(finding, measured=f"{finding.measured} {doubt}") if doubt else finding)

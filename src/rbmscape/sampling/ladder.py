@@ -31,8 +31,10 @@ __all__ = [
     "Ladder",
     "annealer_parameters",
     "choose_ladder",
+    "floor_rung",
     "independent_model",
     "ladder_models",
+    "leading_modes",
     "log_density",
     "shortest_ladder",
 ]
@@ -60,6 +62,14 @@ class Ladder:
     models: tuple[RBM, ...]
     positions: tuple[float, ...]
     start: Tensor
+
+    def above(self, rung: int, states: Tensor) -> Ladder:
+        """The rungs from this one on, to start from other states (n_rungs, n, N) of the whole ladder.
+
+        Its lowest rung is moved by Gibbs steps like the others.  That is enough where they mix well, see `floor_rung`,
+        and saves the rungs below once columns of the whole ladder have brought equilibrium.
+        """
+        return Ladder(self.models[rung:], self.positions[rung:], states[rung:])
 
 
 def independent_model(visible_mean: Tensor, hidden_mean: Tensor) -> RBM:
@@ -278,6 +288,34 @@ class _Climb:
         gain = log_density(self.annealer, high, states) - log_density(self.annealer, low, states)
         loss = log_density(self.annealer, high, moved) - log_density(self.annealer, low, moved)
         return moved, float(torch.exp((gain - loss).clamp(max=0.0)).mean())
+
+
+def floor_rung(ladder: Ladder, states: Tensor, stream: Stream, annealer: Annealer, lag: int = 16) -> int:
+    """The highest rung from which downwards all rungs mix by Gibbs steps alone.
+
+    A rung mixes if over the chains the projections on each of the top model's four leading modes are correlated by less
+    than 1/e with those `lag` steps later.
+
+    Parameters
+    ----------
+    states : (n_rungs, n, N) states near equilibrium of each rung
+    """
+    modes = leading_modes(ladder.models[-1].weights)
+    for rung, model in enumerate(ladder.models):
+        later = _moved(annealer, model, states[rung], lag, stream.child(f"floor/{rung}"), 0)
+        before, after = (v.to(modes.dtype) @ modes for v in (states[rung], later))
+        before, after = before - before.mean(0), after - after.mean(0)
+        correlation = (before * after).mean(0) / (before.square().mean(0) * after.square().mean(0)).sqrt()
+        if float(correlation.nan_to_num(1.0).max()) > math.exp(-1.0):
+            return max(0, rung - 1)
+    return len(ladder.models) - 1
+
+
+def leading_modes(weights: Tensor, count: int = 4) -> Tensor:
+    """(N, count) leading left singular vectors of W, float64; their signs do not matter here."""
+    matrix = weights.to(torch.float64)
+    vectors: Tensor = torch.linalg.eigh(matrix @ matrix.T)[1]
+    return vectors[:, -count:]
 
 
 def _correction(acceptance: float, target: float) -> float:

@@ -24,14 +24,13 @@ from torch import Tensor
 from rbmscape.errors import InputError
 from rbmscape.kernels.annealing import Annealer, PathParameters, PathWorkspace
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import Ladder, annealer_parameters
+from rbmscape.sampling.ladder import Ladder, annealer_parameters, leading_modes
 from rbmscape.sampling.tempered import Tempered, trace_diagnostics
 
 __all__ = ["Progress", "Tempered", "temper", "temper_until"]
 
 Progress = Callable[[int], None]
 Watch = Callable[[int, Tensor], None]
-N_MODES = 4
 FIRST_ROUNDS = 64
 BURN_IN = 0.5
 
@@ -151,12 +150,13 @@ class _Machine:
         top = ladder.models[-1]
         self.workspace: PathWorkspace = annealer.workspace(n_chains, top.n_visible, top.n_hidden)
         self.device = top.device
-        self.modes = _leading_modes(top.weights)
+        self.modes = leading_modes(top.weights)
 
     def begin(self) -> _Columns:
-        """Columns that start from the ladder's pilot states, in an order of their own on each rung."""
-        picks = self.stream.child("start").numpy().integers(self.ladder.start.shape[1], size=self.n_chains)
-        states = self.ladder.start[:, torch.from_numpy(picks)].clone()
+        """Columns that start from the ladder's states, each taken at most once more often than any other."""
+        n_states = self.ladder.start.shape[1]
+        order = torch.from_numpy(self.stream.child("start").numpy().permutation(n_states))
+        states = self.ladder.start[:, order.repeat(-(-self.n_chains // n_states))[: self.n_chains]].clone()
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
         passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
         first = self.observe(states[-1], self._log_density(self.n_rungs - 1, states[-1]))
@@ -219,13 +219,6 @@ class _Machine:
     def observe(self, v: Tensor, log_density: Tensor) -> Tensor:
         """(n_chains, 1 + k): what mixing is judged by."""
         return torch.cat((log_density[:, None], v.to(self.modes.dtype) @ self.modes), 1)
-
-
-def _leading_modes(weights: Tensor) -> Tensor:
-    """(N, k) leading left singular vectors of W, float64; their signs do not matter here."""
-    matrix = weights.to(torch.float64)
-    vectors: Tensor = torch.linalg.eigh(matrix @ matrix.T)[1]
-    return vectors[:, -N_MODES:]
 
 
 def _result(columns: _Columns, burn_in: int) -> Tempered:

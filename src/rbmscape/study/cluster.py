@@ -191,9 +191,10 @@ def _connect(address: str) -> Any:
 
 
 async def _kind_of_server(address: str) -> str:
-    from distributed.core import rpc
+    import distributed.core
 
-    async with rpc(address) as server:
+    connect: Any = distributed.core.rpc
+    async with connect(address) as server:
         return str((await server.identity())["type"])
 
 

@@ -59,6 +59,8 @@ class DataPlan(_Plan):
     options : keyword arguments of `rbmscape.load_dataset`, for example ``{"n_train": 2000}``
     """
 
+    title = "the study plan's [data]"
+
     source: str = "mnist"
     options: Values = Field(default_factory=dict)
 
@@ -87,6 +89,8 @@ class LikelihoodMethod(_Plan):
     n_chains : annealed chains
     max_betas : a bracket's temperatures at most; by default 8 times those it begins with
     """
+
+    title = "the study plan's [likelihood]"
 
     method: Literal["ais", "exact", "bracket"] = "ais"
     n_betas: PositiveInt = 500
@@ -151,6 +155,8 @@ class Scope(_Plan):
     hidden : sizes among those of the study; all by default
     replicas : at most this many of the study's replicas; all by default
     """
+
+    title = "a scope of the study plan"
 
     hidden: tuple[PositiveInt, ...] | None = None
     replicas: PositiveInt | None = None

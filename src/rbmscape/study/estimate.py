@@ -19,7 +19,7 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.study.config import StudyConfig
-from rbmscape.study.figure_costs import REFERENCE_SVD, FigureScene, figure_seconds
+from rbmscape.study.figure_costs import REFERENCE_SVD, FigureScene, figure_seconds, sampling_seconds
 from rbmscape.study.graph import Task, TaskGraph
 from rbmscape.study.plan import figure_options
 
@@ -123,6 +123,8 @@ def _seconds(task: Task, dataset: Dataset, speeds: Speeds, scene: FigureScene) -
         return _training_seconds(task, dataset, speeds)
     if task.kind == "likelihood":
         return _likelihood_seconds(task, dataset, speeds)
+    if task.kind == "samples":
+        return sampling_seconds(scene, task.parameters, int(task.parameters["hidden"]))
     if task.kind == "figure":
         name = str(task.parameters["name"])
         return figure_seconds(name, scene, figure_options(name) | dict(task.parameters["options"]))
@@ -180,6 +182,7 @@ def _scene(config: StudyConfig, dataset: Dataset, speeds: Speeds) -> FigureScene
         runs=len(keys),
         checkpoints=len(first.checkpoint_updates(per_epoch)),
         sweep=speeds.sweep.__getitem__,
+        annealing=speeds.annealing.__getitem__,
         svd=svd,
         slowness=speeds.slowness,
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["FIGURE_COSTS", "REFERENCE_SVD", "FigureScene", "figure_seconds"]
+__all__ = ["FIGURE_COSTS", "REFERENCE_SVD", "FigureScene", "figure_seconds", "sampling_seconds"]
 
 REFERENCE_SVD: Final = 0.20
 """Seconds of `rbmscape.Modes.of` for N = 784, M = 500 on the machine of this module's constants."""
@@ -33,7 +33,7 @@ class FigureScene:
     replicas : of the main recipe
     runs : of all recipes
     checkpoints : of a run of the main recipe
-    sweep : size to seconds of a Gibbs sweep of one chain
+    sweep, annealing : size to seconds of a Gibbs sweep of one chain, and of one that is tempered
     svd : size to seconds of `rbmscape.Modes.of`
     slowness : this machine's time for constants over the reference's
     """
@@ -45,6 +45,7 @@ class FigureScene:
     runs: int
     checkpoints: int
     sweep: Callable[[int], float]
+    annealing: Callable[[int], float]
     svd: Callable[[int], float]
     slowness: float
 
@@ -60,15 +61,22 @@ class FigureScene:
 Options = Mapping[str, Any]
 Cost = Callable[[FigureScene, Options], float]
 
+BUDGET: Final = 1e12
+"""Multiply-adds that the equilibrium samples of one run take at most, unless the plan says otherwise."""
+ROUNDS: Final = 60_000.0
+"""Sweeps of one chain a checkpoint that they take where that is less: 100 columns of a few hundred rounds."""
 
-def _sizes_but_main(scene: FigureScene, o: Options) -> float:
-    others = [hidden for hidden in scene.hidden if hidden != scene.main]
-    return sum(_breaking(scene, o, hidden) for hidden in others)
+
+def sampling_seconds(scene: FigureScene, options: Options, hidden: int) -> float:
+    """Equilibrium samples of all checkpoints of one run."""
+    budget = float(options.get("sampling", {}).get("budget", BUDGET))
+    sweeps = min(budget / (2.0 * scene.n_visible * hidden), ROUNDS * scene.checkpoints)
+    return 1.0 + sweeps * scene.annealing(hidden)
 
 
-def _breaking(scene: FigureScene, o: Options, hidden: int) -> float:
-    one = scene.factors(1.5, hidden) + scene.chains(o["n_chains"], o["n_steps"], hidden)
-    return scene.checkpoints * one
+def _following(scene: FigureScene, hidden: int) -> float:
+    """Modes of every checkpoint, followed."""
+    return scene.checkpoints * scene.factors(2, hidden)
 
 
 def _rotations(scene: FigureScene, o: Options) -> float:
@@ -84,35 +92,30 @@ def _kurtosis(scene: FigureScene, o: Options) -> float:
 
 FIGURE_COSTS: Final[Mapping[str, Cost]] = {
     "likelihood": lambda s, o: 0.5,
-    "gallery": lambda s, o: sum(s.chains(o["n_samples"], o["n_steps"], hidden) for hidden in s.hidden),
-    "image_landscapes": lambda s, o: 2.0 + s.chains(o["n_chains"], o["n_steps"]),
-    "landscapes": lambda s, o: 1.5 + s.factors(2) + s.chains(o["n_samples"], o["n_steps"]),
+    "gallery": lambda s, o: 0.5 + 0.01 * sum(s.factors(1, hidden) for hidden in s.hidden),
+    "image_landscapes": lambda s, o: 2.0 + s.factors(1),
+    "landscapes": lambda s, o: 1.5 + s.factors(2),
     "random_spectra": lambda s, o: 0.7 + sum(s.factors(0.3 * o["n_simulations"], hidden) for hidden in o["hidden"]),
     "kurtosis": _kurtosis,
     "spectrum": lambda s, o: 1.0 + sum(s.factors(0.5 * s.runs / len(s.hidden), hidden) for hidden in s.hidden),
-    "gaussianity": lambda s, o: 1.5 + s.factors(4),
-    "evolution": lambda s, o: 1.0 + s.checkpoints * (s.factors(1.5) + s.chains(o["n_chains"], o["n_steps"])),
+    "gaussianity": lambda s, o: 1.5 + s.factors(8),
+    "evolution": lambda s, o: 1.0 + _following(s, s.main),
     "rotational_symmetry": lambda s, o: 2.0 + _rotations(s, o),
-    "hierarchy": lambda s, o: 1.0 + s.factors(3) + s.chains(o["n_samples"], o["n_steps"]),
-    "symmetry_breaking": lambda s, o: 0.7 + _breaking(s, o, s.main),
-    "symmetry_breaking_sizes": lambda s, o: 0.7 + _sizes_but_main(s, o),
-    "landau_wells": lambda s, o: (
-        2.0 + s.checkpoints * s.factors(3) + o["n_shown"] * s.chains(o["n_chains"], o["burn_in"] + 10 * o["n_draws"])
-    ),
-    "transitions": lambda s, o: (
-        2.0
-        + s.replicas
-        * s.checkpoints
-        * (s.factors(1.5) + s.chains(o["n_chains"], o["burn_in"] + o["n_draws"] * o["thin"]))
-    ),
+    "hierarchy": lambda s, o: 1.0 + s.factors(8),
+    "symmetry_breaking": lambda s, o: 0.7 + _following(s, s.main),
+    "symmetry_breaking_sizes": lambda s, o: 0.7 + sum(_following(s, hidden) for hidden in s.hidden if hidden != s.main),
+    "centres": lambda s, o: 1.0 + sum(s.factors(3 * s.replicas, hidden) for hidden in s.hidden),
+    "spectral_gap": lambda s, o: 1.0 + o["n_checkpoints"] * s.factors(0.5 * s.runs / len(s.hidden)),
+    "landau_wells": lambda s, o: 2.0 + s.checkpoints * s.factors(2.5),
+    "transitions": lambda s, o: 2.0 + s.replicas * _following(s, s.main),
     "alignment": lambda s, o: 1.5 + s.runs / len(s.hidden) * s.checkpoints * s.factors(1),
-    "bosons": lambda s, o: 2.0 + s.checkpoints * s.factors(3),
-    "mode_potentials": lambda s, o: 10.0 + s.factors(10) + 2 * s.chains(o["n_chains"], o["n_steps"]),
-    "mode_diffusion": lambda s, o: 4.0,
+    "bosons": lambda s, o: 2.0 + s.checkpoints * s.factors(1.5),
+    "mode_potentials": lambda s, o: 12.0 * s.slowness + s.factors(20),
+    "mode_diffusion": lambda s, o: 5.0 * s.slowness,
     "relaxation": lambda s, o: 5.0 + o["n_checkpoints"] * (s.factors(4) + s.chains(o["n_chains"], 2 * o["n_steps"])),
-    "diffused_images": lambda s, o: 1.0 + s.chains(o["n_chains"], 150 * o["time"] + o["gibbs_steps"]),
+    "diffused_images": lambda s, o: 1.0 + s.chains(o["n_chains"], 300 * o["time"]),
 }
-"""Figure to seconds, from a scene and the figure's options with their defaults filled in."""
+"""Figure to seconds, from a scene and the figure's options with their defaults filled in, beside its samples."""
 
 
 def figure_seconds(name: str, scene: FigureScene, options: Options) -> float:

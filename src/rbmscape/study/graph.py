@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.figures.material import RunKey
@@ -21,7 +21,11 @@ from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, f
 __all__ = ["Task", "TaskGraph", "build_graph"]
 
 # Raise a number when the function of that kind would give another result for the same parameters.
-VERSIONS = {"train": 1, "collect-training": 1, "likelihood": 1, "collect-likelihood": 1, "figure": 1}
+VERSIONS = {"train": 1, "collect-training": 1, "likelihood": 1, "collect-likelihood": 1, "samples": 1, "figure": 1}
+
+
+SAMPLES_COST: Final = 1e12
+FIGURE_COST: Final = 1e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,41 @@ def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
     if any("likelihood" in entry.needs for entry in entries) or config.figures is None:
         _add_likelihoods(graph, config, trained, dataset)
     for entry in entries:
-        _add_figure(graph, config, entry, whole)
+        samples = _add_samples(graph, config, entry, trained)
+        _add_figure(graph, config, entry, (*whole, *samples))
     return graph
+
+
+SAMPLES_OF_MAIN_SIZE: Final = (
+    "image_landscapes", "landscapes", "evolution", "hierarchy", "symmetry_breaking", "landau_wells", "mode_potentials",
+    "diffused_images",
+)  # fmt: skip
+SAMPLES_OF_ALL_SIZES: Final = ("gallery", "symmetry_breaking_sizes")
+SAMPLES_OF_ALL_REPLICAS: Final = ("transitions",)
+"""Figures that show equilibrium samples: of the first replica of the size nearest to 500, of every size, or of all
+replicas.  The samples are made beforehand, a task a run; a figure that finds none makes its own."""
+
+
+def _add_samples(
+    graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: Mapping[RunKey, _Trained]
+) -> list[str]:
+    """Tasks that make the samples of a figure, shared with other figures; returns their names."""
+    main, recipe = min(config.hidden, key=lambda hidden: abs(hidden - 500)), next(iter(config.recipes))
+    if entry.name in SAMPLES_OF_ALL_SIZES:
+        keys = [RunKey(recipe, hidden, 0) for hidden in config.hidden]
+    elif entry.name in SAMPLES_OF_ALL_REPLICAS:
+        keys = [RunKey(recipe, main, replica) for replica in range(config.replicas)]
+    else:
+        keys = [RunKey(recipe, main, 0)] if entry.name in SAMPLES_OF_MAIN_SIZE else []
+    sampling = dict(config.figure_options.get(entry.name, {}).get("sampling", {}))
+    mark = f"-{fingerprint(sampling)[:8]}" if sampling else ""
+    names = [f"samples/{key}{mark}" for key in keys]
+    for key, name in zip(keys, names, strict=True):
+        if name not in graph.tasks:
+            parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica}
+            parameters |= {"seed": config.seed, "sampling": sampling}
+            graph.add(name, "samples", parameters, needs=(trained[key].whole,), cost=SAMPLES_COST)
+    return names
 
 
 def _updates_per_epoch(config: StudyConfig, key: RunKey, dataset: Dataset) -> int:
@@ -192,4 +229,4 @@ def _add_figure(graph: TaskGraph, config: StudyConfig, entry: FigureEntry, train
     }
     needs = (*trained, *(f"results/{result}" for result in entry.needs))
     outputs = tuple(f"figures/{entry.name}.{suffix}" for suffix in ("png", "pdf", "nc"))
-    graph.add(f"figure/{entry.name}", "figure", parameters, needs=needs, outputs=outputs, cost=1e10)
+    graph.add(f"figure/{entry.name}", "figure", parameters, needs=needs, outputs=outputs, cost=FIGURE_COST)

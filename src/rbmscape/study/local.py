@@ -50,7 +50,8 @@ class _Hand:
             env=_environment(threads, number),
             start_new_session=True,
         )
-        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+        self._ears = threading.Thread(target=self._listen, args=(events,), daemon=True)
+        self._ears.start()
 
     @property
     def pid(self) -> int:
@@ -59,9 +60,10 @@ class _Hand:
 
     def _listen(self, events: queue.Queue[Any]) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with contextlib.suppress(ValueError):  # the last line of a process that was killed may be torn
-                events.put((self, json.loads(line)))
+        with self._process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # the last line of a process that was killed may be torn
+                    events.put((self, json.loads(line)))
         events.put((self, None))
 
     def give(self, task: Task) -> None:
@@ -73,7 +75,9 @@ class _Hand:
             self._process.stdin.flush()
 
     def how_it_ended(self) -> str:
-        """In words."""
+        """In words, after its output has ended."""
+        self.ask_to_stop()
+        self._ears.join()
         code = self._process.wait()
         if code >= 0:
             return f"its worker process ended with exit code {code}"
@@ -93,6 +97,7 @@ class _Hand:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._ears.join(SECONDS_TO_STOP)
 
 
 class LocalPool:

@@ -119,11 +119,12 @@ def figure_options(name: str) -> dict[str, Any]:
     direct = _functions(import_module(entry.home))
     functions = [*(one for function in direct for one in _functions(inspect.getmodule(function))), *direct]
     parameters = [one for function in functions for one in inspect.signature(function).parameters.values()]
-    return {
+    own = {
         one.name: one.default
         for one in parameters
         if one.default is not one.empty and one.name not in _SET_BY_THE_STUDY
     }
+    return {"sampling": {}} | own  # of the equilibrium samples that figures share
 
 
 def _functions(module: ModuleType | None) -> list[Callable[..., Any]]:

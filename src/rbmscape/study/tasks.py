@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -218,6 +219,20 @@ def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
     return attrs
 
 
+def _samples(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+    """Equilibrium samples of every checkpoint of a run, kept for the figures."""
+    from rbmscape.figures.equilibrium import run_samples
+
+    run = Run.open(shop.store.runs / str(RunKey(**_key_values(task))))
+    found = run_samples(run, seed=task.parameters["seed"], cache=_samples_folder(shop), **task.parameters["sampling"])
+    reporter.advance(task, 1.0)
+    return dict(found.facts)
+
+
+def _samples_folder(shop: Workshop) -> Path:
+    return shop.store.results / "samples"
+
+
 def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Compute a figure's data, draw and save it."""
     from rbmscape.figures.equilibrium import run_samples
@@ -226,7 +241,7 @@ def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, An
     from rbmscape.study.provenance import result_attrs
 
     (entry,) = select([task.parameters["name"]])
-    sampler = partial(run_samples, cache=shop.store.results / "samples")
+    sampler = partial(run_samples, cache=_samples_folder(shop))
     options = task.parameters["options"]
     material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampler)
     began = time.perf_counter()
@@ -242,5 +257,6 @@ RUNNERS: Mapping[str, Callable[[Workshop, Task, StudyReporter], dict[str, Any]]]
     "collect-training": _collect_training,
     "likelihood": _likelihood,
     "collect-likelihood": _collect_likelihood,
+    "samples": _samples,
     "figure": _figure,
 }

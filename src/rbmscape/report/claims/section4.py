@@ -140,9 +140,11 @@ def _images(evidence: Evidence) -> Finding:
     images = evidence.data("diffused_images", "mean", "mean_stderr", "sd", "sd_stderr", "free_energy", "free_energy_sd")
     names = [str(name) for name in images.stage.values]
     gibbs = images.sel(stage="Gibbs")
-    n_chains = float(images.attrs["n_chains"])
+    if "n_states" not in images:
+        images = images.assign(n_states=("stage", np.full(len(names), float(images.attrs["n_chains"]))))
+        gibbs = images.sel(stage="Gibbs")
     diffused = [name for name in names if name.startswith("D = ")]
-    found = {name: _distance(images.sel(stage=name), gibbs, n_chains) for name in diffused}
+    found = {name: _distance(images.sel(stage=name), gibbs) for name in diffused}
     equal = next((found[name] for name in diffused if name == "D = 1"), found[diffused[0]])
     if equal["off"] == 0 and abs(equal["energy"].value) <= normal_threshold(2) * equal["energy"].stderr:
         verdict = Verdict.HOLDS
@@ -161,7 +163,7 @@ def _images(evidence: Evidence) -> Finding:
     return Finding(verdict, "; ".join(parts) + ".", numbers, evidence.describe(evidence.main))
 
 
-def _distance(one: xr.Dataset, gibbs: xr.Dataset, n_chains: float) -> dict[str, Any]:
+def _distance(one: xr.Dataset, gibbs: xr.Dataset) -> dict[str, Any]:
     """How far one stage of the diffusion is from Gibbs samples: moments off, and the free energy's excess."""
     scores = [
         np.abs(one[name].values - gibbs[name].values)
@@ -169,10 +171,8 @@ def _distance(one: xr.Dataset, gibbs: xr.Dataset, n_chains: float) -> dict[str, 
         for name in ("mean", "sd")
     ]
     score = np.concatenate(scores)
-    energy = Estimate(
-        float(one.free_energy - gibbs.free_energy),
-        float(np.hypot(one.free_energy_sd, gibbs.free_energy_sd)) / np.sqrt(n_chains),
-    )
+    errors = [float(stage.free_energy_sd) / np.sqrt(float(stage.n_states)) for stage in (one, gibbs)]
+    energy = Estimate(float(one.free_energy - gibbs.free_energy), float(np.hypot(*errors)))
     off = int((score > normal_threshold(score.size)).sum())
     return {"energy": energy, "spread": float(gibbs.free_energy_sd), "off": off, "count": score.size}
 
