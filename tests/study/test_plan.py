@@ -47,7 +47,7 @@ method = "ais"
 final = { method = "bracket", n_betas = 100, max_betas = 200 }
 
 [figure_options.gallery]
-n_steps = 5
+n_samples = 5
 """
 
 
@@ -68,7 +68,7 @@ def test_a_plan_says_in_toml_what_python_says(tmp_path):
         scopes={"cd": {"hidden": (2,)}},
         likelihood={"method": "ais", "final": {"method": "bracket", "n_betas": 100, "max_betas": 200}},
         figures=("gallery",),
-        figure_options={"gallery": {"n_steps": 5}},
+        figure_options={"gallery": {"n_samples": 5}},
     )
     assert next(iter(plan.recipes)) == "paper", "the first recipe of the file is the main one"
     check_plan(plan, plan.data.load())
@@ -106,7 +106,7 @@ def test_mistakes_in_a_plan_are_named_with_the_file(tmp_path, change, message):
     ("change", "message"),
     [
         (("figure_options.gallery", "figure_options.galery"), "figure 'galery'; did you mean 'gallery'"),
-        (("n_steps", "n_step"), "'gallery' has no option 'n_step'; did you mean 'n_steps'"),
+        (("n_samples", "n_sample"), "'gallery' has no option 'n_sample'; did you mean 'n_samples'"),
         (('["gallery"]', '["galery"]'), "no figure 'galery'; did you mean 'gallery'"),
     ],
 )
@@ -126,7 +126,7 @@ def test_other_files_are_refused(tmp_path):
 
 def test_options_reach_through_to_what_a_figure_passes_them_on_to():
     assert {"n_data", "n_chains", "n_steps", "leading"} <= figure_options("evolution").keys()
-    assert {"n_chains", "n_steps", "n_starts"} <= figure_options("mode_potentials").keys()
+    assert {"sampling", "n_bins", "n_starts"} <= figure_options("mode_potentials").keys()
     assert "seed" not in figure_options("evolution")
 
 

@@ -213,8 +213,8 @@ class _Machine:
         """
         high = low + 1
         both = columns.states[low : high + 1].flatten(0, 1)
-        own_low, down = self._log_density(low, both).split(self.n_chains)
-        up, own_high = self._log_density(high, both).split(self.n_chains)
+        own_low, down = torch.chunk(self._log_density(low, both), 2)
+        up, own_high = torch.chunk(self._log_density(high, both), 2)
         gain, loss = up - own_low, own_high - down
         swap = torch.log(uniform.to(torch.float64)) < gain - loss
         for flags in (columns.states, columns.climbing, columns.fresh):
