@@ -16,6 +16,9 @@ What is compared, so that neither side is favoured:
   half to fill the ladder.  What it costs in all, with the choice of the ladder, is reported beside it.
 - Several seeds of each sampler; errors are those of the mean over them.
 
+A third sampler goes on from the end of tempering without the rungs below the one from which downwards Gibbs steps mix
+on their own (`rbmscape.sampling.ladder.floor_rung`): once there is equilibrium they add nothing but time.
+
 Exchanges to and fro between two rungs make changes that bring nothing new.  Therefore the rate of effective samples of
 the class (of the slowest class) is reported beside the rate of changes.
 """
@@ -42,7 +45,7 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 from rbmscape.sampling.diagnostics import effective_sample_size
-from rbmscape.sampling.ladder import Ladder, shortest_ladder
+from rbmscape.sampling.ladder import Ladder, floor_rung, shortest_ladder
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper
 
@@ -230,7 +233,7 @@ def main() -> None:
     began = time.process_time()
     ladder = shortest_ladder(models, Stream(1, "benchmark"), annealer_for(select_engine()), arguments.target)
     prepared = time.process_time() - began
-    results: dict[str, list[Rates]] = {"Gibbs from data": [], "trajectory tempering": []}
+    results: dict[str, list[Rates]] = {"Gibbs from data": [], "trajectory tempering": [], "above its floor": []}
     facts: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         picks = Stream(seed, "benchmark/start").numpy().choice(len(dataset.train), arguments.chains, replace=False)
@@ -238,7 +241,13 @@ def main() -> None:
         results["Gibbs from data"].append(plain(models[-1], rows, arguments.steps, name, seed))
         rate, result = tempered(ladder, arguments.chains, arguments.sweeps, name, seed, prepared)
         results["trajectory tempering"].append(rate)
-        facts.append({"passages": float(result.passages.mean()), "r_hat": result.r_hat, "verdict": result.verdict})
+        floor = floor_rung(ladder, result.states, Stream(seed, "benchmark/floor"), annealer_for(select_engine()))
+        upper = ladder.above(floor, result.states)
+        spent = rate.total_seconds
+        rate, last = tempered(upper, arguments.chains, arguments.sweeps, name, seed + arguments.seeds, spent)
+        results["above its floor"].append(rate)
+        facts.append({"passages": float(result.passages.mean()), "floor": floor, "verdict": result.verdict})
+        facts[-1] |= {"r_hat": result.r_hat, "r_hat_above": last.r_hat}
         print(f"seed {seed}: {result.verdict}", flush=True)
     means = {sampler: summary(runs) for sampler, runs in results.items()}
     slow = means["Gibbs from data"]

@@ -21,6 +21,7 @@ engine = "reference"
 batch_size = 7
 n_chains = 5
 [figure_options.gallery]
+n_samples = 5
 n_samples = 3
 """
 
@@ -60,7 +61,7 @@ def test_a_dry_run_prints_and_leaves_no_trace(plan, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["study"], WRONG_USAGE, "Missing argument"),
+        (["study"], WRONG_USAGE, "plan"),
         (["study", "PLAN", "--workers", "0"], WRONG_USAGE, "--workers"),
         (["study", "PLAN", "--workers", "2", "--scheduler", "tcp://a:1"], WRONG_USAGE, "choose one"),
         (["study", "PLAN", "--tables", "t"], WRONG_USAGE, "directory of a study"),

@@ -70,7 +70,7 @@ def study(tmp_path_factory):
         hidden=(2, 5),
         recipes={"recommended": {"epochs": 12, "checkpoint_epochs": (6, 12), "engine": "reference", "gibbs_steps": 1}},
         likelihood=LikelihoodPlan(method="exact"),
-        figure_options={"gallery": {"n_samples": 3}},
+        figure_options={"gallery": {"n_samples": 3, "sampling": {"n_chains": 20, "budget": 1e9}}},
         figures=("likelihood", "gallery"),
     )
     return run_study(plan, tmp_path_factory.mktemp("report") / "s", progress=False)[0]

@@ -29,7 +29,7 @@ def tiny_plan() -> StudyConfig:
             }
         },
         likelihood=LikelihoodPlan(method="exact"),
-        figure_options={"gallery": {"n_samples": 4}},
+        figure_options={"gallery": {"n_samples": 4, "sampling": {"n_chains": 20, "budget": 1e9}}},
         figures=("likelihood", "gallery"),
     )
 

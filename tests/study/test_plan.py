@@ -126,7 +126,7 @@ def test_other_files_are_refused(tmp_path):
 
 def test_options_reach_through_to_what_a_figure_passes_them_on_to():
     assert {"n_data", "n_chains", "n_steps", "leading"} <= figure_options("evolution").keys()
-    assert {"n_starts", "sampling"} <= figure_options("mode_potentials").keys()
+    assert {"sampling", "n_bins", "n_starts"} <= figure_options("mode_potentials").keys()
     assert "seed" not in figure_options("evolution")
 
 

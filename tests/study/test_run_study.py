@@ -104,7 +104,7 @@ def test_lost_outputs_are_made_again(copy, tiny_plan):
 
 
 def test_changed_settings_redo_only_what_follows_from_them(copy, tiny_plan):
-    options = {"gallery": {"n_samples": 5}}
+    options = {"gallery": {"n_samples": 5, "sampling": {"n_chains": 20, "budget": 1e9}}}
     _, outcome = run_study(tiny_plan.replace(figure_options=options), copy, progress=False)
     assert outcome.computed == ("figure/gallery",)
 

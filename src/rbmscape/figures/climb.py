@@ -1,6 +1,6 @@
 r"""Replica exchange on ladders in which every model of a sequence is a rung; see `rbmscape.figures.equilibrium`.
 
-States are recorded at eight evenly spaced rounds of the last half, in which nothing is burn-in any more.
+States are recorded at sixteen evenly spaced rounds of the last half, in which nothing is burn-in any more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["affordable", "climbed", "own_stream"]
 
 FEWEST_CHAINS = 32
 FEWEST_ROUNDS, MOST_ROUNDS = 64, 1024
-N_DRAWS = 8
+N_DRAWS = 16
 N_MODES = 4
 OVERHEAD = 1.5e5  # multiply-adds in the time of all else that a Gibbs step and an exchange of one replica take
 EARLY_SHARE = 0.25  # of the budget: Gibbs steps mix the models of the first epoch
@@ -43,7 +43,7 @@ def affordable(n_rungs: int, rbm: RBM, settings: Mapping[str, float]) -> tuple[i
 
 
 class _Recorder:
-    """States of some rungs at eight evenly spaced rounds of the last half, whenever tempering stops at a power of 2."""
+    """States of some rungs at 16 evenly spaced rounds of the last half, whenever tempering stops at a power of 2."""
 
     def __init__(self, rungs: Sequence[int]) -> None:
         self.rungs = list(rungs)

@@ -39,10 +39,19 @@ from rbmscape.symmetry.transitions import Draws
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ModelSamples", "RunSamples", "model_samples", "run_samples", "sampled", "shared_facts", "verdict"]
+__all__ = [
+    "ModelSamples",
+    "RunSamples",
+    "model_samples",
+    "run_samples",
+    "sampled",
+    "sampling_settings",
+    "shared_facts",
+    "verdict",
+]
 
 FloatArray = NDArray[np.float64]
-FORMAT = "3"
+FORMAT = "4"
 N_CHAINS = 100
 BUDGET = 1e12
 """Multiply-adds of one layer's field, in all: about a minute for M = 500 on two processor cores, two for M = 3000."""
@@ -184,7 +193,7 @@ def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None
     models = list(run.models(updates, averaged=False))
     if any(not torch.equal(a, b) for a, b in zip(_parameters(final), _parameters(models[-1]), strict=True)):
         models.append(final)
-    settings = _settings(options)
+    settings = sampling_settings(options)
     label = run.directory.name  # runs of a study must not share random numbers
     early = sum(found < run.updates_per_epoch for found in updates) if last > run.updates_per_epoch else 0
     if cache is None:
@@ -201,7 +210,7 @@ def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None
 
 def model_samples(rbm: RBM, seed: int = 0, **options: Any) -> RunSamples:
     """Samples of a model without a run, by tempering in temperature; options as for `run_samples`."""
-    return _assembled(climbed([rbm], 0, (seed, "model"), _settings(options)), (), rbm, None)
+    return _assembled(climbed([rbm], 0, (seed, "model"), sampling_settings(options)), (), rbm, None)
 
 
 def shared_facts(samples: Sequence[ModelSamples]) -> dict[str, str | float]:
@@ -237,12 +246,21 @@ def _parameters(rbm: RBM) -> tuple[Tensor, Tensor, Tensor]:
     return rbm.weights, rbm.visible_bias, rbm.hidden_bias
 
 
-def _settings(options: Mapping[str, Any]) -> dict[str, float]:
+def sampling_settings(options: Mapping[str, Any]) -> dict[str, float]:
+    """Options of `run_samples` with their defaults filled in.
+
+    Raises
+    ------
+    InputError : an option that does not exist, or a value out of range
+    """
     known = {"n_chains": N_CHAINS, "budget": BUDGET, "target": 0.65}
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise InputError(f"sampling has no option {unknown[0]!r}; it has {', '.join(known)}")
-    settings = {name: float(options.get(name, value)) for name, value in known.items()}
+    try:
+        settings = {name: float(options.get(name, value)) for name, value in known.items()}
+    except (TypeError, ValueError):
+        raise InputError(f"options of sampling are numbers, found {dict(options)}; correct them") from None
     if settings["n_chains"] < 2 or settings["budget"] <= 0:
         raise InputError(
             f"sampling needs two chains or more and a budget above 0, found n_chains={settings['n_chains']:g} and "

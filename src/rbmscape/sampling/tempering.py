@@ -148,7 +148,9 @@ class _Machine:
         self.params: list[PathParameters] = [annealer_parameters(annealer, model) for model in ladder.models]
         self.streams = [stream.child(f"rung/{rung}") for rung in range(self.n_rungs)]
         top = ladder.models[-1]
-        self.workspace: PathWorkspace = annealer.workspace(n_chains, top.n_visible, top.n_hidden)
+        self.workspaces: dict[int, PathWorkspace] = {
+            n: annealer.workspace(n, top.n_visible, top.n_hidden) for n in (n_chains, 2 * n_chains)
+        }
         self.device = top.device
         self.modes = leading_modes(top.weights)
 
@@ -173,41 +175,51 @@ class _Machine:
 
     def _round(self, columns: _Columns, number: int) -> None:
         """Gibbs steps of all replicas and the exchanges of every other pair."""
-        own = torch.stack([self._move(columns, rung, number) for rung in range(self.n_rungs)])
+        for rung in range(self.n_rungs):
+            self._move(columns, rung, number)
         uniform = self.stream.child("exchange").uniform(number, self.n_rungs, self.n_chains, 0, self.device)
         pairs = range(number % 2, self.n_rungs - 1, 2)
-        columns.exchanges.append({pair: self._exchange(columns, pair, own, uniform[pair]) for pair in pairs})
+        top = None
+        found: dict[int, _Exchange] = {}
+        for pair in pairs:
+            found[pair], top = self._exchange(columns, pair, uniform[pair])
+        columns.exchanges.append(found)
         self._mark(columns)
-        columns.trace.append(self.observe(columns.states[-1], own[-1]))
+        if top is None or pairs[-1] != self.n_rungs - 2:
+            top = self._log_density(self.n_rungs - 1, columns.states[-1])
+        columns.trace.append(self.observe(columns.states[-1], top))
 
-    def _move(self, columns: _Columns, rung: int, number: int) -> Tensor:
-        """Gibbs steps of one rung, on the lowest, without weights, fresh draws; returns -F of the new states."""
-        params, ws, stream = self.params[rung], self.workspace, self.streams[rung]
-        result = torch.zeros(self.n_chains, dtype=torch.float64, device=self.device)
+    def _move(self, columns: _Columns, rung: int, number: int) -> None:
+        """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws."""
+        params, ws, stream = self.params[rung], self.workspaces[self.n_chains], self.streams[rung]
         self.annealer.load(params, ws, columns.states[rung])
+        unused = torch.zeros(self.n_chains, dtype=torch.float64, device=self.device)
         for step in range(number * self.steps, (number + 1) * self.steps):
-            self.annealer.step(params, ws, result, 1.0, 1.0, stream, 2 * step)
+            self.annealer.step(params, ws, unused, 1.0, 1.0, stream, 2 * step)
         columns.states[rung] = ws.v.to(torch.uint8)
-        result.zero_()
-        self.annealer.weigh(params, ws, result, 0.0, 1.0)
-        return result
 
     def _log_density(self, rung: int, v: Tensor) -> Tensor:
-        result = torch.zeros(self.n_chains, dtype=torch.float64, device=self.device)
-        self.annealer.load(self.params[rung], self.workspace, v)
-        self.annealer.weigh(self.params[rung], self.workspace, result, 0.0, 1.0)
+        """-F of a rung's model for n_chains or twice as many states."""
+        ws = self.workspaces[len(v)]
+        result = torch.zeros(len(v), dtype=torch.float64, device=self.device)
+        self.annealer.load(self.params[rung], ws, v)
+        self.annealer.weigh(self.params[rung], ws, result, 0.0, 1.0)
         return result
 
-    def _exchange(self, columns: _Columns, low: int, own: Tensor, uniform: Tensor) -> _Exchange:
-        """Metropolis exchange of rungs low and low + 1; own, -F of each rung's states, follows them."""
+    def _exchange(self, columns: _Columns, low: int, uniform: Tensor) -> tuple[_Exchange, Tensor]:
+        """Metropolis exchange of rungs low and low + 1; also returns -F of the new states of the upper rung.
+
+        Each model looks at both sets of states at once, since larger batches cost less a state.
+        """
         high = low + 1
-        up, down = self._log_density(high, columns.states[low]), self._log_density(low, columns.states[high])
-        gain, loss = up - own[low], own[high] - down
+        both = columns.states[low : high + 1].flatten(0, 1)
+        own_low, down = torch.chunk(self._log_density(low, both), 2)
+        up, own_high = torch.chunk(self._log_density(high, both), 2)
+        gain, loss = up - own_low, own_high - down
         swap = torch.log(uniform.to(torch.float64)) < gain - loss
         for flags in (columns.states, columns.climbing, columns.fresh):
             flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
-        own[low], own[high] = torch.where(swap, down, own[low]), torch.where(swap, up, own[high])
-        return _Exchange(gain, loss)
+        return _Exchange(gain, loss), torch.where(swap, up, own_high)
 
     def _mark(self, columns: _Columns) -> None:
         """Count the replicas that arrive at the top; those at the bottom will be drawn afresh."""

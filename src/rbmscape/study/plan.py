@@ -81,11 +81,31 @@ def check_plan(config: StudyConfig, dataset: Dataset) -> None:
 
 def _check_options(entry: FigureEntry, options: Mapping[str, Any]) -> None:
     known = figure_options(entry.name)
-    for option in options:
-        if option not in known:
+    for option, value in options.items():
+        if option == "sampling":  # of the samples that figures share, not of this figure's compute
+            check_sampling(entry.name, value)
+        elif option not in known:
             raise ConfigError(
                 f"the figure {entry.name!r} has no option {option!r}; {nearest(option, sorted(known), 'its options')}"
             )
+
+
+def check_sampling(figure: str, options: object) -> None:
+    """Refuse options of the samples that do not exist.
+
+    Raises
+    ------
+    ConfigError : no mapping, an unknown option, or a value out of range
+    """
+    from rbmscape.errors import InputError
+    from rbmscape.figures.equilibrium import sampling_settings
+
+    if not isinstance(options, Mapping):
+        raise ConfigError(f"sampling of the figure {figure!r} must be a table, found {options!r}; see figure_options")
+    try:
+        sampling_settings(options)
+    except InputError as error:
+        raise ConfigError(f"the figure {figure!r}: {error}") from None
 
 
 def figure_options(name: str) -> dict[str, Any]:
