@@ -179,7 +179,7 @@ def picture(title: str, results: dict[str, list[Rates]]) -> Figure:
     panel.set_xlabel("processor seconds, second half of each run")
     panel.set_ylabel("class changes of all chains")
     panel.set_yscale("symlog", linthresh=1.0)
-    panel.set_title(title)
+    panel.set_title(title, fontsize="medium")
     panel.legend()
     return figure
 
@@ -256,7 +256,8 @@ def main() -> None:
         for sampler, one in means.items()
         if one is not slow
     }
-    title = f"digits {' '.join(map(str, arguments.digits))}, M = {models[-1].n_hidden}, {len(ladder.models)} rungs"
+    which = "all digits" if len(arguments.digits) == 10 else f"digits {' '.join(map(str, arguments.digits))}"
+    title = f"{which}, M = {models[-1].n_hidden}, {len(ladder.models)} rungs"
     report(title, results, means, ratios)
     name_of_file = "tempering-" + "".join(str(digit) for digit in arguments.digits)
     settings = {key: getattr(arguments, key) for key in ("digits", "chains", "steps", "sweeps", "seeds", "target")}
