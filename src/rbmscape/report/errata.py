@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -109,7 +110,21 @@ def _without_study(check: Callable[[Evidence | None], Check]) -> Check:
 
 def run_checks(evidence: Evidence | None = None) -> dict[str, Check]:
     """The evidence of every erratum by key; seconds."""
-    return {
-        erratum.key: erratum.check(evidence) if erratum.of_study else _without_study(erratum.check)
-        for erratum in ERRATA
-    }
+    with _one_thread():
+        return {
+            erratum.key: erratum.check(evidence) if erratum.of_study else _without_study(erratum.check)
+            for erratum in ERRATA
+        }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The checks are small: more threads only wait for each other, for minutes where the cores are busy."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
