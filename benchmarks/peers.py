@@ -54,7 +54,7 @@ def available() -> dict[str, Maker]:
     """Makers of the installed peers."""
     makers: dict[str, Maker] = {}
     if find_spec("rbms"):
-        makers |= {"rbms": rbms_sweep(4), "rbms, one step a call": rbms_sweep(1)}
+        makers |= {"rbms": rbms_sweep(10), "rbms, one step a call": rbms_sweep(1)}
     if find_spec("sklearn"):
         makers["scikit-learn"] = sklearn_sweep
     return makers

@@ -209,7 +209,7 @@ def sweep_benchmark(
     precision: str = "auto",
     device: torch.device | str = "cpu",
     rounds: int = 15,
-    n_steps: int = 4,
+    n_steps: int = 10,
     peers: Mapping[str, Callable[[tuple[int, int, int]], tuple[Callable[[], object], int]]] | None = None,
 ) -> tuple[list[SweepTiming], dict[str, dict[tuple[int, int, int], Timing]]]:
     """Time Gibbs sweeps, the machine's best matrix product, and other samplers, all in turn.
