@@ -21,7 +21,6 @@ engine = "reference"
 batch_size = 7
 n_chains = 5
 [figure_options.gallery]
-n_samples = 5
 n_samples = 3
 """
 
