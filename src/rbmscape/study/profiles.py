@@ -9,6 +9,7 @@ from rbmscape.errors import ConfigError
 from rbmscape.recipe import nearest
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.study.config import DataPlan, LikelihoodMethod, LikelihoodPlan, Scope, StudyConfig
+from rbmscape.study.graph import SAMPLES_OF_ALL_REPLICAS, SAMPLES_OF_ALL_SIZES, SAMPLES_OF_MAIN_SIZE
 
 __all__ = ["PROFILES", "profile"]
 
@@ -46,6 +47,12 @@ def _smoke() -> StudyConfig:
     )
 
 
+def _sampled(options: dict[str, dict[str, Any]], **sampling: Any) -> dict[str, dict[str, Any]]:
+    """Options with the same `sampling` for every figure that shows equilibrium samples, so that they share them."""
+    names = {*SAMPLES_OF_MAIN_SIZE, *SAMPLES_OF_ALL_SIZES, *SAMPLES_OF_ALL_REPLICAS}
+    return options | {name: options.get(name, {}) | {"sampling": sampling} for name in sorted(names)}
+
+
 def _quick() -> StudyConfig:
     """Minutes on two processor cores: three sizes, two replicas each, and the smallest size by CD and Rdm as well."""
     short = {"epochs": 3, "checkpoint_epochs": (1, 2, 3)}
@@ -57,15 +64,19 @@ def _quick() -> StudyConfig:
         recipes={"recommended": short, "cd": short | {"method": "cd"}, "rdm": short | {"method": "rdm"}},
         scopes={name: Scope(hidden=(100,), replicas=1) for name in ("cd", "rdm")},
         likelihood=LikelihoodPlan(n_betas=500, n_chains=200),
-        figure_options={
-            "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
-            "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
-            "rotational_symmetry": {"n_null": 5, "n_rotations": 2, "n_along": 7},
-            "evolution": {"n_data": 1000},
-            "mode_potentials": {"n_starts": 8},
-            "relaxation": {"n_checkpoints": 3, "n_gaussian": 300, "n_chains": 32, "n_steps": 200},
-            "diffused_images": {"n_chains": 60, "time": 4.0},
-        },
+        figure_options=_sampled(
+            {
+                "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
+                "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
+                "rotational_symmetry": {"n_null": 5, "n_rotations": 2, "n_along": 7},
+                "evolution": {"n_data": 1000},
+                "mode_potentials": {"n_starts": 8},
+                "relaxation": {"n_checkpoints": 3, "n_gaussian": 300, "n_chains": 32, "n_steps": 200},
+                "diffused_images": {"n_chains": 60, "time": 4.0},
+            },
+            n_chains=50,
+            budget=1e11,
+        ),
     )
 
 
@@ -113,7 +124,7 @@ def _laptop() -> StudyConfig:
             n_checkpoints=8,
             final=LikelihoodMethod(method="bracket", n_betas=1000, n_chains=100, max_betas=4000),
         ),
-        figure_options=_LAPTOP_FIGURES,
+        figure_options=_sampled(_LAPTOP_FIGURES, budget=4e11),
     )
 
 
