@@ -84,7 +84,8 @@ def compute(rbm: RBM, mode: int | None = None, n_times: int = 48, n_points: int 
     grid = _shown_range(potential, n_points, beta)
     width = float(grid[-1] - grid[0])
     centre = potential.reference
-    mean, variance = centre + 0.06 * width, (0.02 * width) ** 2
+    inside = float(np.clip(centre + 0.06 * width, grid[0] + 0.1 * width, grid[-1] - 0.1 * width))  # wells may lie aside
+    mean, variance = inside, (0.02 * width) ** 2
     operator = FokkerPlanck1D(potential, grid, beta)
     slowest = max(float(operator.relaxation_rates[1]), 1e-3)
     times = np.concatenate([[0.0], np.geomspace(2e-3, max(3.0, min(20 / slowest, 300.0)), n_times - 1)])
