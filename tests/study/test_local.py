@@ -154,6 +154,10 @@ def test_an_ended_driver_leaves_no_workers_and_loses_nothing(number, lasting_pla
     plan, directory = write_plan(lasting_plan, tmp_path / "plan.toml"), tmp_path / "s"
     driver = drive(plan, directory, "--workers", "2")
     wait_for_training(directory, SLICE_UPDATES)
+    deadline = time.monotonic() + 60
+    while not list(directory.glob("tasks/train.*.json")):  # the record follows the slice's last checkpoint
+        assert time.monotonic() < deadline, "no slice is recorded"
+        time.sleep(0.05)
     driver.send_signal(number)
     _, words = driver.communicate(timeout=300)
     assert driver.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), words

@@ -223,8 +223,8 @@ def _draw_sizes(panel: Axes, dataset: xr.Dataset) -> None:
     panel.set_xlabel("hidden units M")
     panel.set_ylabel("Jensen-Shannon\ndivergence (nats)")
     low, high = panel.get_ylim()
-    panel.set_ylim(low, high * (high / low) ** 0.3)  # room for the legend
-    panel.legend(loc="upper center", ncols=3, columnspacing=1.0, handletextpad=0.4)
+    panel.set_ylim(low, high * (high / low) ** 0.55)  # room for the legend
+    panel.legend(loc="upper right", handletextpad=0.4, fontsize=6.5, labelspacing=0.2)
 
 
 def _draw_along(panel: Axes, dataset: xr.Dataset) -> None:
