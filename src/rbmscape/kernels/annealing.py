@@ -20,6 +20,7 @@ Shapes: v (n_chains, N), h (n_chains, M), log weights (n_chains,) float64.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -223,7 +224,7 @@ class ReferenceAnnealer:
         self.load(params, ws, uniform < visible)
 
 
-class _CpuAnnealer:
+class _CpuAnnealer(ABC):
     """What the two processor formats share: the fused passes around two matrix products."""
 
     name: str
@@ -231,8 +232,9 @@ class _CpuAnnealer:
     product_dtype: torch.dtype
     width: int
 
+    @abstractmethod
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
-        raise NotImplementedError
+        """out = states · factor in the annealer's format."""
 
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathBuffers:
         """See `Annealer.workspace`."""

@@ -11,6 +11,7 @@ arguments; they are validated once at the public edge.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -116,7 +117,7 @@ class Engine(Protocol):
         """What computes the gradient of n_data samples and n_chains chains, with its buffers."""
 
 
-class BaseEngine:
+class BaseEngine(ABC):
     """What all engines share: the order of the half-steps, and the exact hidden probability."""
 
     name: str
@@ -147,17 +148,17 @@ class BaseEngine:
             exact,
         )
 
+    @abstractmethod
     def sample_hidden(
         self, params: Parameters, ws: Workspace, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0
     ) -> None:
         """See `Engine.sample_hidden`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sample_visible(
         self, params: Parameters, ws: Workspace, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0
     ) -> None:
         """See `Engine.sample_visible`."""
-        raise NotImplementedError
 
     def sweep(
         self,
