@@ -157,7 +157,7 @@ def _products(kind: Format) -> Any:
     whole, half, quarter, one = (_tile(kind, n_vectors) for n_vectors in (8, 4, 2, 1))
     group, lanes, tile = kind.group, kind.lanes, kind.tile
 
-    @numba.njit(inline="always")
+    @numba.njit(nogil=True, error_model="numpy")
     def multiply(idx, first_chain, n_chains, weights, first_unit, n_units, out, at, stride):  # type: ignore[no-untyped-def]
         """out.flat[at + stride u + c] = Σ_k w[first_unit + u, k] v[k, first_chain + c].
 

@@ -68,14 +68,14 @@ def _quick() -> StudyConfig:
             {
                 "random_spectra": {"hidden": (100, 500, 1200), "n_simulations": 19},
                 "kurtosis": {"hidden": (100, 500, 784, 1200), "n_states": 50_000},
-                "rotational_symmetry": {"n_null": 5, "n_rotations": 2, "n_along": 7},
+                "rotational_symmetry": {"n_null": 5, "n_rotations": 2, "n_along": 5},
                 "evolution": {"n_data": 1000},
                 "mode_potentials": {"n_starts": 8},
-                "relaxation": {"n_checkpoints": 3, "n_gaussian": 300, "n_chains": 32, "n_steps": 200},
+                "relaxation": {"n_checkpoints": 3, "n_gaussian": 300, "n_chains": 32, "n_steps": 160},
                 "diffused_images": {"n_chains": 60, "time": 4.0},
             },
             n_chains=50,
-            budget=1e11,
+            budget=7e10,
         ),
     )
 
