@@ -11,9 +11,15 @@ import torch
 from rbmscape import RBM, TrainingConfig, train
 from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError
+from rbmscape.figures import climb
 from rbmscape.figures.climb import N_DRAWS, OVERHEAD, affordable
 from rbmscape.figures.equilibrium import model_samples, run_samples, sampled, verdict
+from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.select import select_engine
 from rbmscape.model.exact import binary_states, visible_log_probabilities
+from rbmscape.rng import Stream
+from rbmscape.sampling.ladder import Ladder, choose_ladder, independent_base
+from rbmscape.sampling.tempering import temper
 
 N_VISIBLE = 10
 
@@ -138,3 +144,36 @@ def test_options_that_do_not_exist_are_refused(run):
         run_samples(run, n_chain=3)
     with pytest.raises(InputError, match="two chains or more"):
         run_samples(run, n_chains=1)
+
+
+def bimodal(strength):
+    """Six pixels and four hidden units, all on or all off, the latter more likely."""
+    return RBM(strength * torch.ones(6, 4), -2.2 * strength * torch.ones(6), -3.0 * strength * torch.ones(4))
+
+
+def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeypatch):
+    """Short chains of a later model all fall into one mode; a base made of them would bring it to every rung."""
+    bases = []
+
+    def watched(models, stream, annealer, target, keep, base):
+        bases.append(base)
+        return choose_ladder(models, stream, annealer, target, keep, base=base)
+
+    monkeypatch.setattr(climb, "choose_ladder", watched)
+    models = [bimodal(0.01), bimodal(0.02), bimodal(3.0), bimodal(4.0)]
+    climb.climbed(models, 2, (0, "run"), {"n_chains": 8.0, "budget": 1e8, "target": 0.65})
+    annealer = annealer_for(select_engine("auto"))
+    control = independent_base(models[2], models[2], Stream(0, "control"), annealer)
+    assert all(float(base.visible_bias.sigmoid().mean()) > 0.4 for base in bases)
+    assert float(control.visible_bias.sigmoid().mean()) < 0.1
+
+
+def test_chains_of_the_training_show_what_the_ladders_own_pilots_miss():
+    """A ladder of one rung cannot cross; pilots in one mode agree with each other, other starts disagree with them."""
+    model, stream, annealer = bimodal(4.0), Stream(3, "starts"), annealer_for(select_engine("auto"))
+    alike = Ladder((model, model), (-1.0, 0.0), torch.zeros(2, 128, 6, dtype=torch.uint8))
+    two = alike.with_starts(torch.ones(128, 6, dtype=torch.uint8), stream, annealer)
+    assert two.start.shape == (2, 256, 6)
+    found = [temper(ladder, 64, 256, stream.child("t"), annealer) for ladder in (alike, two)]
+    assert found[1].r_hat > 1.1
+    assert not found[0].r_hat > 1.1  # the negative control: without them nothing is seen

@@ -18,7 +18,7 @@ from rbmscape.kernels.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import choose_ladder, ladder_models
+from rbmscape.sampling.ladder import choose_ladder, independent_base, ladder_models
 from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered, trace_diagnostics
 from rbmscape.sampling.tempering import temper_until
 
@@ -68,17 +68,23 @@ class _Recorder:
 
 
 def climbed(
-    models: Sequence[RBM], early: int, key: tuple[int, str], settings: Mapping[str, float]
+    models: Sequence[RBM],
+    early: int,
+    key: tuple[int, str],
+    settings: Mapping[str, float],
+    chains: Tensor | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """States and diagnostics as tensors, and the facts, as they are kept on disk.
 
-    The first `early` models and the others stand on ladders of their own, see the module.
+    The first `early` models and the others stand on ladders of their own, see the module.  Half of the columns start
+    from the training's own chains (n, N), where there are any, so that R-hat compares two origins.
     """
     shares = (EARLY_SHARE, 1.0 - EARLY_SHARE) if early else (0.0, 1.0)
     parts = []
     for number, (part, share) in enumerate(zip((models[:early], models[early:]), shares, strict=True)):
         if part:
-            parts.append(_ladder(part, key, number, {**settings, "budget": share * settings["budget"]}))
+            share_of = {**settings, "budget": share * settings["budget"]}
+            parts.append(_ladder(part, models[0], key, number, share_of, chains))
     return _kept(parts, key, f"replica exchange {'along the training' if len(models) > 1 else 'in temperature'}")
 
 
@@ -92,14 +98,27 @@ class _Part:
     result: Tempered
 
 
-def _ladder(models: Sequence[RBM], key: tuple[int, str], number: int, settings: Mapping[str, float]) -> _Part:
-    """Temper on a ladder from independent units through all models, or for a single one through temperature."""
+def _ladder(
+    models: Sequence[RBM],
+    first: RBM,
+    key: tuple[int, str],
+    number: int,
+    settings: Mapping[str, float],
+    chains: Tensor | None,
+) -> _Part:
+    """Temper on a ladder from independent units, which fit the training's first model, through all models.
+
+    A single model is tempered through temperature.
+    """
     target, single = models[-1], len(models) == 1
     annealer = annealer_for(select_engine("auto", "auto", target.device))
     stream = own_stream(*key).child(str(number))
     path = ladder_models(target, None) if single else list(models)
     wanted = [len(path) - 1] if single else range(len(path))
-    ladder = choose_ladder(path, stream.child("ladder"), annealer, settings["target"], keep=wanted)
+    base = None if single else independent_base(first, path[0], stream.child("ladder"), annealer)
+    ladder = choose_ladder(path, stream.child("ladder"), annealer, settings["target"], keep=wanted, base=base)
+    if chains is not None:
+        ladder = ladder.with_starts(chains, stream, annealer)
     n_chains, rounds = affordable(len(ladder.models), target, settings)
     rungs = [ladder.positions.index(float(k)) for k in wanted]
     recorder = _Recorder(rungs)

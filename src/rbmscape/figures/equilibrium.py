@@ -27,7 +27,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.errors import InputError
+from rbmscape.errors import InputError, NotConverged
 from rbmscape.figures.climb import climbed, own_stream
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.rbm import RBM
@@ -196,16 +196,25 @@ def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None
     settings = sampling_settings(options)
     label = run.directory.name  # runs of a study must not share random numbers
     early = sum(found < run.updates_per_epoch for found in updates) if last > run.updates_per_epoch else 0
+    chains = _training_chains(run)
     if cache is None:
-        found = climbed(models, early, (seed, label), settings)
+        found = climbed(models, early, (seed, label), settings, chains)
     else:
         name = f"{label}-{_fingerprint(models, seed, settings)}.safetensors"
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{name}.lock"):
             if not (cache / name).is_file():
-                write_tensors(cache / name, *climbed(models, early, (seed, label), settings))
+                write_tensors(cache / name, *climbed(models, early, (seed, label), settings, chains))
             found = read_tensors(cache / name)
     return _assembled(found, updates, final, run)
+
+
+def _training_chains(run: Run) -> Tensor | None:
+    """Where the chains of the training stand, if it kept any."""
+    try:
+        return run.chains
+    except NotConverged:
+        return None
 
 
 def model_samples(rbm: RBM, seed: int = 0, **options: Any) -> RunSamples:

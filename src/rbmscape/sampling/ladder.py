@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ __all__ = [
     "annealer_parameters",
     "choose_ladder",
     "floor_rung",
+    "independent_base",
     "independent_model",
     "ladder_models",
     "leading_modes",
@@ -62,6 +63,23 @@ class Ladder:
     models: tuple[RBM, ...]
     positions: tuple[float, ...]
     start: Tensor
+
+    def with_starts(self, states: Tensor, stream: Stream, annealer: Annealer) -> Ladder:
+        """The same ladder, from which chains start also in other states, moved to each rung by Gibbs steps.
+
+        The ladder's own pilots all come from its lowest rung; what they miss, chains that start there miss alike, and
+        no comparison between them shows it.  States from elsewhere, such as the chains of a training, do.
+
+        Parameters
+        ----------
+        states : (n, N); as many of them as there are pilots are taken
+        """
+        others = states[: self.start.shape[1]].to(self.start)
+        moved = [
+            _moved(annealer, model, others, _PILOT_STEPS, stream.child(f"start/{rung}"), 0)
+            for rung, model in enumerate(self.models)
+        ]
+        return replace(self, start=torch.cat((self.start, torch.stack(moved)), 1))
 
     def above(self, rung: int, states: Tensor) -> Ladder:
         """The rungs from this one on, to start from other states (n_rungs, n, N) of the whole ladder.
@@ -150,7 +168,7 @@ def choose_ladder(
     NotConverged : more than max_rungs rungs would be needed
     """
     _check(models, target)
-    lowest = base if base is not None else _independent(models[0], models[0], stream, annealer)
+    lowest = base if base is not None else independent_base(models[0], models[0], stream, annealer)
     climb = _Climb(models, lowest, stream, annealer, target, {*keep, len(models) - 1})
     return climb.ladder(max_rungs or MAX_RUNGS)
 
@@ -174,7 +192,7 @@ def shortest_ladder(
     best: Ladder | None = None
     for start in sorted({len(models) * quarter // 4 for quarter in range(4)}, reverse=True):
         limit = MAX_RUNGS if best is None else len(best.models) - 1
-        lowest = base if base is not None else _independent(models[0], models[start], stream, annealer)
+        lowest = base if base is not None else independent_base(models[0], models[start], stream, annealer)
         with suppress(NotConverged):
             best = choose_ladder(models[start:], stream, annealer, target, max_rungs=limit, base=lowest)
     return best if best is not None else choose_ladder(models, stream, annealer, target, base=base)
@@ -190,8 +208,12 @@ def _check(models: Sequence[RBM], target: float) -> None:
         raise InputError(f"target acceptance must lie in (0, 1), found {target}; 0.5 is a good value")
 
 
-def _independent(first: RBM, later: RBM, stream: Stream, annealer: Annealer) -> RBM:
-    """Independent units: pixels as active as in short chains of `first`, hidden units as these make `later`'s."""
+def independent_base(first: RBM, later: RBM, stream: Stream, annealer: Annealer) -> RBM:
+    """Independent units: pixels as active as in short chains of `first`, hidden units as these make `later`'s.
+
+    `first` must be weakly coupled, as the first model of a training is: short chains of a later one all fall into the
+    same mode, and replicas that start there bring it to every rung long before they find the others.
+    """
     source = stream.child("base")
     v = (source.uniform(0, _PILOT_CHAINS, first.n_visible, 0, first.device) < 0.5).to(torch.uint8)
     v = _moved(annealer, first, v, 25 * _PILOT_STEPS, source, 1)
