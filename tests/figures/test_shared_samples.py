@@ -160,7 +160,8 @@ def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeyp
         return choose_ladder(models, stream, annealer, target, keep, base=base)
 
     monkeypatch.setattr(climb, "choose_ladder", watched)
-    models = [bimodal(0.01), bimodal(0.02), bimodal(3.0), bimodal(4.0)]
+    quiet = [RBM(s * torch.ones(6, 4), -4.0 * s * torch.ones(6), -4.0 * s * torch.ones(4)) for s in (2.0, 2.2)]
+    models = [bimodal(0.01), bimodal(0.02), *quiet]
     climb.climbed(models, 2, (0, "run"), {"n_chains": 8.0, "budget": 1e8, "target": 0.65})
     annealer = annealer_for(select_engine("auto"))
     control = independent_base(models[2], models[2], Stream(0, "control"), annealer)
