@@ -185,7 +185,7 @@ def _draw_recipe(panel: Axes, runs: xr.Dataset, attrs: Mapping[str, Any]) -> Non
             line.set_linewidth(1.4 if rank == 0 else 0.5)
         lines[0].set_label(f"M = {hidden}")
     panel.set_xlabel("epochs")
-    panel.legend(loc="lower right", fontsize=6.5)
+    panel.legend(loc="upper left", bbox_to_anchor=(0.0, 0.89), fontsize=6.5)
 
 
 def alt_text(dataset: xr.Dataset) -> str:
