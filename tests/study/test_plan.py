@@ -91,6 +91,8 @@ def test_data_lie_beside_the_plan(tmp_path):
         ),
         (("max_betas", "max_beta"), "\\[likelihood\\] has no key 'max_beta'; did you mean 'max_betas'"),
         (("n_betas = 100, max_betas = 200", "n_betas = 100, max_betas = 50"), "at least n_betas = 100"),
+        (('method = "ais"', 'method = "ais"\nmax_rounds = 64'), "max_rounds = 64 is for the method 'bracket'"),
+        (("max_betas = 200", "max_betas = 200, max_rounds = 3"), "greater than or equal to 16"),
         (("source =", "sorce ="), "\\[data\\] has no key 'sorce'; did you mean 'source'"),
         (("hidden = [4, 2]", "hidden = [0]"), "greater than or equal to 1"),
         (("hidden = [4, 2]", "hidden = 4 2"), "is no valid TOML.*line 2"),

@@ -27,7 +27,7 @@ from torch import Tensor
 from rbmscape.errors import InputError
 from rbmscape.kernels.annealing import Annealer
 from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
-from rbmscape.likelihood.equilibrium import MAX_COLUMNS, reverse_starts
+from rbmscape.likelihood.equilibrium import MAX_COLUMNS, MAX_ROUNDS, reverse_starts
 from rbmscape.likelihood.estimate import (
     LogPartition,
     annealer_of,
@@ -111,6 +111,7 @@ def likelihood_bracket(
     models: Sequence[RBM] | None = None,
     starts: Tensor | Any | None = None,
     n_rounds: int | None = None,
+    max_rounds: int = MAX_ROUNDS,
     engine: str = "auto",
     precision: str = "auto",
     progress: Progress | None = None,
@@ -127,7 +128,7 @@ def likelihood_bracket(
     schedule : as in `rbmscape.log_partition`
     models : earlier models of the same training, for tempering along it; without them in temperature
     starts : (n, N) samples of the model instead of tempering, trusted to be independent and equilibrated
-    n_rounds : rounds of tempering
+    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium, at most max_rounds
     progress : called with the number of chain-steps done since its last call
 
     Returns
@@ -146,8 +147,9 @@ def likelihood_bracket(
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
     if starts is None:
         n_starts = min(n_chains, MAX_COLUMNS)
+        rounds = {"n_rounds": n_rounds, "max_rounds": max_rounds}
         tempered = reverse_starts(
-            path, n_starts, stream.child("equilibrium"), models, engine, precision, n_rounds=n_rounds, progress=progress
+            path, n_starts, stream.child("equilibrium"), models, engine, precision, **rounds, progress=progress
         )
         samples, doubts = tempered.v, tempered.objections
         origin = f"tempering: R-hat {tempered.r_hat:.3f}, {tempered.passages.mean():.1f} fresh states a chain"

@@ -20,7 +20,7 @@ from rbmscape.sampling.ladder import Ladder, choose_ladder, ladder_models, short
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import Progress, temper, temper_until
 
-__all__ = ["MAX_COLUMNS", "equilibrium_ladder", "reverse_starts"]
+__all__ = ["MAX_COLUMNS", "MAX_ROUNDS", "equilibrium_ladder", "reverse_starts"]
 
 
 def equilibrium_ladder(
@@ -58,6 +58,7 @@ def reverse_starts(
     precision: str = "auto",
     *,
     n_rounds: int | None = None,
+    max_rounds: int = MAX_ROUNDS,
     ladder: Ladder | None = None,
     progress: Progress | None = None,
 ) -> Tempered:
@@ -65,7 +66,7 @@ def reverse_starts(
 
     Parameters
     ----------
-    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium, at most 1024
+    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium, at most max_rounds
     ladder : from `equilibrium_ladder`, to use it again
 
     Returns
@@ -77,4 +78,4 @@ def reverse_starts(
     tempering = stream.child("tempering")
     if n_rounds is not None:
         return temper(chosen, n_chains, n_rounds, tempering, annealer, progress=progress)
-    return temper_until(chosen, n_chains, tempering, annealer, MAX_ROUNDS, progress=progress)
+    return temper_until(chosen, n_chains, tempering, annealer, max_rounds, progress=progress)

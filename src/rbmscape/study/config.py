@@ -88,6 +88,8 @@ class LikelihoodMethod(_Plan):
     n_betas : temperatures of the annealing; a bracket begins with so many
     n_chains : annealed chains
     max_betas : a bracket's temperatures at most; by default 8 times those it begins with
+    max_rounds : rounds at most in which a bracket tempers its starts, fewer where they are in equilibrium sooner; by
+        default 1024
     """
 
     title = "the study plan's [likelihood]"
@@ -96,14 +98,17 @@ class LikelihoodMethod(_Plan):
     n_betas: PositiveInt = 500
     n_chains: PositiveInt = 250
     max_betas: PositiveInt | None = None
+    max_rounds: Annotated[int, Field(ge=16)] | None = None
 
     @model_validator(mode="after")
-    def _bracket_may_double(self) -> Self:
+    def _only_a_bracket_has_limits(self) -> Self:
         if self.max_betas is not None and (self.method != "bracket" or self.max_betas < self.n_betas):
             raise ValueError(
                 f"max_betas = {self.max_betas} is for the method 'bracket' and at least n_betas = {self.n_betas}; "
                 "leave it out or raise it"
             )
+        if self.max_rounds is not None and self.method != "bracket":
+            raise ValueError(f"max_rounds = {self.max_rounds} is for the method 'bracket'; leave it out")
         return self
 
     def options(self) -> dict[str, Any]:
@@ -111,7 +116,11 @@ class LikelihoodMethod(_Plan):
         if self.method == "exact":
             return {}
         options = {"n_betas": self.n_betas, "n_chains": self.n_chains}
-        return options | ({"max_betas": self.max_betas or 8 * self.n_betas} if self.method == "bracket" else {})
+        if self.method == "bracket":
+            options["max_betas"] = self.max_betas or 8 * self.n_betas
+            if self.max_rounds is not None:
+                options["max_rounds"] = self.max_rounds
+        return options
 
 
 class LikelihoodPlan(LikelihoodMethod):

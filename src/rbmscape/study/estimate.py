@@ -156,11 +156,13 @@ def _likelihood_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     while betas <= options["max_betas"]:
         levels += 2.0 * betas
         betas *= 2
-    return 0.1 + scoring + one * (levels + TEMPERING)
+    return 0.1 + scoring + one * (levels + ROUND * options.get("max_rounds", ROUNDS))
 
 
-TEMPERING: Final = 20_000.0
-"""Temperings of one chain beside a bracket's annealing: about 30 rungs times 600 rounds."""
+ROUND: Final = 45.0
+"""Annealing steps of a chain that a round of a bracket's tempering takes: about 30 rungs, with exchanges."""
+ROUNDS: Final = 400
+"""Rounds that a bracket's tempering takes where the plan sets no limit; often it stops sooner."""
 
 
 def _scene(config: StudyConfig, dataset: Dataset, speeds: Speeds) -> FigureScene:
