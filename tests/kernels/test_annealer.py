@@ -9,6 +9,7 @@ import torch
 from rbmscape.kernels.annealing import FixedAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
 from rbmscape.kernels.lookup_annealing import LookupAnnealer
 from rbmscape.kernels.select import has_table_lookup, select_engine
+from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
 SHAPES = [(5, 3), (64, 70), (300, 260)]  # below one group of four, across a run of 64, across a block of 256
@@ -126,3 +127,33 @@ def test_which_annealer_goes_with_which_engine():
     assert isinstance(annealer_for(select_engine("cpu", "fp32")), FloatAnnealer)
     assert isinstance(annealer_for(select_engine("reference", "fp64")), ReferenceAnnealer)
     assert annealer_for(select_engine("reference", "fp64")).dtype == torch.float64
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("annealer", [ReferenceAnnealer(), *ANNEALERS], ids=lambda one: one.name)
+def test_a_move_is_the_step_at_the_end_of_the_path(annealer, shape):
+    params, v = annealer.prepare(*path_ends(*shape)), (STREAM.uniform(3, 40, shape[0]) < 0.4).to(torch.uint8)
+    moved, stepped = (annealer.workspace(40, *shape) for _ in range(2))
+    for workspace in (moved, stepped):
+        annealer.load(params, workspace, v)
+    for draw in (0, 2):
+        annealer.move(params, moved, STREAM, draw)
+        annealer.step(params, stepped, torch.zeros(40, dtype=torch.float64), 1.0, 1.0, STREAM, draw)
+    assert torch.equal(moved.v, stepped.v)
+    assert torch.equal(moved.h, stepped.h)
+    assert not torch.equal(moved.v.to(torch.uint8), v), "nothing moved"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("annealer", [ReferenceAnnealer(), *ANNEALERS], ids=lambda one: one.name)
+def test_log_density_of_states_loaded_for_another_path(annealer, shape):
+    ends, other = path_ends(*shape), path_ends(*shape, strength=1.0)
+    params, foreign = annealer.prepare(*ends), annealer.prepare(*other)
+    workspace = annealer.workspace(40, *shape)
+    v = (STREAM.uniform(4, 40, shape[0]) < 0.4).to(torch.uint8)
+    annealer.load(foreign, workspace, v)
+    found = annealer.log_density(params, workspace)
+    expected = -RBM(params.weights, ends[1].double(), ends[2].double()).free_energy(v.double())
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-4)
+    again = annealer.log_density(params, workspace)
+    assert torch.equal(found, again), "a look changed the states"

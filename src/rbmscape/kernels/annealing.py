@@ -34,6 +34,7 @@ from rbmscape.rng import Stream
 
 __all__ = [
     "Annealer",
+    "BaseAnnealer",
     "FixedAnnealer",
     "FloatAnnealer",
     "PathBuffers",
@@ -151,6 +152,52 @@ class Annealer(Protocol):
     ) -> None:
         """Weigh as above, then one Gibbs step at `end`: h with the numbers of `draw`, v with those of `draw + 1`."""
 
+    def move(self, params: PathParameters, ws: PathWorkspace, stream: Stream, draw: int) -> None:
+        """One Gibbs step of the model itself (t = 1), as `step` draws it; load again before `weigh` or `step`."""
+
+    def log_density(self, params: PathParameters, ws: PathWorkspace) -> Tensor:
+        """(n_chains,) float64 ln f_1(v) = -F(v), whichever path the states were loaded for; load again as above."""
+
+
+class BaseAnnealer(ABC):
+    """Replica exchange in terms of annealing; right for every format, and as fast as its `step` and `weigh`."""
+
+    @abstractmethod
+    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
+        """See `Annealer.load`."""
+
+    @abstractmethod
+    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
+        """See `Annealer.weigh`."""
+
+    @abstractmethod
+    def step(
+        self,
+        params: PathParameters,
+        ws: PathWorkspace,
+        log_weights: Tensor,
+        start: float,
+        end: float,
+        stream: Stream,
+        draw: int,
+        first_chain: int = 0,
+    ) -> None:
+        """See `Annealer.step`."""
+
+    def move(self, params: PathParameters, ws: PathWorkspace, stream: Stream, draw: int) -> None:
+        """See `Annealer.move`."""
+        unused = torch.zeros(ws.v.shape[0], dtype=torch.float64, device=ws.v.device)
+        self.step(params, ws, unused, 1.0, 1.0, stream, draw)
+
+    def log_density(self, params: PathParameters, ws: PathWorkspace) -> Tensor:
+        """See `Annealer.log_density`."""
+        assert isinstance(params, PathFactors)
+        base_visible, base_hidden = params.base_visible.double(), params.base_hidden.double()
+        result = ws.v.to(torch.float64) @ base_visible + torch.nn.functional.softplus(base_hidden).sum()
+        self.load(params, ws, ws.v)
+        self.weigh(params, ws, result, 0.0, 1.0)
+        return result
+
 
 def _cast(
     biases: tuple[Tensor, Tensor, Tensor, Tensor], device: torch.device | str, dtype: torch.dtype
@@ -159,7 +206,7 @@ def _cast(
     return first, second, third, fourth
 
 
-class ReferenceAnnealer:
+class ReferenceAnnealer(BaseAnnealer):
     """Plain torch on any device, in float64 or float32: the truth."""
 
     name = "reference"
@@ -224,7 +271,7 @@ class ReferenceAnnealer:
         self.load(params, ws, uniform < visible)
 
 
-class _CpuAnnealer(ABC):
+class _CpuAnnealer(BaseAnnealer):
     """What the two processor formats share: the fused passes around two matrix products."""
 
     name: str

@@ -39,6 +39,7 @@ __all__ = [
     "FixedParameters",
     "FixedWorkspace",
     "counter",
+    "half_step",
     "padded_bias",
     "padded_chains",
     "padded_units",
@@ -214,14 +215,14 @@ def _draw_hidden(
     params: FixedParameters, ws: FixedWorkspace, stream: Stream, draw: int, beta: float, first_chain: int
 ) -> None:
     layers = ws.visible, params.to_hidden, params.biases[1], ws.hidden
-    _half_step(layers, params.scale, ws.scratch, stream, draw, beta, first_chain)
+    half_step(layers, params.scale, ws.scratch, stream, draw, beta, first_chain)
 
 
 def _draw_visible(
     params: FixedParameters, ws: FixedWorkspace, stream: Stream, draw: int, beta: float, first_chain: int
 ) -> None:
     layers = ws.hidden, params.to_visible, params.biases[0], ws.visible
-    _half_step(layers, params.scale, ws.scratch, stream, draw, beta, first_chain)
+    half_step(layers, params.scale, ws.scratch, stream, draw, beta, first_chain)
 
 
 def counter(stream: Stream, draw: int) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -230,15 +231,16 @@ def counter(stream: Stream, draw: int) -> tuple[np.uint64, np.uint64, np.uint64,
     return np.uint64(low), np.uint64(high), np.uint64(draw), np.uint64(stream.id)
 
 
-def _half_step(
+def half_step(
     layers: tuple[NDArray[Any], NDArray[np.int32], NDArray[np.float32], NDArray[Any]],
     scale: float,
     scratch: NDArray[np.uint32],
     stream: Stream,
     draw: int,
-    beta: float,
-    first_chain: int,
+    beta: float = 1.0,
+    first_chain: int = 0,
 ) -> None:
+    """Draw one layer given the other: indices of the given one, weights and bias to the drawn one, its indices."""
     source, weights, bias, target = layers
     threads = thread_count(weights.shape[0] // BLOCK)
     draw_units[threads > 1](

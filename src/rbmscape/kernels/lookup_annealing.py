@@ -21,9 +21,17 @@ from numpy import float32, uint16, uint32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.annealing import PathParameters, PathWorkspace
+from rbmscape.kernels.annealing import BaseAnnealer, PathParameters, PathWorkspace
 from rbmscape.kernels.annealing_pass import decay
-from rbmscape.kernels.fixed import FixedEngine, FixedParameters, counter, padded_bias, padded_chains, padded_units
+from rbmscape.kernels.fixed import (
+    FixedEngine,
+    FixedParameters,
+    counter,
+    half_step,
+    padded_bias,
+    padded_chains,
+    padded_units,
+)
 from rbmscape.kernels.fixed_pass import BLOCK, GROUP, LANES, SCRATCH, TILE, fill_lanes, pack, unpack
 from rbmscape.kernels.fused import active, compile_pass
 from rbmscape.kernels.lookup import short_products
@@ -82,7 +90,8 @@ def _drive_lanes(bits, unit, difference, gain):  # type: ignore[no-untyped-def]
 def _hidden(idx, weights, slopes, fields, sample, out, parts, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
     """parts (3, groups, chains): gain, and products of 1 + exp(-|x|) at both temperatures, of each six units.
 
-    slopes, fields : of x at the start and at the end temperature
+    slopes, fields : of x at the start and at the end temperature; without a start, whose slope is then negative, the
+        products of that temperature stay as they are
     """
     n_threads, chains, n_blocks = scratch.shape[0], out.shape[1], weights.shape[0] // BLOCK
     half = BLOCK * TILE // 2
@@ -106,7 +115,8 @@ def _hidden(idx, weights, slopes, fields, sample, out, parts, scratch, counter, 
                         if sample:
                             _draw_lanes(pre, lane, unit, slope1, field1, words, out, group, chain)
                         _weigh_lanes(pre, lane, unit, slope1, field1, gain, above, False, chain, group)
-                        _weigh_lanes(pre, lane, unit, slope0, field0, gain, below, True, chain, group)
+                        if slope0 >= float32(0.0):
+                            _weigh_lanes(pre, lane, unit, slope0, field0, gain, below, True, chain, group)
 
 
 def _visible(idx, weights, slope, field, difference, out, parts, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
@@ -129,6 +139,15 @@ def _visible(idx, weights, slope, field, difference, out, parts, scratch, counte
                         _draw_lanes(pre, lane, group * GROUP, slope, field, words, out, group, chain)
                         bits = out[group, chain : chain + LANES]
                         _drive_lanes(bits, group * GROUP, difference, gain[group, chain : chain + LANES])
+
+
+def _drive(idx, field, parts):  # type: ignore[no-untyped-def]
+    """parts[0] (groups, chains): field·v of each six units."""
+    gain = parts[0]
+    for group in range(idx.shape[0]):
+        for chain in range(0, idx.shape[1], LANES):
+            bits = idx[group, chain : chain + LANES]
+            _drive_lanes(bits, group * GROUP, field, gain[group, chain : chain + LANES])
 
 
 def _add_weights(parts, n_groups, log_weights, n_threads):  # type: ignore[no-untyped-def]
@@ -166,6 +185,7 @@ def _add_drive(parts, n_groups, drive, n_threads):  # type: ignore[no-untyped-de
 
 _HIDDEN = {parallel: compile_pass(parallel)(_hidden) for parallel in (False, True)}
 _VISIBLE = {parallel: compile_pass(parallel)(_visible) for parallel in (False, True)}
+_DRIVE = compile_pass(False)(_drive)
 _ADD_WEIGHTS = {parallel: compile_pass(parallel)(_add_weights) for parallel in (False, True)}
 _ADD_DRIVE = {parallel: compile_pass(parallel)(_add_drive) for parallel in (False, True)}
 
@@ -237,7 +257,7 @@ def _field(base: NDArray[np.float32], bias: NDArray[np.float32], t: float) -> ND
     return (np.float32(1.0 - t) * base + np.float32(t) * bias).astype(np.float32, copy=False)
 
 
-class LookupAnnealer:
+class LookupAnnealer(BaseAnnealer):
     """Processor with AVX-512, table lookup."""
 
     name = "lookup"
@@ -297,6 +317,32 @@ class LookupAnnealer:
         )
         _ADD_DRIVE[threads > 1](ws.parts, n_groups, ws.drive.numpy(), threads)
 
+    def move(self, params: PathParameters, ws: PathWorkspace, stream: Stream, draw: int) -> None:
+        """See `rbmscape.kernels.annealing.Annealer.move`: the sampler's own passes, which weigh nothing."""
+        assert isinstance(params, LookupPath)
+        assert isinstance(ws, LookupWorkspace)
+        tables = params.tables
+        to_hidden = ws.visible, tables.to_hidden, tables.biases[1], ws.hidden
+        to_visible = ws.hidden, tables.to_visible, tables.biases[0], ws.visible
+        for k, layers in enumerate((to_hidden, to_visible)):
+            half_step(layers, tables.scale, ws.scratch, stream, draw + k)
+
+    def log_density(self, params: PathParameters, ws: PathWorkspace) -> Tensor:
+        """See `rbmscape.kernels.annealing.Annealer.log_density`: one product, weighed at one temperature only."""
+        assert isinstance(params, LookupPath)
+        assert isinstance(ws, LookupWorkspace)
+        tables = params.tables
+        _DRIVE(ws.visible, tables.biases[0], ws.parts)
+        threads = thread_count(tables.to_hidden.shape[0] // BLOCK)
+        _ADD_DRIVE[threads > 1](ws.parts, ws.visible.shape[0], ws.drive.numpy(), threads)
+        ws.parts[2] = 1.0
+        padding = tables.to_hidden.shape[0] - tables.hidden_bias.shape[0]  # units with x = 0, a factor of 2 each
+        result: Tensor = ws.drive - padding * math.log(2.0)
+        fields = np.stack((tables.biases[1], tables.biases[1]))
+        self._pass_hidden(tables, ws, (-1.0, tables.scale), fields, None, 0)
+        _ADD_WEIGHTS[threads > 1](ws.parts, ws.hidden.shape[0], result.numpy(), threads)
+        return result
+
     def _weigh(
         self,
         params: PathParameters,
@@ -310,12 +356,28 @@ class LookupAnnealer:
         assert isinstance(params, LookupPath)
         assert isinstance(ws, LookupWorkspace)
         tables = params.tables
+        slopes = tables.scale * start, tables.scale * end
+        fields = np.stack([_field(params.padded_base[1], tables.biases[1], t) for t in (start, end)])
+        threads = self._pass_hidden(tables, ws, slopes, fields, numbers, first_chain)
+        log_weights.add_(ws.drive, alpha=end - start)
+        _ADD_WEIGHTS[threads > 1](ws.parts, ws.hidden.shape[0], log_weights.numpy(), threads)
+
+    @staticmethod
+    def _pass_hidden(
+        tables: FixedParameters,
+        ws: LookupWorkspace,
+        slopes: tuple[float, float],
+        fields: NDArray[np.float32],
+        numbers: tuple[np.uint64, ...] | None,
+        first_chain: int,
+    ) -> int:
+        """Weigh the hidden units, and draw them where there are numbers to draw with; returns how many threads did."""
         threads = thread_count(tables.to_hidden.shape[0] // BLOCK)
         _HIDDEN[threads > 1](
             ws.visible,
             tables.to_hidden,
-            (np.float32(tables.scale * start), np.float32(tables.scale * end)),
-            np.stack([_field(params.padded_base[1], tables.biases[1], t) for t in (start, end)]),
+            (np.float32(slopes[0]), np.float32(slopes[1])),
+            fields,
             numbers is not None,
             ws.hidden,
             ws.parts,
@@ -323,5 +385,4 @@ class LookupAnnealer:
             _NO_DRAW if numbers is None else numbers,
             first_chain,
         )
-        log_weights.add_(ws.drive, alpha=end - start)
-        _ADD_WEIGHTS[threads > 1](ws.parts, ws.hidden.shape[0], log_weights.numpy(), threads)
+        return threads

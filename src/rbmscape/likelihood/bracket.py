@@ -146,10 +146,16 @@ def likelihood_bracket(
     path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
     if starts is None:
-        n_starts = min(n_chains, MAX_COLUMNS)
-        rounds = {"n_rounds": n_rounds, "max_rounds": max_rounds}
         tempered = reverse_starts(
-            path, n_starts, stream.child("equilibrium"), models, engine, precision, **rounds, progress=progress
+            path,
+            min(n_chains, MAX_COLUMNS),
+            stream.child("equilibrium"),
+            models,
+            engine,
+            precision,
+            n_rounds=n_rounds,
+            max_rounds=max_rounds,
+            progress=progress,
         )
         samples, doubts = tempered.v, tempered.objections
         origin = f"tempering: R-hat {tempered.r_hat:.3f}, {tempered.passages.mean():.1f} fresh states a chain"

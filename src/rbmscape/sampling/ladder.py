@@ -134,12 +134,10 @@ def annealer_parameters(annealer: Annealer, rbm: RBM) -> PathParameters:
 
 
 def log_density(annealer: Annealer, params: PathParameters, v: Tensor) -> Tensor:
-    """-F(v) in the annealer's precision, up to the constant M ln 2 that all models share; (n,) float64."""
+    """-F(v) in the annealer's precision; (n,) float64."""
     ws = annealer.workspace(v.shape[0], v.shape[1], params.hidden_bias.shape[0])
     annealer.load(params, ws, v)
-    result = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
-    annealer.weigh(params, ws, result, 0.0, 1.0)
-    return result
+    return annealer.log_density(params, ws)
 
 
 def choose_ladder(
@@ -228,9 +226,8 @@ def _moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream
     params = annealer_parameters(annealer, rbm)
     ws = annealer.workspace(v.shape[0], rbm.n_visible, rbm.n_hidden)
     annealer.load(params, ws, v)
-    unused = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
     for step in range(n_steps):
-        annealer.step(params, ws, unused, 1.0, 1.0, stream, draw + 2 * step)
+        annealer.move(params, ws, stream, draw + 2 * step)
     return ws.v.to(torch.uint8)
 
 

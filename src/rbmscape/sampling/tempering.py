@@ -148,9 +148,7 @@ class _Machine:
         self.params: list[PathParameters] = [annealer_parameters(annealer, model) for model in ladder.models]
         self.streams = [stream.child(f"rung/{rung}") for rung in range(self.n_rungs)]
         top = ladder.models[-1]
-        self.workspaces: dict[int, PathWorkspace] = {
-            n: annealer.workspace(n, top.n_visible, top.n_hidden) for n in (n_chains, 2 * n_chains)
-        }
+        self.workspace: PathWorkspace = annealer.workspace(n_chains, top.n_visible, top.n_hidden)
         self.device = top.device
         self.modes = leading_modes(top.weights)
 
@@ -161,7 +159,8 @@ class _Machine:
         states = self.ladder.start[:, order.repeat(-(-self.n_chains // n_states))[: self.n_chains]].clone()
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
         passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
-        first = self.observe(states[-1], self._log_density(self.n_rungs - 1, states[-1]))
+        self.annealer.load(self.params[-1], self.workspace, states[-1])
+        first = self.observe(states[-1], self.annealer.log_density(self.params[-1], self.workspace))
         return _Columns(states, flags, flags.clone(), passages, first, [], [])
 
     def advance(self, columns: _Columns, goal: int, progress: Progress | None, watch: Watch | None) -> None:
@@ -175,51 +174,37 @@ class _Machine:
 
     def _round(self, columns: _Columns, number: int) -> None:
         """Gibbs steps of all replicas and the exchanges of every other pair."""
-        for rung in range(self.n_rungs):
-            self._move(columns, rung, number)
-        uniform = self.stream.child("exchange").uniform(number, self.n_rungs, self.n_chains, 0, self.device)
         pairs = range(number % 2, self.n_rungs - 1, 2)
-        top = None
+        partners = {pair: pair + 1 for pair in pairs} | {pair + 1: pair for pair in pairs}
+        seen = [self._move(columns, rung, number, partners.get(rung)) for rung in range(self.n_rungs)]
+        uniform = self.stream.child("exchange").uniform(number, self.n_rungs, self.n_chains, 0, self.device)
         found: dict[int, _Exchange] = {}
+        top = seen[-1][0]
         for pair in pairs:
-            found[pair], top = self._exchange(columns, pair, uniform[pair])
+            found[pair], upper = _exchange(columns, pair, uniform[pair], seen[pair], seen[pair + 1])
+            if pair == self.n_rungs - 2:
+                top = upper
         columns.exchanges.append(found)
         self._mark(columns)
-        if top is None or pairs[-1] != self.n_rungs - 2:
-            top = self._log_density(self.n_rungs - 1, columns.states[-1])
         columns.trace.append(self.observe(columns.states[-1], top))
 
-    def _move(self, columns: _Columns, rung: int, number: int) -> None:
-        """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws."""
-        params, ws, stream = self.params[rung], self.workspaces[self.n_chains], self.streams[rung]
-        self.annealer.load(params, ws, columns.states[rung])
-        unused = torch.zeros(self.n_chains, dtype=torch.float64, device=self.device)
-        for step in range(number * self.steps, (number + 1) * self.steps):
-            self.annealer.step(params, ws, unused, 1.0, 1.0, stream, 2 * step)
-        columns.states[rung] = ws.v.to(torch.uint8)
+    def _move(self, columns: _Columns, rung: int, number: int, partner: int | None) -> tuple[Tensor, Tensor]:
+        """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws.
 
-    def _log_density(self, rung: int, v: Tensor) -> Tensor:
-        """-F of a rung's model for n_chains or twice as many states."""
-        ws = self.workspaces[len(v)]
-        result = torch.zeros(len(v), dtype=torch.float64, device=self.device)
-        self.annealer.load(self.params[rung], ws, v)
-        self.annealer.weigh(self.params[rung], ws, result, 0.0, 1.0)
-        return result
-
-    def _exchange(self, columns: _Columns, low: int, uniform: Tensor) -> tuple[_Exchange, Tensor]:
-        """Metropolis exchange of rungs low and low + 1; also returns -F of the new states of the upper rung.
-
-        Each model looks at both sets of states at once, since larger batches cost less a state.
+        Returns -F of the new states for this rung's model and for the partner's; both are needed for an exchange only,
+        and the first at the top as well, else they are empty.
         """
-        high = low + 1
-        both = columns.states[low : high + 1].flatten(0, 1)
-        own_low, down = torch.chunk(self._log_density(low, both), 2)
-        up, own_high = torch.chunk(self._log_density(high, both), 2)
-        gain, loss = up - own_low, own_high - down
-        swap = torch.log(uniform.to(torch.float64)) < gain - loss
-        for flags in (columns.states, columns.climbing, columns.fresh):
-            flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
-        return _Exchange(gain, loss), torch.where(swap, up, own_high)
+        params, ws, stream = self.params[rung], self.workspace, self.streams[rung]
+        self.annealer.load(params, ws, columns.states[rung])
+        for step in range(number * self.steps, (number + 1) * self.steps):
+            self.annealer.move(params, ws, stream, 2 * step)
+        columns.states[rung] = ws.v.to(torch.uint8)
+        looking = rung if partner is not None or rung == self.n_rungs - 1 else None
+        own, other = (
+            torch.empty(0) if model is None else self.annealer.log_density(self.params[model], ws)
+            for model in (looking, partner)
+        )
+        return own, other
 
     def _mark(self, columns: _Columns) -> None:
         """Count the replicas that arrive at the top; those at the bottom will be drawn afresh."""
@@ -231,6 +216,22 @@ class _Machine:
     def observe(self, v: Tensor, log_density: Tensor) -> Tensor:
         """(n_chains, 1 + k): what mixing is judged by."""
         return torch.cat((log_density[:, None], v.to(self.modes.dtype) @ self.modes), 1)
+
+
+def _exchange(
+    columns: _Columns, low: int, uniform: Tensor, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor]
+) -> tuple[_Exchange, Tensor]:
+    """Metropolis exchange of rungs low and low + 1; also returns -F of the new states of the upper rung.
+
+    lower, upper : -F of the states of either rung, for its own model and for that of the other
+    """
+    high = low + 1
+    (own_low, up), (own_high, down) = lower, upper
+    gain, loss = up - own_low, own_high - down
+    swap = torch.log(uniform.to(torch.float64)) < gain - loss
+    for flags in (columns.states, columns.climbing, columns.fresh):
+        flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
+    return _Exchange(gain, loss), torch.where(swap, up, own_high)
 
 
 def _result(columns: _Columns, burn_in: int) -> Tempered:
