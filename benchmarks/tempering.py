@@ -194,6 +194,7 @@ def arguments_of() -> Any:
     options.add_argument("--steps", type=int, default=4000, help="of the Gibbs chains")
     options.add_argument("--sweeps", type=int, default=512, help="rounds of tempering")
     options.add_argument("--seeds", type=int, default=4)
+    options.add_argument("--first-seed", type=int, default=0, help="of the samplers and, without --run, the training")
     options.add_argument("--target", type=float, default=0.5, help="acceptance of the exchanges")
     return options.parse_args()
 
@@ -201,7 +202,8 @@ def arguments_of() -> Any:
 def opened(arguments: Any, dataset: rs.Dataset) -> rs.Run:
     if arguments.run:
         return rs.Run.open(arguments.run)
-    config = rs.TrainingConfig.recommended(n_hidden=arguments.hidden, epochs=arguments.epochs)
+    options = {"n_hidden": arguments.hidden, "epochs": arguments.epochs, "seed": arguments.first_seed}
+    config = rs.TrainingConfig.recommended(**options)
     return rs.train(dataset, config, progress=False)
 
 
@@ -235,7 +237,7 @@ def main() -> None:
     prepared = time.process_time() - began
     results: dict[str, list[Rates]] = {"Gibbs from data": [], "trajectory tempering": [], "above its floor": []}
     facts: list[dict[str, Any]] = []
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         picks = Stream(seed, "benchmark/start").numpy().choice(len(dataset.train), arguments.chains, replace=False)
         rows = torch.from_numpy(dataset.train[picks])
         results["Gibbs from data"].append(plain(models[-1], rows, arguments.steps, name, seed))
@@ -244,7 +246,7 @@ def main() -> None:
         floor = floor_rung(ladder, result.states, Stream(seed, "benchmark/floor"), annealer_for(select_engine()))
         upper = ladder.above(floor, result.states)
         spent = rate.total_seconds
-        rate, last = tempered(upper, arguments.chains, arguments.sweeps, name, seed + arguments.seeds, spent)
+        rate, last = tempered(upper, arguments.chains, arguments.sweeps, name, seed + 10**6, spent)
         results["above its floor"].append(rate)
         facts.append({"passages": float(result.passages.mean()), "floor": floor, "verdict": result.verdict})
         facts[-1] |= {"r_hat": result.r_hat, "r_hat_above": last.r_hat}
@@ -260,7 +262,9 @@ def main() -> None:
     title = f"{which}, M = {models[-1].n_hidden}, {len(ladder.models)} rungs"
     report(title, results, means, ratios)
     name_of_file = "tempering-" + "".join(str(digit) for digit in arguments.digits)
-    settings = {key: getattr(arguments, key) for key in ("digits", "chains", "steps", "sweeps", "seeds", "target")}
+    settings = {
+        key: getattr(arguments, key) for key in ("digits", "chains", "steps", "sweeps", "seeds", "first_seed", "target")
+    }
     content = {"settings": settings, "hidden": models[-1].n_hidden, "epochs": run.updates[-1] / run.updates_per_epoch}
     content |= {"rungs": len(ladder.models), "means": means, "ratios": ratios, "facts": facts}
     content |= {"runs": {sampler: [asdict(one) for one in runs] for sampler, runs in results.items()}}
