@@ -3,25 +3,28 @@
 Plain Gibbs chains of a trained model may stay in the mode they began in for as long as one can wait.  Replica exchange
 along the checkpoints of the training (`rbmscape.sampling.tempering`) runs here until nothing speaks against
 equilibrium, or until a budget is spent.
+
+Where more samples are wanted than there are columns, these go on without the rungs that mix by Gibbs steps alone: once
+there is equilibrium, the rungs below keep it up no better and cost most of the time (`benchmarks.tempering`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import choose_ladder, ladder_models, shortest_ladder
+from rbmscape.sampling.ladder import Ladder, choose_ladder, floor_rung, ladder_models, shortest_ladder
 from rbmscape.sampling.sample import Samples, drawn_hidden
-from rbmscape.sampling.tempering import BURN_IN, Progress, temper_until
+from rbmscape.sampling.tempered import Tempered
+from rbmscape.sampling.tempering import FEWEST_ROUNDS, Progress, temper, temper_until
 
 __all__ = ["MAX_COLUMNS", "MAX_ROUNDS", "equilibrium_samples"]
 
@@ -45,9 +48,11 @@ def equilibrium_samples(
     ----------
     models : checkpoints of one training, first to last, as ``list(run.models())``; or a single model, which is tempered
         in temperature
-    n_samples : how many; up to 200 come from as many independent columns of replicas, more from several rounds of them
+    n_samples : how many; up to 200 come from as many independent columns of replicas, each 200 more from the same
+        columns after as many rounds as there are between independent draws
     seed : key of all random numbers
-    budget : rounds (a Gibbs step on each rung and an exchange) at most; fewer are made where fewer suffice
+    budget : rounds (a Gibbs step on each rung and an exchange) until equilibrium at most; fewer are made where fewer
+        suffice
     progress : called with the number of replica-steps done since the last call
 
     Returns
@@ -70,31 +75,31 @@ def equilibrium_samples(
     stream = Stream(seed, "equilibrium")
     choose = shortest_ladder if along else choose_ladder
     ladder = choose(ladder_models(rbm, path if along else None), stream.child("ladder"), annealer)
-    kept = _Kept()
     n_columns = min(n_samples, MAX_COLUMNS)
-    tempered = temper_until(
-        ladder, n_columns, stream.child("tempering"), annealer, budget, progress=progress, watch=kept.add
-    )
-    v = kept.spread(n_samples, n_columns, rbm.n_visible).to(rbm.device)
+    tempered = temper_until(ladder, n_columns, stream.child("tempering"), annealer, budget, progress=progress)
+    further = _further(ladder, tempered, -(-n_samples // n_columns) - 1, stream.child("further"), annealer, progress)
+    v = torch.cat((tempered.v, *further))[:n_samples]
     method = "trajectory" if along else "tempering"
     return Samples(
         v, drawn_hidden(rbm, v, stream), seed, tempered.n_rounds, 1.0, method, chosen.name, annealer.name, tempered
     )
 
 
-class _Kept:
-    """States of the top rung after every round, eight pixels a byte."""
+def _further(
+    ladder: Ladder, tempered: Tempered, count: int, stream: Stream, annealer: Annealer, progress: Progress | None
+) -> list[Tensor]:
+    """So many times the columns again, (n_columns, N) each, from above the ladder's floor."""
+    if count < 1:
+        return []
+    floor = floor_rung(ladder, tempered.states, stream.child("floor"), annealer)
+    n_columns, n_draws, _ = tempered.trace.shape
+    between = max(1, min(n_draws, math.ceil(n_columns * n_draws / max(1.0, tempered.ess))))
+    found: dict[int, Tensor] = {}
 
-    def __init__(self) -> None:
-        self.rounds: list[NDArray[np.uint8]] = []
+    def watch(number: int, v: Tensor) -> None:
+        if (number + 1) % between == 0:
+            found[number] = v.clone()
 
-    def add(self, _number: int, v: Tensor) -> None:
-        self.rounds.append(np.packbits(v.cpu().numpy(), axis=1))
-
-    def spread(self, n_samples: int, n_columns: int, n_visible: int) -> Tensor:
-        """(n_samples, n_visible) uint8: the last round, and others evenly spread over the rounds after burn-in."""
-        first, last = int(BURN_IN * len(self.rounds)), len(self.rounds) - 1
-        count = -(-n_samples // n_columns)
-        numbers = np.linspace(last, first, count).round().astype(int) if count > 1 else np.array([last])
-        states = [np.unpackbits(self.rounds[number], axis=1, count=n_visible) for number in numbers]
-        return torch.from_numpy(np.concatenate(states)[:n_samples])
+    rounds = max(FEWEST_ROUNDS, count * between)
+    temper(ladder.above(floor, tempered.states), n_columns, rounds, stream, annealer, progress=progress, watch=watch)
+    return list(found.values())[:count]

@@ -32,6 +32,7 @@ __all__ = ["Progress", "Tempered", "temper", "temper_until"]
 Progress = Callable[[int], None]
 Watch = Callable[[int, Tensor], None]
 FIRST_ROUNDS = 64
+FEWEST_ROUNDS = 16
 BURN_IN = 0.5
 
 
@@ -131,8 +132,8 @@ def _of_top(watch: Watch | None) -> Watch | None:
 def _check(n_chains: int, n_rounds: int, steps: int, burn_in: float) -> None:
     if n_chains < 1:
         raise InputError(f"n_chains must be at least 1, found {n_chains}; 500 is a usual value")
-    if n_rounds < 16:
-        raise InputError(f"tempering needs at least 16 rounds, found {n_rounds}; some hundred are usual")
+    if n_rounds < FEWEST_ROUNDS:
+        raise InputError(f"tempering needs at least {FEWEST_ROUNDS} rounds, found {n_rounds}; some hundred are usual")
     if steps < 1:
         raise InputError(f"tempering needs at least one Gibbs step a round, found {steps}")
     if not 0.0 <= burn_in <= 0.75:
