@@ -17,7 +17,8 @@ What is compared, so that neither side is favoured:
 - Several seeds of each sampler; errors are those of the mean over them.
 
 A third sampler goes on from the end of tempering without the rungs below the one from which downwards Gibbs steps mix
-on their own (`rbmscape.sampling.ladder.floor_rung`): once there is equilibrium they add nothing but time.
+on their own (`rbmscape.sampling.ladder.floor_rung`): once there is equilibrium they add nothing but time.  That is
+what `rbmscape.equilibrium_samples` does where more samples are wanted than there are columns.
 
 Exchanges to and fro between two rungs make changes that bring nothing new.  Therefore the rate of effective samples of
 the class (of the slowest class) is reported beside the rate of changes.
