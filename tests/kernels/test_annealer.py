@@ -157,3 +157,16 @@ def test_log_density_of_states_loaded_for_another_path(annealer, shape):
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-4)
     again = annealer.log_density(params, workspace)
     assert torch.equal(found, again), "a look changed the states"
+
+
+@pytest.mark.parametrize("annealer", [ReferenceAnnealer(), *ANNEALERS], ids=lambda one: one.name)
+def test_marked_chains_are_exchanged(annealer):
+    shape, params = (64, 70), annealer.prepare(*path_ends(64, 70))
+    states = [(STREAM.uniform(draw, 40, 64) < 0.4).to(torch.uint8) for draw in (5, 6)]
+    pair = [annealer.workspace(40, *shape) for _ in states]
+    for workspace, v in zip(pair, states, strict=True):
+        annealer.load(params, workspace, v)
+    swap = STREAM.uniform(7, 40, 1)[:, 0] < 0.5
+    annealer.exchange(*pair, swap)
+    for workspace, stay, come in zip(pair, states, reversed(states), strict=True):
+        assert torch.equal(workspace.v.to(torch.uint8), torch.where(swap[:, None], come, stay))

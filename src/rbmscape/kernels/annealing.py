@@ -158,6 +158,9 @@ class Annealer(Protocol):
     def log_density(self, params: PathParameters, ws: PathWorkspace) -> Tensor:
         """(n_chains,) float64 ln f_1(v) = -F(v), whichever path the states were loaded for; load again as above."""
 
+    def exchange(self, one: PathWorkspace, other: PathWorkspace, swap: Tensor) -> None:
+        """Exchange the states v of the chains that `swap` (n_chains,) bool marks; load again as above."""
+
 
 class BaseAnnealer(ABC):
     """Replica exchange in terms of annealing; right for every format, and as fast as its `step` and `weigh`."""
@@ -197,6 +200,10 @@ class BaseAnnealer(ABC):
         self.load(params, ws, ws.v)
         self.weigh(params, ws, result, 0.0, 1.0)
         return result
+
+    def exchange(self, one: PathWorkspace, other: PathWorkspace, swap: Tensor) -> None:
+        """See `Annealer.exchange`."""
+        one.v[swap], other.v[swap] = other.v[swap], one.v[swap]
 
 
 def _cast(

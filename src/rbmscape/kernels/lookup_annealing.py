@@ -343,6 +343,15 @@ class LookupAnnealer(BaseAnnealer):
         _ADD_WEIGHTS[threads > 1](ws.parts, ws.hidden.shape[0], result.numpy(), threads)
         return result
 
+    def exchange(self, one: PathWorkspace, other: PathWorkspace, swap: Tensor) -> None:
+        """See `rbmscape.kernels.annealing.Annealer.exchange`: of indices, a column a chain."""
+        assert isinstance(one, LookupWorkspace)
+        assert isinstance(other, LookupWorkspace)
+        marks = np.zeros(one.visible.shape[1], np.bool_)
+        marks[: len(swap)] = swap.numpy()
+        first, second = np.where(marks, other.visible, one.visible), np.where(marks, one.visible, other.visible)
+        one.visible[:], other.visible[:] = first, second
+
     def _weigh(
         self,
         params: PathParameters,

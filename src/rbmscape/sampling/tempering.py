@@ -48,13 +48,18 @@ class _Exchange:
 class _Columns:
     """What changes while the columns are advanced."""
 
-    states: Tensor
+    rungs: list[PathWorkspace]  # the states of each rung
+    top: Tensor  # (n_chains, N) uint8, those of the last
     climbing: Tensor  # (n_rungs, n_chains) bool: the replica was fresh at the bottom after it last was at the top
     fresh: Tensor  # (n_rungs, n_chains) bool: the replica descends from a draw of the lowest rung in this run
     passages: Tensor
     start: Tensor  # (n_chains, 1 + k): what is traced, before the first round
     trace: list[Tensor]  # one (n_chains, 1 + k) a round
     exchanges: list[dict[int, _Exchange]]  # by the lower rung, one dictionary a round
+
+    def states(self) -> Tensor:
+        """(n_rungs, n_chains, N) uint8."""
+        return torch.stack([ws.v.to(torch.uint8) for ws in self.rungs])
 
 
 def temper(
@@ -85,7 +90,7 @@ def temper(
     _check(n_chains, n_rounds, steps, burn_in)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
     columns = machine.begin()
-    machine.advance(columns, n_rounds, progress, _of_top(watch))
+    machine.advance(columns, n_rounds, progress, watch, None)
     return _result(columns, int(burn_in * n_rounds))
 
 
@@ -109,24 +114,13 @@ def temper_until(
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
     columns = machine.begin()
-    observers = [watcher for watcher in (_of_top(watch), watch_rungs) if watcher is not None]
-
-    def observe(number: int, states: Tensor) -> None:
-        for observer in observers:
-            observer(number, states)
-
     goal = min(FIRST_ROUNDS, max_rounds)
     while True:
-        machine.advance(columns, goal, progress, observe)
+        machine.advance(columns, goal, progress, watch, watch_rungs)
         result = _result(columns, int(BURN_IN * goal))
         if goal == max_rounds or result.converged:
             return result
         goal = min(2 * goal, max_rounds)
-
-
-def _of_top(watch: Watch | None) -> Watch | None:
-    """A watcher of all rungs that passes the top one on."""
-    return None if watch is None else lambda number, states: watch(number, states[-1])
 
 
 def _check(n_chains: int, n_rounds: int, steps: int, burn_in: float) -> None:
@@ -149,7 +143,6 @@ class _Machine:
         self.params: list[PathParameters] = [annealer_parameters(annealer, model) for model in ladder.models]
         self.streams = [stream.child(f"rung/{rung}") for rung in range(self.n_rungs)]
         top = ladder.models[-1]
-        self.workspace: PathWorkspace = annealer.workspace(n_chains, top.n_visible, top.n_hidden)
         self.device = top.device
         self.modes = leading_modes(top.weights)
 
@@ -160,16 +153,23 @@ class _Machine:
         states = self.ladder.start[:, order.repeat(-(-self.n_chains // n_states))[: self.n_chains]].clone()
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
         passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
-        self.annealer.load(self.params[-1], self.workspace, states[-1])
-        first = self.observe(states[-1], self.annealer.log_density(self.params[-1], self.workspace))
-        return _Columns(states, flags, flags.clone(), passages, first, [], [])
+        rungs: list[PathWorkspace] = []
+        for params, v in zip(self.params, states, strict=True):
+            rungs.append(self.annealer.workspace(self.n_chains, v.shape[1], params.hidden_bias.shape[0]))
+            self.annealer.load(params, rungs[-1], v)
+        first = self.observe(states[-1], self.annealer.log_density(self.params[-1], rungs[-1]))
+        return _Columns(rungs, states[-1], flags, flags.clone(), passages, first, [], [])
 
-    def advance(self, columns: _Columns, goal: int, progress: Progress | None, watch: Watch | None) -> None:
-        """Rounds until there were `goal`; watch sees the states of all rungs."""
+    def advance(
+        self, columns: _Columns, goal: int, progress: Progress | None, watch: Watch | None, watch_rungs: Watch | None
+    ) -> None:
+        """Rounds until there were `goal`; see `temper_until`."""
         for number in range(len(columns.trace), goal):
             self._round(columns, number)
             if watch is not None:
-                watch(number, columns.states)
+                watch(number, columns.top)
+            if watch_rungs is not None:
+                watch_rungs(number, columns.states())
             if progress is not None:
                 progress(self.n_rungs * self.n_chains * self.steps)
 
@@ -182,12 +182,13 @@ class _Machine:
         found: dict[int, _Exchange] = {}
         top = seen[-1][0]
         for pair in pairs:
-            found[pair], upper = _exchange(columns, pair, uniform[pair], seen[pair], seen[pair + 1])
+            found[pair], upper = self._exchange(columns, pair, uniform[pair], seen[pair], seen[pair + 1])
             if pair == self.n_rungs - 2:
                 top = upper
         columns.exchanges.append(found)
         self._mark(columns)
-        columns.trace.append(self.observe(columns.states[-1], top))
+        columns.top = columns.rungs[-1].v.to(torch.uint8)
+        columns.trace.append(self.observe(columns.top, top))
 
     def _move(self, columns: _Columns, rung: int, number: int, partner: int | None) -> tuple[Tensor, Tensor]:
         """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws.
@@ -195,17 +196,31 @@ class _Machine:
         Returns -F of the new states for this rung's model and for the partner's; both are needed for an exchange only,
         and the first at the top as well, else they are empty.
         """
-        params, ws, stream = self.params[rung], self.workspace, self.streams[rung]
-        self.annealer.load(params, ws, columns.states[rung])
+        ws = columns.rungs[rung]
         for step in range(number * self.steps, (number + 1) * self.steps):
-            self.annealer.move(params, ws, stream, 2 * step)
-        columns.states[rung] = ws.v.to(torch.uint8)
+            self.annealer.move(self.params[rung], ws, self.streams[rung], 2 * step)
         looking = rung if partner is not None or rung == self.n_rungs - 1 else None
         own, other = (
             torch.empty(0) if model is None else self.annealer.log_density(self.params[model], ws)
             for model in (looking, partner)
         )
         return own, other
+
+    def _exchange(
+        self, columns: _Columns, low: int, uniform: Tensor, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor]
+    ) -> tuple[_Exchange, Tensor]:
+        """Metropolis exchange of rungs low and low + 1; also returns -F of the new states of the upper rung.
+
+        lower, upper : -F of the states of either rung, for its own model and for that of the other
+        """
+        high = low + 1
+        (own_low, up), (own_high, down) = lower, upper
+        gain, loss = up - own_low, own_high - down
+        swap = torch.log(uniform.to(torch.float64)) < gain - loss
+        self.annealer.exchange(columns.rungs[low], columns.rungs[high], swap)
+        for flags in (columns.climbing, columns.fresh):
+            flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
+        return _Exchange(gain, loss), torch.where(swap, up, own_high)
 
     def _mark(self, columns: _Columns) -> None:
         """Count the replicas that arrive at the top; those at the bottom will be drawn afresh."""
@@ -219,27 +234,11 @@ class _Machine:
         return torch.cat((log_density[:, None], v.to(self.modes.dtype) @ self.modes), 1)
 
 
-def _exchange(
-    columns: _Columns, low: int, uniform: Tensor, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor]
-) -> tuple[_Exchange, Tensor]:
-    """Metropolis exchange of rungs low and low + 1; also returns -F of the new states of the upper rung.
-
-    lower, upper : -F of the states of either rung, for its own model and for that of the other
-    """
-    high = low + 1
-    (own_low, up), (own_high, down) = lower, upper
-    gain, loss = up - own_low, own_high - down
-    swap = torch.log(uniform.to(torch.float64)) < gain - loss
-    for flags in (columns.states, columns.climbing, columns.fresh):
-        flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
-    return _Exchange(gain, loss), torch.where(swap, up, own_high)
-
-
 def _result(columns: _Columns, burn_in: int) -> Tempered:
     """Results without the first rounds."""
     trace = torch.stack(columns.trace[burn_in:], 1).cpu().numpy()
     kept = columns.exchanges[burn_in:]
-    pairs = range(columns.states.shape[0] - 1)
+    pairs = range(len(columns.rungs) - 1)
     gains, losses = (
         [torch.stack([getattr(found[pair], side) for found in kept if pair in found], 1) for pair in pairs]
         for side in ("gain", "loss")
@@ -247,8 +246,8 @@ def _result(columns: _Columns, burn_in: int) -> Tempered:
     accepted = [float(torch.exp((gain - loss).clamp(max=0.0)).mean()) for gain, loss in zip(gains, losses, strict=True)]
     ess, rhat, drift = trace_diagnostics(trace, columns.start.cpu().numpy())
     return Tempered(
-        columns.states[-1].clone(),
-        columns.states.clone(),
+        columns.top.clone(),
+        columns.states(),
         np.array(accepted),
         columns.passages.cpu().numpy(),
         float(columns.fresh[-1].to(torch.float64).mean()),
