@@ -4,10 +4,10 @@
 
 Speed: 500 chains, N = 784, M = 500, the same uniform temperatures.  rbms' `compute_partition_function_ais` makes four
 matrix products and a copy of the parameters a temperature, ours two products.  Both run slices of `SLICE` temperatures
-in turn, so that a change of the machine's speed meets both; 1000 temperatures cost ten times as much as one.
+in turn, so that a change of the machine's speed meets both; 1000 temperatures cost ten times as much as one slice.
 
 Bias: a model of 784 visible and 16 hidden units trained on MNIST, whose ln Z is known.  Formats: 15-bit integers with
-the final correction (``fixed``), float32, float64, and bfloat16 as matrix units do it (weights and products rounded),
+the final correction (``fixed``), 16-bit table lookups with the same (``lookup``, with AVX-512), float32, float64, and bfloat16 as matrix units do it (weights and products rounded),
 which leaves no distribution invariant and cannot be corrected.
 """
 
@@ -29,8 +29,10 @@ from rbmscape.kernels.annealing import (
     PathParameters,
     PathWorkspace,
     ReferenceAnnealer,
+    annealer_for,
 )
 from rbmscape.kernels.bench import interleaved
+from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import anneal
 from rbmscape.likelihood.estimate import forward_estimate
 from rbmscape.likelihood.path import AnnealingPath
@@ -39,6 +41,12 @@ from rbmscape.model.exact import exact_log_partition
 from rbmscape.rng import Stream
 
 CHAINS, TEMPERATURES, SLICE = 500, 1000, 100
+
+
+def processor_annealers() -> list[Annealer]:
+    """Those that this processor can run, the default one first."""
+    usual = annealer_for(select_engine())
+    return [usual, *(one for one in (FixedAnnealer(), FloatAnnealer()) if one.name != usual.name)]
 
 
 class Bf16Annealer(ReferenceAnnealer):
@@ -79,7 +87,7 @@ def rbms_slice(rbm: rs.RBM) -> Callable[[], object]:
 def speed(n_hidden: int, rounds: int) -> dict[str, float]:
     """Best milliseconds a temperature of each implementation."""
     rbm = model(784, n_hidden)
-    tasks = {"rbmscape, fixed": our_slice(rbm, FixedAnnealer()), "rbmscape, fp32": our_slice(rbm, FloatAnnealer())}
+    tasks = {f"rbmscape, {one.name}": our_slice(rbm, one) for one in processor_annealers()}
     if find_spec("rbms"):
         tasks["rbms"] = rbms_slice(rbm)
     with torch.no_grad():
@@ -96,7 +104,7 @@ def bias(n_chains: int) -> list[dict[str, object]]:
     path = AnnealingPath.fit(rbm, torch.from_numpy(dataset.train), Stream(0, "benchmark"))
     schedule = uniform_schedule(TEMPERATURES)
     rows: list[dict[str, object]] = []
-    for annealer in (ReferenceAnnealer(), FloatAnnealer(), FixedAnnealer(), Bf16Annealer()):
+    for annealer in (ReferenceAnnealer(), *processor_annealers(), Bf16Annealer()):
         used = path
         if isinstance(annealer, Bf16Annealer):
             rounded = rs.RBM(rbm.weights.to(torch.bfloat16).to(torch.float32), rbm.visible_bias, rbm.hidden_bias)
