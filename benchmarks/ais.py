@@ -7,8 +7,9 @@ matrix products and a copy of the parameters a temperature, ours two products.  
 in turn, so that a change of the machine's speed meets both; 1000 temperatures cost ten times as much as one slice.
 
 Bias: a model of 784 visible and 16 hidden units trained on MNIST, whose ln Z is known.  Formats: 15-bit integers with
-the final correction (``fixed``), 16-bit table lookups with the same (``lookup``, with AVX-512), float32, float64, and bfloat16 as matrix units do it (weights and products rounded),
-which leaves no distribution invariant and cannot be corrected.
+the final correction (``fixed``), 16-bit table lookups with the same (``lookup``, with AVX-512), float32, float64, and
+bfloat16 as matrix units do it (weights and products rounded), which leaves no distribution invariant and cannot be
+corrected.
 """
 
 from __future__ import annotations
