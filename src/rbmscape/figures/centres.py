@@ -200,7 +200,8 @@ def _draw_distances(panel: Axes, main: xr.Dataset) -> None:
     _label_sizes(panel, main)
     panel.set_ylabel("data from saddle (standard deviations)")
     panel.set_title("median over modes", fontsize=8)
-    panel.legend(loc="best", fontsize=6.5, frameon=True)
+    panel.set_ylim(top=12.0 * panel.get_ylim()[1])  # room for the legend
+    panel.legend(loc="upper left", fontsize=6.5)
 
 
 def _label_sizes(panel: Axes, runs: xr.Dataset) -> None:
@@ -222,7 +223,8 @@ def _draw_positions(panel: Axes, one: xr.Dataset) -> None:
     panel.set_xscale("log")
     _label_sizes(panel, one)
     panel.set_ylabel("u of the first mode, trained")
-    panel.legend(loc="best", fontsize=6.5)
+    panel.margins(y=0.2)
+    panel.legend(loc="upper left", fontsize=6.5)
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -26,6 +26,7 @@ __all__ = ["affordable", "climbed", "own_stream"]
 
 FEWEST_CHAINS = 32
 FEWEST_ROUNDS, MOST_ROUNDS = 64, 1024
+OVERRUN = 4
 N_DRAWS = 16
 N_MODES = 4
 OVERHEAD = 1.5e5  # multiply-adds in the time of all else that a Gibbs step and an exchange of one replica take
@@ -33,13 +34,22 @@ EARLY_SHARE = 0.25  # of the budget: Gibbs steps mix the models of the first epo
 
 
 def affordable(n_rungs: int, rbm: RBM, settings: Mapping[str, float]) -> tuple[int, int]:
-    """Columns, and rounds at most: at least as many as one passage up the ladder needs, 2(R + 1) at acceptance ½."""
+    """Columns, and rounds at most.
+
+    They are at least as many as one passage up the ladder needs, 2(R + 1) at acceptance ½, also where that is more than
+    the budget, but not where it is more than four times as much.
+    """
     chain_rounds = settings["budget"] / (n_rungs * (rbm.n_visible * rbm.n_hidden + OVERHEAD))
     needed = min(MOST_ROUNDS, max(FEWEST_ROUNDS, 1 << (2 * n_rungs + 1).bit_length()))
     wanted = int(settings["n_chains"])
     n_chains = min(wanted, max(FEWEST_CHAINS, int(chain_rounds / needed)))
-    rounds = 1 << (max(1, int(chain_rounds / n_chains)).bit_length() - 1)
-    return n_chains, min(MOST_ROUNDS, max(needed, rounds))
+    rounds, longest = (_power_below(times * chain_rounds / n_chains) for times in (1, OVERRUN))
+    return n_chains, min(MOST_ROUNDS, max(rounds, min(needed, max(FEWEST_ROUNDS, longest))))
+
+
+def _power_below(number: float) -> int:
+    """The largest power of 2 that is not larger, at least 1."""
+    return 1 << (max(1, int(number)).bit_length() - 1)
 
 
 class _Recorder:

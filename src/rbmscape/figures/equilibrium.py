@@ -180,7 +180,8 @@ def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None
     cache : directory in which the states are kept, under a name that follows from the models and the options; what is
         there is not computed again
     **options : ``n_chains`` columns (100), ``budget`` (1e12 multiply-adds of one layer's field; columns and rounds
-        are reduced to it, but not below 32 columns and one passage through the ladder), ``target`` acceptance
+        are reduced to it, but not below 32 columns and one passage through the ladder where four budgets are enough for
+        that), ``target`` acceptance
 
     Raises
     ------

@@ -96,10 +96,10 @@ FIGURES: tuple[FigureEntry, ...] = (
     FigureEntry(
         "image_landscapes",
         "A generated image on the energy landscapes",
-        "A generated 3 (the first sample whose nearest test images are mostly threes) and its position, black "
-        "pentagon, in the energy landscapes of twelve modes, clockwise from the upper left corner, as on the right "
-        "of the paper's figure 1. Magenta star: saddle point (hollow, with its coordinates, where it lies outside); "
-        "white lines: principal axes u, along which the energy falls, and w.",
+        "A generated 3 (the first sample whose nearest test images are mostly threes; where there is none, the first "
+        "of all) and its position, black pentagon, in the energy landscapes of twelve modes, clockwise from the upper "
+        "left corner, as on the right of the paper's figure 1. Magenta star: saddle point (hollow, with its "
+        "coordinates, where it lies outside); white lines: principal axes u, along which the energy falls, and w.",
     ),
     FigureEntry(
         "landscapes",

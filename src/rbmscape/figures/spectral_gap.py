@@ -170,6 +170,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     for panel, recipe in zip(axes.ravel(), recipes, strict=False):
         _draw_recipe(panel, dataset.isel(run=np.flatnonzero(dataset.recipe.values == recipe)), dataset.attrs)
         panel.set_title(recipe)
+    roomy = axes[0, 0].get_ylim()[1] > 1.6 * float(dataset.attrs["window_high"])  # above the window, else below it
+    for panel in axes.ravel()[: len(recipes)]:
+        panel.legend(loc="upper left", bbox_to_anchor=(0.0, 1.02 if roomy else 0.89), fontsize=6.5)
     for panel in axes[:, 0]:
         panel.set_ylabel("largest singular values ($k_BT$)")
     return figure
@@ -185,7 +188,6 @@ def _draw_recipe(panel: Axes, runs: xr.Dataset, attrs: Mapping[str, Any]) -> Non
             line.set_linewidth(1.4 if rank == 0 else 0.5)
         lines[0].set_label(f"M = {hidden}")
     panel.set_xlabel("epochs")
-    panel.legend(loc="upper left", bbox_to_anchor=(0.0, 0.89), fontsize=6.5)
 
 
 def alt_text(dataset: xr.Dataset) -> str:
