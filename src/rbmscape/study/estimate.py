@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -26,8 +27,8 @@ from rbmscape.study.plan import figure_options
 __all__ = ["Speeds", "measure_speeds", "seconds_of_tasks", "wall_seconds"]
 
 SECONDS_A_PROBE: Final = 0.4
-PROBE_TEMPERATURES: Final = 8
-PROBE_CHAINS: Final = 50
+PROBE_TEMPERATURES: Final = (8, 40)
+PROBE_CHAINS: Final = 100
 PROBE_STEPS: Final = 5
 CHECKPOINT: Final = 0.25
 """Seconds of a checkpoint's metrics and files, at the reference speed."""
@@ -93,16 +94,18 @@ def _time_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, flo
 
 
 def _time_annealing(dataset: Dataset, hidden: int) -> float:
-    """Seconds of one temperature of one chain."""
+    """Seconds of one temperature of one chain: the difference of a longer and a shorter annealing."""
     from rbmscape.likelihood.estimate import log_partition
 
     rbm = RBM.random(dataset.n_visible, hidden, std=0.05)
     rows = torch.from_numpy(dataset.train[:1000])
 
-    def anneal() -> None:
-        log_partition(rbm, "ais", rows, PROBE_CHAINS, PROBE_TEMPERATURES, schedule="uniform")
+    def anneal(n_betas: int) -> None:
+        log_partition(rbm, "ais", rows, PROBE_CHAINS, n_betas, schedule="uniform")
 
-    return _probe(anneal) / (PROBE_TEMPERATURES * PROBE_CHAINS)
+    few, many = PROBE_TEMPERATURES
+    short, long = (_probe(partial(anneal, n_betas)) for n_betas in PROBE_TEMPERATURES)
+    return max(0.1 * long / many, (long - short) / (many - few)) / PROBE_CHAINS
 
 
 def _time_factorisation() -> float:
@@ -151,16 +154,12 @@ def _likelihood_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     one = speeds.annealing[hidden] * options["n_chains"]
     if task.parameters["method"] == "ais":
         return 0.1 + scoring + one * options["n_betas"]
-    levels = 0.0
-    betas = options["n_betas"]
-    while betas <= options["max_betas"]:
-        levels += 2.0 * betas
-        betas *= 2
+    levels = 2.0 * (options["n_betas"] + options["max_betas"])  # the hopeless skip those between
     return 0.1 + scoring + one * (levels + ROUND * options.get("max_rounds", ROUNDS))
 
 
-ROUND: Final = 45.0
-"""Annealing steps of a chain that a round of a bracket's tempering takes: about 30 rungs, with exchanges."""
+ROUND: Final = 20.0
+"""Annealing steps of a chain that a round of a bracket's tempering takes: about 30 rungs, and a step costs less."""
 ROUNDS: Final = 400
 """Rounds that a bracket's tempering takes where the plan sets no limit; often it stops sooner."""
 
