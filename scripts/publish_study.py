@@ -31,8 +31,12 @@ WIDTH = 1200
 COLOURS = 256
 MODELS = (
     "Log-likelihood of the test images in nats: means over runs of reverse annealing (a lower bound if its starts are "
-    "in equilibrium), forward annealing (an upper bound) and BAR at the last checkpoint. Where a bracket is not "
-    "converged, the numbers are to be read as orders of magnitude."
+    "in equilibrium), forward annealing (an upper bound) and the best estimate, BAR of both, at the last checkpoint. "
+    "Where a bracket is not converged, the numbers are to be read as orders of magnitude."
+)
+COST = (
+    "Process time of the tasks; two of them ran side by side, each with one core, and part of the time beside other "
+    "work, which makes them longer."
 )
 
 
@@ -97,7 +101,7 @@ def models(rows: list[RunRow]) -> str:
                 f"{sure} of {len(members)}",
             ]
         )
-    head = ["recipe", "M", "runs", "epochs", "training of one", "reverse", "forward", "BAR", "converged"]
+    head = ["recipe", "M", "runs", "epochs", "training of one", "reverse", "forward", "best", "converged"]
     return table(head, lines)
 
 
@@ -127,6 +131,7 @@ def page(study: Study, ledger: Mapping[str, Any], title: str, folder: str) -> st
         MODELS,
         models(run_rows(study)),
         "## What it took",
+        COST,
         cost(records),
         "## Figures",
     ]
