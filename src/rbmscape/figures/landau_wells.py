@@ -241,7 +241,7 @@ def _draw_curvatures(panel: Axes, dataset: xr.Dataset) -> None:
     panel.set_yscale("symlog", linthresh=4)
     panel.set_xlabel("updates (dotted: $s^2 = 1/4$)")
     panel.set_ylabel("curvature $\\Lambda + 2\\Theta$ (k$_B$T)")
-    panel.legend(loc="lower left")
+    panel.legend(loc="lower left", fontsize=6, labelspacing=0.2, borderaxespad=0.1)
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -285,7 +285,7 @@ def _draw_confined(panel: Axes, dataset: xr.Dataset) -> None:
     panel.axvline(4, color="black", linestyle="--", linewidth=0.8)
     panel.set_xlabel("singular value λ")
     panel.set_ylabel("relaxation rate of u (1/time)")
-    panel.legend(loc="upper right")
+    panel.legend(loc="lower left")
 
 
 def _draw_gibbs(panel: Axes, dataset: xr.Dataset) -> None:
