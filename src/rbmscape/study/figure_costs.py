@@ -9,6 +9,7 @@ measured as well; an estimate scales them by how long that factorisation takes w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -69,13 +70,18 @@ BUDGET: Final = 1e12
 """Multiply-adds that the equilibrium samples of one run take at most, unless the plan says otherwise."""
 ROUNDS: Final = 20_000.0
 """Sweeps of one chain a checkpoint that they take where that is less."""
+OVERRUN: Final = 4.0
+"""Budgets that they may take at most."""
+LADDER: Final = 2560.0
+"""Sweeps of one chain that the choice of a rung takes: about twenty of 128 pilots."""
 
 
 def sampling_seconds(scene: FigureScene, options: Options, hidden: int) -> float:
     """Equilibrium samples of all checkpoints of one run."""
     budget = float(options.get("sampling", {}).get("budget", BUDGET))
     sweeps = min(budget / (2.0 * scene.n_visible * hidden), ROUNDS * scene.checkpoints)
-    return scene.base(1.0) + sweeps * scene.annealing(hidden)
+    rungs = 5.0 * math.sqrt(hidden) * scene.checkpoints / 22.0
+    return scene.base(1.0) + (OVERRUN * sweeps + LADDER * rungs) * scene.annealing(hidden)
 
 
 def _following(scene: FigureScene, hidden: int) -> float:
