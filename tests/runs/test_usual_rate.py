@@ -7,7 +7,7 @@ import pytest
 from rbmscape import TrainingConfig
 
 
-@pytest.mark.parametrize(("hidden", "rate"), [(16, 0.5), (500, 0.49), (784, 0.39), (1200, 0.32), (3000, 0.2)])
+@pytest.mark.parametrize(("hidden", "rate"), [(16, 0.4), (500, 0.4), (784, 0.32), (1200, 0.26), (3000, 0.16)])
 def test_larger_layers_take_smaller_steps(hidden, rate):
     config = TrainingConfig(n_hidden=hidden)
     assert config.learning_rate == rate
