@@ -162,30 +162,8 @@ class Annealer(Protocol):
         """Exchange the states v of the chains that `swap` (n_chains,) bool marks; load again as above."""
 
 
-class BaseAnnealer(ABC):
+class BaseAnnealer(Annealer, ABC):
     """Replica exchange in terms of annealing; right for every format, and as fast as its `step` and `weigh`."""
-
-    @abstractmethod
-    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
-        """See `Annealer.load`."""
-
-    @abstractmethod
-    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
-        """See `Annealer.weigh`."""
-
-    @abstractmethod
-    def step(
-        self,
-        params: PathParameters,
-        ws: PathWorkspace,
-        log_weights: Tensor,
-        start: float,
-        end: float,
-        stream: Stream,
-        draw: int,
-        first_chain: int = 0,
-    ) -> None:
-        """See `Annealer.step`."""
 
     def move(self, params: PathParameters, ws: PathWorkspace, stream: Stream, draw: int) -> None:
         """See `Annealer.move`."""
