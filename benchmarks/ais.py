@@ -7,9 +7,9 @@ matrix products and a copy of the parameters a temperature, ours two products.  
 in turn, so that a change of the machine's speed meets both; 1000 temperatures cost ten times as much as one slice.
 
 Bias: a model of 784 visible and 16 hidden units trained on MNIST, whose ln Z is known.  Formats: 15-bit integers with
-the final correction (``fixed``), 16-bit table lookups with the same (``lookup``, with AVX-512), float32, float64, and
-bfloat16 as matrix units do it (weights and products rounded), which leaves no distribution invariant and cannot be
-corrected.
+the final correction (``bytes``), the sampler's 16-bit ones (``tables``, with AVX-512, or ``tiles``, with AMX), float32,
+float64, and bfloat16 as matrix units do it (weights and products rounded), which leaves no distribution invariant and
+cannot be corrected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
 from rbmscape.kernels.annealing import (
     Annealer,
-    FixedAnnealer,
+    ByteAnnealer,
     FloatAnnealer,
     PathParameters,
     PathWorkspace,
@@ -47,7 +47,7 @@ CHAINS, TEMPERATURES, SLICE = 500, 1000, 100
 def processor_annealers() -> list[Annealer]:
     """Those that this processor can run, the default one first."""
     usual = annealer_for(select_engine())
-    return [usual, *(one for one in (FixedAnnealer(), FloatAnnealer()) if one.name != usual.name)]
+    return [usual, *(one for one in (ByteAnnealer(), FloatAnnealer()) if one.name != usual.name)]
 
 
 class Bf16Annealer(ReferenceAnnealer):

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from rbmscape.kernels.annealing import FixedAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
-from rbmscape.kernels.lookup_annealing import LookupAnnealer
+from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
+from rbmscape.kernels.fixed_annealing import FixedAnnealer
 from rbmscape.kernels.select import has_table_lookup, select_engine
+from rbmscape.kernels.tables import TABLES
+from rbmscape.kernels.tiles import TILES, has_tiles
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
 SHAPES = [(5, 3), (64, 70), (300, 260)]  # below one group of four, across a run of 64, across a block of 256
 STREAM = Stream(11, "test")
-ANNEALERS = [FloatAnnealer(), FixedAnnealer(), *([LookupAnnealer()] if has_table_lookup() else [])]
+FIXED = [FixedAnnealer(one) for one in ([TABLES] if has_table_lookup() else []) + ([TILES] if has_tiles() else [])]
+ANNEALERS = [FloatAnnealer(), ByteAnnealer(), *FIXED]
 
 
 def path_ends(n_visible, n_hidden, strength=0.3):
@@ -69,7 +72,7 @@ def test_increment_is_the_ratio_of_the_two_densities():
 
 
 def test_integer_products_are_exact():
-    annealer = FixedAnnealer()
+    annealer = ByteAnnealer()
     weights = path_ends(400, 33, 5.0)[0]
     zero = torch.zeros
     params = annealer.prepare(weights, zero(400), zero(33), zero(400), zero(33))
@@ -107,23 +110,31 @@ def test_all_zero_weights():
         torch.testing.assert_close(walked(annealer, ends)[0], walked(ReferenceAnnealer(), ends)[0], rtol=0, atol=1e-5)
 
 
-@pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
-def test_threads_change_no_weight_of_the_lookup():
+@pytest.mark.parametrize("annealer", FIXED, ids=lambda one: one.name)
+def test_threads_change_no_weight_of_the_integers(annealer):
     before = torch.get_num_threads()
     found = []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found.append(walked(LookupAnnealer(), path_ends(300, 260), n_chains=70))
+            found.append(walked(annealer, path_ends(300, 260), n_chains=70))
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:
         assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
 
 
+@pytest.mark.skipif(len(FIXED) < 2, reason="needs a processor with AVX-512 and tiles of bytes (AMX)")
+def test_tables_and_tiles_draw_the_same_and_weigh_alike():
+    one, other = (walked(annealer, path_ends(300, 260), n_chains=70) for annealer in FIXED)
+    assert torch.equal(one[1], other[1])
+    assert torch.equal(one[2], other[2])
+    torch.testing.assert_close(one[0], other[0], rtol=0, atol=1e-4)
+
+
 def test_which_annealer_goes_with_which_engine():
     if has_table_lookup():
-        assert isinstance(annealer_for(select_engine("cpu")), LookupAnnealer)
+        assert isinstance(annealer_for(select_engine("cpu")), FixedAnnealer)
     assert isinstance(annealer_for(select_engine("cpu", "fp32")), FloatAnnealer)
     assert isinstance(annealer_for(select_engine("reference", "fp64")), ReferenceAnnealer)
     assert annealer_for(select_engine("reference", "fp64")).dtype == torch.float64

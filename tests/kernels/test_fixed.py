@@ -11,11 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbmscape.kernels import select_engine
+from rbmscape.kernels.fixed import FixedEngine
 from rbmscape.kernels.fixed_point import LARGEST, next_scale, round_to_fixed, scale_for
 from rbmscape.kernels.select import has_table_lookup
+from rbmscape.kernels.tables import TABLES
+from rbmscape.kernels.tiles import TILES, has_tiles
 from rbmscape.rng import Stream
 
 NEEDS_TABLES = pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
+PRODUCTS = pytest.mark.parametrize(
+    "products",
+    [
+        pytest.param(TABLES, marks=NEEDS_TABLES),
+        pytest.param(TILES, marks=pytest.mark.skipif(not has_tiles(), reason="needs tiles of bytes (AMX)")),
+    ],
+    ids=lambda one: one.name,
+)
 
 
 def gaussian(n_visible, n_hidden, std=0.3, seed=0):
@@ -60,33 +71,39 @@ def test_scales_have_four_significant_bits_and_increase(bound):
     assert math.frexp(larger)[0] * 16 == round(math.frexp(larger)[0] * 16)
 
 
-@NEEDS_TABLES
+@PRODUCTS
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (784, 33), (100, 257), (33, 1000)])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_fast_rounding_is_the_definition(shape, threads):
+def test_fast_rounding_is_the_definition(shape, threads, products):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         weights = gaussian(*shape, seed=7)
-        params = select_engine("cpu", "fixed").prepare(weights, torch.zeros(shape[0]), torch.zeros(shape[1]))
+        params = FixedEngine(products).prepare(weights, torch.zeros(shape[0]), torch.zeros(shape[1]))
     finally:
         torch.set_num_threads(before)
     integers, scale = round_to_fixed(weights)
     assert params.scale == scale
-    low = params.to_visible.astype(np.int16)
-    high = (params.to_visible >> 16).astype(np.int16)
-    assert np.array_equal(low, high)
-    assert np.array_equal(low[: shape[0], : shape[1]], integers.numpy())
-    assert np.array_equal(params.to_hidden, params.to_visible.T)
-    assert not low[shape[0] :].any()
-    assert not low[:, shape[1] :].any()
+    for layout, expected in ((params.to_visible, integers), (params.to_hidden, integers.T)):
+        found = products.integers(layout)
+        rows, columns = expected.shape
+        assert np.array_equal(found[:rows, :columns], expected.numpy())
+        assert not found[rows:].any()
+        assert not found[:, columns:].any()
 
 
 @NEEDS_TABLES
-def test_sums_at_the_edge_of_the_range_are_right():
+def test_tables_hold_every_integer_twice():
+    shape = 100, 257
+    params = FixedEngine(TABLES).prepare(gaussian(*shape), torch.zeros(shape[0]), torch.zeros(shape[1]))
+    assert np.array_equal(params.to_visible.astype(np.int16), (params.to_visible >> 16).astype(np.int16))
+
+
+@PRODUCTS
+def test_sums_at_the_edge_of_the_range_are_right(products):
     """All units active, all weights of one sign: the sum is the bound itself and does not wrap."""
     n_visible, n_chains = 600, 40
-    engine = select_engine("cpu", "fixed")
+    engine = FixedEngine(products)
     weights = torch.full((n_visible, 2), 0.25)
     weights[:, 1] = -0.25
     params = engine.prepare(weights, torch.zeros(n_visible), torch.zeros(2))
@@ -96,28 +113,29 @@ def test_sums_at_the_edge_of_the_range_are_right():
     assert torch.equal(workspace.h, torch.tensor([1, 0], dtype=torch.uint8).expand(n_chains, 2))
 
 
-@NEEDS_TABLES
+@PRODUCTS
+@pytest.mark.parametrize("n_visible", [50, 52])
 @pytest.mark.parametrize(("n_chains", "n_hidden"), [(700, 20), (2100, 7)])
-def test_more_chains_than_a_tile_and_than_a_span(n_chains, n_hidden):
-    arrays = gaussian(50, n_hidden), torch.zeros(50), torch.full((n_hidden,), -0.5)
+def test_more_chains_than_a_tile_and_than_a_span(n_chains, n_hidden, n_visible, products):
+    arrays = gaussian(n_visible, n_hidden), torch.zeros(n_visible), torch.full((n_hidden,), -0.5)
     states = []
-    for name in ("reference", "cpu"):
-        engine = select_engine(name, "fixed")
-        workspace = engine.workspace(n_chains, 50, n_hidden)
-        workspace.v.copy_(Stream(3, "start").uniform(0, n_chains, 50) < 0.5)
+    for engine in (select_engine("reference", "fixed"), FixedEngine(products)):
+        workspace = engine.workspace(n_chains, n_visible, n_hidden)
+        workspace.v.copy_(Stream(3, "start").uniform(0, n_chains, n_visible) < 0.5)
         engine.sweep(engine.prepare(*arrays), workspace, Stream(3, "chains"), 0, 2)
         states.append((workspace.v.to(torch.uint8), workspace.h.to(torch.uint8)))
     assert torch.equal(states[0][0], states[1][0])
     assert torch.equal(states[0][1], states[1][1])
 
 
-@NEEDS_TABLES
-def test_a_second_prepare_reuses_the_tables():
-    engine = select_engine("cpu", "fixed")
+@PRODUCTS
+def test_a_second_prepare_reuses_the_layouts(products):
+    engine = FixedEngine(products)
     biases = torch.zeros(30), torch.zeros(20)
     first = engine.prepare(gaussian(30, 20), *biases)
     second = engine.prepare(gaussian(30, 20, seed=1), *biases, out=first)
     fresh = engine.prepare(gaussian(30, 20, seed=1), *biases)
     assert second.to_hidden is first.to_hidden
+    assert np.array_equal(second.to_visible, fresh.to_visible)
     assert np.array_equal(second.to_hidden, fresh.to_hidden)
     assert second.scale == fresh.scale

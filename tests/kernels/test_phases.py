@@ -1,4 +1,4 @@
-"""The gradient of both phases by table lookup is that of plain torch in float64, as closely as float32 allows."""
+"""The gradient of both phases from integers is that of plain torch in float64, as closely as float32 allows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from rbmscape.kernels import select_engine
+from rbmscape.kernels.fixed import FixedEngine
 from rbmscape.kernels.phases import Gradient
 from rbmscape.kernels.select import has_table_lookup
+from rbmscape.kernels.table_phases import TablePhases
+from rbmscape.kernels.tables import TABLES
+from rbmscape.kernels.tiles import has_tiles
 
 pytestmark = pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
 PARTS = ("weights", "visible_bias", "hidden_bias")
@@ -23,16 +27,28 @@ def case(n_data, n_chains, n_visible, n_hidden, std=0.2, seed=0):
 
 
 def gradient(name, precision, arrays, states):
-    engine = select_engine(name, precision)
+    return gradient_of(select_engine(name, precision), arrays, states)
+
+
+def gradient_of(engine, arrays, states):
     n_visible, n_hidden = arrays[0].shape
     phases = engine.phases(*(len(part) for part in states), n_visible, n_hidden)
-    out = Gradient.empty(n_visible, n_hidden, torch.float64 if precision == "fp64" else torch.float32)
+    out = Gradient.empty(n_visible, n_hidden, torch.float64 if engine.precision == "fp64" else torch.float32)
     mean = phases.gradient(engine.prepare(*arrays), *states, out)
     return out, mean
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 1), (3, 2, 7, 5), (16, 16, 20, 16), (37, 100, 131, 33), (500, 300, 200, 17)]
+    "shape",
+    [
+        (1, 1, 1, 1),
+        (3, 2, 7, 5),
+        (16, 16, 20, 16),
+        (37, 100, 131, 33),
+        (500, 300, 200, 17),
+        (129, 130, 68, 20),
+        (700, 400, 785, 33),
+    ],
 )
 def test_gradient_agrees_with_float64(shape):
     arrays, states = case(*shape)
@@ -60,8 +76,26 @@ def test_weights_of_any_size(std):
     assert float((fast.weights - exact.weights).abs().max()) < 1e-7 + 2e-7 * largest
 
 
-def test_threads_and_repeats_change_nothing():
-    arrays, states = case(40, 40, 100, 50)
+@pytest.mark.skipif(not has_tiles(), reason="needs tiles of bytes (AMX)")
+@pytest.mark.parametrize("shape", [(129, 130, 68, 20), (500, 300, 785, 33), (150, 600, 20, 260)])
+def test_tiles_and_tables_give_the_same_gradient_bit_for_bit(shape):
+    arrays, states = case(*shape)
+    (one, mean), (other, other_mean) = (gradient_of(FixedEngine(kind), arrays, states) for kind in (None, TABLES))
+    assert all(torch.equal(getattr(one, part), getattr(other, part)) for part in PARTS)
+    assert torch.equal(mean, other_mean)
+
+
+@pytest.mark.skipif(not has_tiles(), reason="needs tiles of bytes (AMX)")
+def test_few_samples_whose_means_need_more_than_24_bits_go_to_the_tables():
+    engine = FixedEngine()
+    assert isinstance(engine.phases(128, 500, 20, 10), TablePhases)
+    assert isinstance(engine.phases(500, 128, 20, 10), TablePhases)
+    assert not isinstance(engine.phases(129, 129, 20, 10), TablePhases)
+
+
+@pytest.mark.parametrize("n_samples", [40, 200])
+def test_threads_and_repeats_change_nothing(n_samples):
+    arrays, states = case(n_samples, n_samples, 100, 50)
     before = torch.get_num_threads()
     results = []
     try:
@@ -74,10 +108,11 @@ def test_threads_and_repeats_change_nothing():
         assert all(torch.equal(getattr(other, part), getattr(results[0], part)) for part in PARTS)
 
 
-def test_buffers_hold_nothing_of_the_update_before():
-    arrays, states = case(11, 12, 33, 20)
+@pytest.mark.parametrize("n_samples", [11, 131])
+def test_buffers_hold_nothing_of_the_update_before(n_samples):
+    arrays, states = case(n_samples, n_samples + 1, 33, 20)
     engine = select_engine("cpu", "fixed")
-    phases, params = engine.phases(11, 12, 33, 20), engine.prepare(*arrays)
+    phases, params = engine.phases(n_samples, n_samples + 1, 33, 20), engine.prepare(*arrays)
     first, second, again = (Gradient.empty(33, 20, torch.float32) for _ in range(3))
     phases.gradient(params, *states, first)
     phases.gradient(params, *(1 - part for part in states), second)

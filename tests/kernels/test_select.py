@@ -41,7 +41,11 @@ def test_cpu_engine_refuses_other_devices():
 
 @pytest.mark.parametrize(
     ("features", "expected"),
-    [({"amx_bf16": True}, "bf16"), ({"avx512_f": True}, "fp32"), ({"avx512_f": True, "avx512_bw": True}, "fixed")],
+    [
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx512_f": True}, "fp32"),
+        (dict.fromkeys(("avx512_f", "avx512_bw", "avx512_dq"), True), "fixed"),
+    ],
 )
 def test_automatic_precision_follows_the_processor(monkeypatch, features, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)

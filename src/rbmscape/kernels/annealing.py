@@ -8,12 +8,12 @@ RBM of equation 3 of arXiv:2503.21536 (t = 1); with the hidden layer summed out,
 A step from s to t adds ``ln f_t(v) - ln f_s(v)`` to the log weights and draws ``h ~ σ(x(t))``,
 ``v ~ σ((1-t) a0 + t (a + hWᵀ))``.  Both need the same product vW, so a step costs two matrix products.
 
-Number formats.  ``fp32`` multiplies floats.  ``fixed`` rounds the weights to 15-bit integers of one common scale, each
+Number formats.  ``fp32`` multiplies floats.  ``bytes`` rounds the weights to 15-bit integers of one common scale, each
 held as two bytes, ``W ≈ scale (254 high + low)``, and lets the processor's 8-bit units (VNNI, AMX) add them up in
 32-bit integers: as fast as bf16, and free of rounding, so that the path passes *exactly* through the RBM of the
 rounded weights.  The caller corrects for the rest with one last weight between that RBM and the true one, which keeps
 the estimator unbiased; bf16 products, whose sums are rounded as well, would leave no distribution invariant.
-``lookup`` (`rbmscape.kernels.lookup_annealing`) does the same with 16-bit integers that are never multiplied.
+``tables`` and ``tiles`` (`rbmscape.kernels.fixed_annealing`) do the same with the sampler's 16-bit integers.
 
 Shapes: v (n_chains, N), h (n_chains, M), log weights (n_chains,) float64.
 """
@@ -35,7 +35,7 @@ from rbmscape.rng import Stream
 __all__ = [
     "Annealer",
     "BaseAnnealer",
-    "FixedAnnealer",
+    "ByteAnnealer",
     "FloatAnnealer",
     "PathBuffers",
     "PathFactors",
@@ -123,7 +123,7 @@ class Annealer(Protocol):
 
     @property
     def name(self) -> str:
-        """``reference``, ``fp32``, ``fixed`` or ``lookup``."""
+        """``reference``, ``fp32``, ``bytes``, ``tables`` or ``tiles``."""
 
     def prepare(
         self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
@@ -361,10 +361,10 @@ class FloatAnnealer(_CpuAnnealer):
         torch.mm(states, factor, out=out)
 
 
-class FixedAnnealer(_CpuAnnealer):
+class ByteAnnealer(_CpuAnnealer):
     """Processor, products of 15-bit integers as pairs of bytes: exact sums of the rounded weights."""
 
-    name = "fixed"
+    name = "bytes"
     state_dtype = torch.int8
     product_dtype = torch.int32
     width = 2
@@ -390,20 +390,20 @@ class FixedAnnealer(_CpuAnnealer):
 def annealer_for(engine: Engine) -> Annealer:
     """The annealer that goes with an engine of `rbmscape.kernels.select`.
 
-    ``cpu`` gets ``lookup`` where the engine looks tables up, else ``fixed`` where the processor has 8-bit dot products
-    and ``fp32`` elsewhere or if that precision was asked for; everything else plain torch, in float64 on a processor
-    and float32 on a GPU.
+    ``cpu`` gets the engine's own integers where it has precision ``fixed``, else ``bytes`` where the processor has
+    8-bit dot products and ``fp32`` elsewhere or if that precision was asked for; everything else plain torch, in
+    float64 on a processor and float32 on a GPU.
     """
     if engine.name != "cpu":
         dtype = torch.float64 if engine.device.type == "cpu" else torch.float32
         return ReferenceAnnealer(dtype, engine.device)
     if engine.precision == "fixed":
-        from rbmscape.kernels.lookup_annealing import LookupAnnealer
+        from rbmscape.kernels.fixed_annealing import FixedAnnealer
 
-        return LookupAnnealer()
+        return FixedAnnealer()
     if engine.precision == "fp32" or not _has_byte_products():
         return FloatAnnealer()
-    return FixedAnnealer()
+    return ByteAnnealer()
 
 
 def _has_byte_products() -> bool:

@@ -1,47 +1,35 @@
-r"""The Numba passes around `rbmscape.kernels.lookup`: rounding the weights, drawing the units, packing the states.
+r"""The Numba passes around products of binary states with 16-bit weights: drawing the units, packing the states.
 
-A half-step is one pass.  Each thread takes blocks of twelve units, which are three counters of four random words and
-two groups of six bits, and for each block all chains: it looks the products up, draws the units and stores their bits
-as the next product's indices, with 6 KiB of products between that never leave the first cache.
+A half-step is one pass.  Each thread takes blocks of units and for each block all chains: it multiplies, draws the
+units and stores their bits as the next product's indices, with some kilobytes of products between that never leave the
+first cache.
 
 Layers are padded to whole blocks and chains to whole registers.  What padded units and chains do is without effect:
 the weights of padded units are 0, and nobody reads padded chains.
+
+Names in capitals, `begin`, `end`, `multiply` and `draw_block` stand for those of the `rbmscape.kernels.products` that a
+pass is compiled with.
 """
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
+from typing import Any
+
 import numba
 import numpy as np
-from numba import njit
-from numpy import float32, int32, uint8, uint16, uint32, uint64
+from numba import int32, uint8, uint32, uint64
 
-from rbmscape.kernels.fused import active, compile_pass, philox
-from rbmscape.kernels.lookup import SHORT, short_products
+from rbmscape.kernels.fused import Kernel, compile_pass
+from rbmscape.kernels.lanes import LANES
+from rbmscape.kernels.products import CHAINS, Products
+from rbmscape.kernels.tables import TABLES
 
-__all__ = [
-    "BLOCK",
-    "GROUP",
-    "LANES",
-    "SCRATCH",
-    "TILE",
-    "draw_units",
-    "fill_lanes",
-    "largest_sums",
-    "pack",
-    "round_weights",
-    "unpack",
-]
+__all__ = ["Passes", "largest_sums", "passes"]
 
-GROUP, LANES, TILE = SHORT.group, SHORT.lanes, SHORT.tile
-BLOCK = 12
-"""Units that a thread draws at a time."""
-SCRATCH = BLOCK * TILE // 2 + BLOCK * LANES
-"""32-bit words of scratch for a thread: products of a block, and random words for one register of chains."""
-_SPAN = 1024  # chains whose indices stay in the second cache while the units pass
-_EDGE = 16
-_COUNTERS = BLOCK // 4
-_GROUPS = BLOCK // GROUP
-_CHAINS = np.uint64(0xFFFFFFFF)
+GROUP, SPACING, BLOCK, SPAN, TILE, SUMS, WORDS, begin, end, multiply, draw_block = TABLES.names.values()
+_SPAN_CHAINS = 1024  # chains whose indices stay in the second cache while the units pass
 
 
 def _largest_sums(weights, factor, columns, rows):  # type: ignore[no-untyped-def]
@@ -69,123 +57,92 @@ def _largest_sums(weights, factor, columns, rows):  # type: ignore[no-untyped-de
         rows[t] = largest
 
 
-def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # type: ignore[no-untyped-def]
-    """Both layouts of q = rint(w / s), and the sums of q as in `_largest_sums`."""
-    n_threads = columns.shape[0]
-    n_rows, n_columns = weights.shape
-    for t in numba.prange(n_threads):
-        positive, negative = columns[t, 0], columns[t, 1]
-        positive[:] = 0
-        negative[:] = 0
-        largest = int32(0)
-        first, last = t * n_rows // n_threads, (t + 1) * n_rows // n_threads
-        for low in range(first, last, _EDGE):
-            high = min(low + _EDGE, last)
-            for i in range(low, high):
-                above, below = int32(0), int32(0)
-                row = to_visible[i]
-                for j in range(n_columns):
-                    q = int32(np.rint(float(weights[i, j]) * inverse))
-                    row[j] = int32((q & int32(0xFFFF)) * int32(0x10001))
-                    p, n = max(q, int32(0)), max(int32(-q), int32(0))
-                    positive[j] += p
-                    negative[j] += n
-                    above += p
-                    below += n
-                largest = max(largest, above, below)
-            for j in range(n_columns):
-                column = to_hidden[j]
-                for i in range(low, high):
-                    column[i] = to_visible[i, j]
-        rows[t] = largest
-
-
-@njit(inline="always")
-def fill_lanes(words, block, chain, counter, first_chain):  # type: ignore[no-untyped-def]
-    """Random words (BLOCK, LANES) of the units of one block for one register of chains."""
-    k0, k1, draw, stream = counter
-    for q in range(_COUNTERS):
-        four = uint64(_COUNTERS * block + q)
-        w0, w1, w2, w3 = words[4 * q], words[4 * q + 1], words[4 * q + 2], words[4 * q + 3]
-        for c in range(LANES):
-            b0, b1, b2, b3 = philox(four, uint64(first_chain + chain + c) & _CHAINS, draw, stream, k0, k1)
-            w0[c] = uint32(b0)
-            w1[c] = uint32(b1)
-            w2[c] = uint32(b2)
-            w3[c] = uint32(b3)
-
-
-@njit(inline="always")
-def _draw_lanes(pre, lane, block, scale, beta, bias, out, chain, words, counter, first_chain):  # type: ignore[no-untyped-def]
-    """The units of one block for one register of chains; their bits go to out[2 block : 2 block + 2, chain : ...]."""
-    fill_lanes(words, block, chain, counter, first_chain)
-    for g in range(_GROUPS):
-        bits = out[_GROUPS * block + g, chain : chain + LANES]
-        unit = block * BLOCK + g * GROUP
-        for c in range(LANES):
-            index = uint32(0)
-            for k in range(GROUP):
-                x = beta * (scale * float32(pre[g * GROUP + k, lane + c]) + bias[unit + k])
-                index |= uint32(uint32(active(x, words[g * GROUP + k, c])) << uint32(k))
-            bits[c] = uint16(index)
-
-
-def _draw_units(idx, weights, scale, beta, bias, out, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
+def _draw_units(idx, weights, slope, fields, out, chains, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
     """One half-step: all units of `out` given the states in `idx`; one thread for each row of `scratch`.
 
-    idx, out : (groups, chains) uint16 of the two layers; weights : (units of out, units of idx) int32 pairs;
-    bias : (units of out,) float32; all padded
+    idx, out : indices of the two layers; weights : of the products; slope, fields : t = -x / ln 2 is the product times
+    the one plus the other, which is padded to blocks; chains : padded number
     """
     n_threads = scratch.shape[0]
-    chains = out.shape[1]
-    n_blocks = weights.shape[0] // BLOCK
-    n_tasks = n_blocks * ((chains + _SPAN - 1) // _SPAN)
-    half = BLOCK * TILE // 2
+    n_blocks = fields.size // BLOCK
+    n_tasks = n_blocks * ((chains + _SPAN_CHAINS - 1) // _SPAN_CHAINS)
     for t in numba.prange(n_threads):
-        pre = scratch[t, :half].view(np.int16).reshape((BLOCK, TILE))
-        words = scratch[t, half:].reshape((BLOCK, LANES))
+        begin()
+        pre = scratch[t, :WORDS].view(SUMS)
+        words = scratch[t, WORDS:]
         for task in range(t * n_tasks // n_threads, (t + 1) * n_tasks // n_threads):
             block, span = task % n_blocks, task // n_blocks
-            for start in range(span * _SPAN, min((span + 1) * _SPAN, chains), TILE):
+            for start in range(span * _SPAN_CHAINS, min((span + 1) * _SPAN_CHAINS, chains), TILE):
                 size = min(TILE, chains - start)
-                short_products(idx, start, size, weights, block * BLOCK, BLOCK, pre, 0, TILE)
+                multiply(idx, start, size, weights, block, pre)
                 for lane in range(0, size, LANES):
-                    _draw_lanes(pre, lane, block, scale, beta, bias, out, start + lane, words, counter, first_chain)
+                    number = uint64(first_chain + start + lane)
+                    draw_block(pre, lane, slope, fields, block, out, start + lane, words, counter, number)
+        end()
 
 
 def _pack(states, idx, n_threads):  # type: ignore[no-untyped-def]
     """Indices of the states (n_chains, n_units) uint8; padded units become 0, padded chains stay as they are."""
     n_chains, n_units = states.shape
-    n_registers = (n_chains + LANES - 1) // LANES
+    n_pieces = (n_chains + CHAINS - 1) // CHAINS
     for t in numba.prange(n_threads):
-        for register in range(t * n_registers // n_threads, (t + 1) * n_registers // n_threads):
-            first, last = register * LANES, min((register + 1) * LANES, n_chains)
-            for g in range(idx.shape[0]):
+        for piece in range(t * n_pieces // n_threads, (t + 1) * n_pieces // n_threads):
+            first, last = piece * CHAINS, min((piece + 1) * CHAINS, n_chains)
+            whole = 0
+            if SPACING == 8 and n_units % 4 == 0:
+                whole = n_units // 4
+                words = states.view(np.uint32)
+                for g in range(whole):
+                    for c in range(first, last):
+                        idx[c // SPAN, g, c % SPAN] = words[c, g]
+            for g in range(whole, idx.shape[1]):
                 low, high = min(g * GROUP, n_units), min((g + 1) * GROUP, n_units)
                 for c in range(first, last):
                     index = uint32(0)
                     for u in range(low, high):
-                        index |= uint32(uint32(states[c, u]) << uint32(u - low))
-                    idx[g, c] = uint16(index)
+                        index |= uint32(uint32(states[c, u]) << uint32(SPACING * (u - low)))
+                    idx[c // SPAN, g, c % SPAN] = index
 
 
 def _unpack(idx, states, n_threads):  # type: ignore[no-untyped-def]
     """The reverse of `_pack`."""
     n_chains, n_units = states.shape
-    n_registers = (n_chains + LANES - 1) // LANES
+    n_pieces = (n_chains + CHAINS - 1) // CHAINS
     for t in numba.prange(n_threads):
-        for register in range(t * n_registers // n_threads, (t + 1) * n_registers // n_threads):
-            first, last = register * LANES, min((register + 1) * LANES, n_chains)
-            for g in range(idx.shape[0]):
+        for piece in range(t * n_pieces // n_threads, (t + 1) * n_pieces // n_threads):
+            first, last = piece * CHAINS, min((piece + 1) * CHAINS, n_chains)
+            whole = 0
+            if SPACING == 8 and n_units % 4 == 0:
+                whole = n_units // 4
+                words = states.view(np.uint32)
+                for g in range(whole):
+                    for c in range(first, last):
+                        words[c, g] = idx[c // SPAN, g, c % SPAN]
+            for g in range(whole, idx.shape[1]):
                 low, high = min(g * GROUP, n_units), min((g + 1) * GROUP, n_units)
                 for c in range(first, last):
-                    index = uint32(idx[g, c])
+                    index = uint32(idx[c // SPAN, g, c % SPAN])
                     for u in range(low, high):
-                        states[c, u] = uint8((index >> uint32(u - low)) & uint32(1))
+                        states[c, u] = uint8((index >> uint32(SPACING * (u - low))) & uint32(1))
 
 
 largest_sums = {parallel: compile_pass(parallel)(_largest_sums) for parallel in (False, True)}
-round_weights = {parallel: compile_pass(parallel)(_round_weights) for parallel in (False, True)}
-draw_units = {parallel: compile_pass(parallel)(_draw_units) for parallel in (False, True)}
-pack = {parallel: compile_pass(parallel)(_pack) for parallel in (False, True)}
-unpack = {parallel: compile_pass(parallel)(_unpack) for parallel in (False, True)}
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The passes for one way to multiply, serial and parallel."""
+
+    draw_units: dict[bool, Kernel]
+    pack: dict[bool, Kernel]
+    unpack: dict[bool, Kernel]
+
+
+@functools.cache
+def passes(products: Products) -> Passes:
+    """Compiled when they are first called."""
+
+    def both(source: Any) -> dict[bool, Kernel]:
+        return {parallel: compile_pass(parallel, products)(source) for parallel in (False, True)}
+
+    return Passes(both(_draw_units), both(_pack), both(_unpack))

@@ -19,20 +19,23 @@ from functools import wraps
 from pathlib import Path
 from threading import Lock
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 from numpy import float32, int32, uint16, uint32, uint64
 
-from rbmscape.rng import ROUNDS
+from rbmscape.rng import MULTIPLIERS, ROUNDS, WEYL
 
-__all__ = ["BLOCK", "active", "compile_pass", "fill_words", "philox", "threshold"]
+if TYPE_CHECKING:
+    from rbmscape.kernels.products import Products
+
+__all__ = ["BLOCK", "Kernel", "active", "compile_pass", "fill_words", "philox", "threshold"]
 
 BLOCK = 256
 _ROUNDS = ROUNDS
-_MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_MULTIPLIER_0, _MULTIPLIER_1 = (np.uint64(factor) for factor in MULTIPLIERS)
+_WEYL_0, _WEYL_1 = (np.uint64(step) for step in WEYL)
 _MASK, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _MINUS_LOG2_E = np.float32(-1.4426950408889634)
 _MAX_EXPONENT = np.float32(126.0)
@@ -48,8 +51,11 @@ _POOL = Lock()
 _VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
-def compile_pass(parallel: bool) -> Callable[[Kernel], Kernel]:
+def compile_pass(parallel: bool, products: Products | None = None) -> Callable[[Kernel], Kernel]:
     """njit with a cache on disk, or without where no cache directory can be written.
+
+    With `products`, the names that `Products.names` gives replace those of the pass's module: one text serves all ways
+    to multiply.  (A closure over them would never be found in the cache again.)
 
     Parallel passes run one at a time: Numba's own thread pool, which serves where OpenMP is missing, aborts the process
     when two Python threads enter it together.  Numba's cache knows a function by its qualified name and its own file:
@@ -59,8 +65,9 @@ def compile_pass(parallel: bool) -> Callable[[Kernel], Kernel]:
 
     def decorate(source: Kernel) -> Kernel:
         assert isinstance(source, FunctionType)
-        function = FunctionType(source.__code__, source.__globals__, source.__name__)
-        function.__qualname__ = f"{source.__qualname__}_{'parallel' if parallel else 'serial'}_{_VERSION:08x}"
+        names, kind = (products.names, f"_{products.name}") if products else ({}, "")
+        function = FunctionType(source.__code__, source.__globals__ | names, source.__name__)
+        function.__qualname__ = f"{source.__qualname__}{kind}_{'parallel' if parallel else 'serial'}_{_VERSION:08x}"
         options: dict[str, Any] = {"parallel": parallel, "nogil": True, "error_model": "numpy", "fastmath": _MATHS}
         try:
             kernel = numba.njit(cache=True, **options)(function)

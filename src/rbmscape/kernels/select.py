@@ -17,9 +17,12 @@ PRECISIONS = ("auto", "fixed", "fp32", "bf16", "fp64")
 
 
 def has_table_lookup() -> bool:
-    """Whether this processor looks up 16-bit tables in registers: AVX-512 with its byte and word instructions."""
+    """Whether this processor has what ``fixed`` needs: AVX-512 with the instructions for bytes, words and doublewords.
+
+    Tables of 16-bit integers are looked up in its registers; where there is a matrix unit as well, that one multiplies.
+    """
     capabilities = torch.cpu.get_capabilities()
-    return all(capabilities.get(feature, False) for feature in ("avx512_f", "avx512_bw"))
+    return all(capabilities.get(f"avx512_{feature}", False) for feature in ("f", "bw", "dq"))
 
 
 def has_fast_bf16(device: torch.device | str = "cpu") -> bool:

@@ -52,6 +52,7 @@ class TrainingConfig(Recipe):
     learning_rate : η of equation 13, or Adam's step; by default 9/√M, at most 0.4, for "sgd", and 0.001 for "adam"
     momentum : of SGD
     adam_betas : Adam's two decay rates
+    warmup : updates over which the learning rate grows from nearly zero
     schedule : "constant", or "linear" or "cosine" decay to zero from ``decay_start`` on
     decay_start : fraction of training after which the schedule decays
     l1, l2 : strengths of the penalties l1 Σ|W| and (l2/2) Σ W² on the weights
@@ -84,6 +85,7 @@ class TrainingConfig(Recipe):
     learning_rate: Positive = Field(default_factory=_usual_rate)
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     adam_betas: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]] = (0.9, 0.999)
+    warmup: NonNegativeInt = 0
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     decay_start: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     l1: NonNegative = 0.0

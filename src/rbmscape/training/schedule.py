@@ -12,9 +12,13 @@ __all__ = ["averaging_weight", "learning_rate_factor"]
 def learning_rate_factor(config: TrainingConfig, update: int, total_updates: int) -> float:
     """Factor on the learning rate for the update that follows ``update`` finished ones.
 
-    One until ``decay_start`` of all updates are done, then down to zero at the end along a straight line ("linear") or
-    half a cosine ("cosine").
+    Up to one along a straight line over the first ``warmup`` updates; one until ``decay_start`` of all updates are
+    done; then down to zero at the end along a straight line ("linear") or half a cosine ("cosine").
     """
+    return min(1.0, (update + 1) / (config.warmup + 1)) * _decay(config, update, total_updates)
+
+
+def _decay(config: TrainingConfig, update: int, total_updates: int) -> float:
     start = config.decay_start * total_updates
     if config.schedule == "constant" or update <= start or total_updates <= start:
         return 1.0

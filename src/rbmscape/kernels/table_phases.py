@@ -17,32 +17,25 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-from numba import njit
 from numpy import float32, int32, uint32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.annealing_pass import decay
 from rbmscape.kernels.engine import Parameters
 from rbmscape.kernels.fixed import FixedParameters
 from rbmscape.kernels.fused import compile_pass
+from rbmscape.kernels.lanes import powers, weighted_means
 from rbmscape.kernels.lookup import INT, int_products
 from rbmscape.kernels.phases import Gradient
 from rbmscape.kernels.threads import MAX_THREADS, thread_count
 
-__all__ = ["FixedPhases"]
+__all__ = ["FINER", "UNIT", "TablePhases", "finish"]
 
 GROUP, LANES, TILE = INT.group, INT.lanes, INT.tile
 BLOCK = 16
 """Units that a thread treats at a time: a cache line of the gradient's rows."""
 FINER = 2.0**15
 UNIT = np.float32(2.0**30)
-
-
-@njit(inline="always")
-def _sigmoid(x):  # type: ignore[no-untyped-def]
-    d = decay(x)
-    return (float32(1.0) if x >= float32(0.0) else d) / (float32(1.0) + d)
 
 
 def _pack(data, model, by_pixel, by_sample, n_threads):  # type: ignore[no-untyped-def]
@@ -88,10 +81,13 @@ def _transposed(weights, inverse, out, n_threads):  # type: ignore[no-untyped-de
                     row[i] = int32(np.rint(float(weights[i, j]) * inverse))
 
 
-def _hidden_means(by_pixel, weights, unit, bias, row_weights, n_data, scratch, means, sums):  # type: ignore[no-untyped-def]
-    """means (M, samples) = rint(2**30 w_s σ(b_j + Σ_i v_si W_ij)); sums (M, 2): over all samples, over the data."""
+def _hidden_means(by_pixel, weights, slope, fields, row_weights, n_data, scratch, means, sums):  # type: ignore[no-untyped-def]
+    """means (M, samples) = rint(2**30 w_s σ(b_j + Σ_i v_si W_ij)); sums (M, 2): over all samples, over the data.
+
+    slope, fields : of t = -x / ln 2, the field of the hidden unit, in the product
+    """
     n_threads = scratch.shape[0]
-    n_hidden, n_samples = bias.size, row_weights.size
+    n_hidden, n_places = fields.size, row_weights.size
     n_blocks = means.shape[0] // BLOCK
     padded = by_pixel.shape[1]
     for t in numba.prange(n_threads):
@@ -101,17 +97,16 @@ def _hidden_means(by_pixel, weights, unit, bias, row_weights, n_data, scratch, m
             count = min(BLOCK, n_hidden - first)
             for start in range(0, padded, TILE):
                 int_products(by_pixel, start, min(TILE, padded - start), weights, first, BLOCK, pre, 0, TILE)
-                size = min(TILE, n_samples - start)
                 for u in range(count):
-                    field, out, offset = pre[u], means[first + u, start : start + size], bias[first + u]
-                    scaled = row_weights[start : start + size]
-                    for s in range(size):
-                        out[s] = int32(np.rint(scaled[s] * _sigmoid(unit * float32(field[s]) + offset)))
+                    for s in range(start, min(start + TILE, padded), LANES):
+                        weighted_means(
+                            pre, TILE * u + s - start, slope, fields, first + u, row_weights, s, means[first + u]
+                        )
             for u in range(count):
                 positive, negative = 0, 0
                 for s in range(n_data):
                     positive += means[first + u, s]
-                for s in range(n_data, n_samples):
+                for s in range(n_data, n_places):
                     negative += means[first + u, s]
                 sums[first + u, 0], sums[first + u, 1] = positive + negative, positive
 
@@ -145,12 +140,12 @@ def _round_up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
-class FixedPhases:
-    """See `rbmscape.kernels.phases.Phases`."""
+class TablePhases:
+    """See `rbmscape.kernels.phases.Phases`; by table lookup."""
 
     def __init__(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> None:
         n_samples = n_data + n_chains
-        self._n_data, self._n_chains = n_data, n_chains
+        self._n_data = n_data
         pixels, samples, hidden = (
             _round_up(n_visible, GROUP),
             _round_up(n_samples, GROUP),
@@ -159,10 +154,12 @@ class FixedPhases:
         self._by_pixel = np.zeros((pixels // GROUP, _round_up(n_samples, LANES)), np.int32)
         self._by_sample = np.zeros((samples // GROUP, _round_up(n_visible, LANES)), np.int32)
         self._weights = np.zeros((hidden, pixels), np.int32)
-        self._means = np.zeros((hidden, samples), np.int32)
+        columns = max(samples, self._by_pixel.shape[1])
+        self._means = np.zeros((hidden, columns), np.int32)
         self._sums = np.zeros((n_hidden, 2), np.int64)
         self._scratch = np.zeros((MAX_THREADS, BLOCK * TILE), np.int32)
-        self._row_weights = np.full(n_samples, -UNIT / n_chains, np.float32)
+        self._row_weights = np.zeros(columns, np.float32)
+        self._row_weights[:n_samples] = -UNIT / n_chains
         self._row_weights[:n_data] = UNIT / n_data
 
     def gradient(self, params: Parameters, data: Tensor, model: Tensor, out: Gradient) -> Tensor:
@@ -174,12 +171,10 @@ class FixedPhases:
         _PACK[parallel](*states, self._by_pixel, self._by_sample, threads)
         unit = params.scale / FINER
         _TRANSPOSED[parallel](params.exact_weights.numpy(), 1.0 / unit, self._weights, threads)
-        bias = params.hidden_bias.numpy()
         _HIDDEN_MEANS[parallel](
             self._by_pixel,
             self._weights,
-            np.float32(unit),
-            bias,
+            *powers(unit, params.hidden_bias.numpy()),
             self._row_weights,
             self._n_data,
             scratch,
@@ -187,7 +182,13 @@ class FixedPhases:
             self._sums,
         )
         _CORRELATIONS[parallel](self._by_sample, self._means, scratch, out.weights.numpy())
-        sums = torch.from_numpy(self._sums).to(torch.float64) / float(UNIT)
-        out.hidden_bias.copy_(sums[:, 0])
-        out.visible_bias.copy_(data.sum(0) / self._n_data - model.sum(0) / self._n_chains)
-        return sums[:, 1].to(out.hidden_bias.dtype)
+        return finish(self._sums, data, model, out)
+
+
+def finish(sums: NDArray[np.int64], data: Tensor, model: Tensor, out: Gradient) -> Tensor:
+    """Gradients of the biases from the sums of the hidden means; returns those of the data, as `Phases.gradient`."""
+    means = torch.from_numpy(sums).to(torch.float64) / float(UNIT)
+    out.hidden_bias.copy_(means[:, 0])
+    active = [torch.from_numpy(states.numpy().sum(0, dtype=np.int32)) for states in (data, model)]
+    out.visible_bias.copy_(active[0] / len(data) - active[1] / len(model))
+    return means[:, 1].to(out.hidden_bias.dtype)

@@ -1,0 +1,198 @@
+r"""The gradient of both phases in a matrix unit; the integers are those of `rbmscape.kernels.table_phases`.
+
+The fine weights of the first product are the sampler's, ``q``, and what their rounding left, ``r``, 16 bits each:
+``Σ (2**15 q + r) v``.  The weighted hidden means of the second, in units of 2**-30, have 24 bits where both phases have
+at least 129 samples.
+
+Layouts as in `rbmscape.kernels.tiles`: for the first product groups of four pixels with samples as chains, for the
+second groups of four samples with pixels as chains, and the hidden means as weights.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from numba import float32, int32, uint8, uint32
+from torch import Tensor
+
+from rbmscape.kernels.engine import Parameters
+from rbmscape.kernels.fixed import FixedParameters
+from rbmscape.kernels.fixed_pass import passes
+from rbmscape.kernels.fused import compile_pass
+from rbmscape.kernels.lanes import LANES, powers, weighted_means
+from rbmscape.kernels.phases import Gradient
+from rbmscape.kernels.products import aligned_zeros
+from rbmscape.kernels.table_phases import FINER, UNIT, finish
+from rbmscape.kernels.threads import MAX_THREADS, thread_count
+from rbmscape.kernels.tiles import DEPTH, SPAN, TILE, TILES, UNITS, begin, byte_products, end, multiplier, splitter
+
+__all__ = ["FEWEST", "TilePhases"]
+
+FEWEST = 129
+"""Samples of a phase with which the weighted means have 24 bits."""
+_GROUP = 4
+_MEAN_BYTES = 3
+_STEP = UNITS * DEPTH
+_FINER = int(FINER)
+_multiply_means = multiplier(_MEAN_BYTES, 1)
+_split = splitter(_MEAN_BYTES)
+
+
+def _pack(states, place, by_sample, n_threads):  # type: ignore[no-untyped-def]
+    """Indices of groups of four rows of the states (B, N) uint8, from a place on; rows beyond the last are 0."""
+    n_rows, n_visible = states.shape
+    n_groups = (n_rows + _GROUP - 1) // _GROUP
+    nothing = np.zeros(n_visible, np.uint8)
+    for t in numba.prange(n_threads):
+        for g in range(t * n_groups // n_threads, (t + 1) * n_groups // n_threads):
+            s = _GROUP * g
+            row0 = states[s] if s < n_rows else nothing
+            row1 = states[s + 1] if s + 1 < n_rows else nothing
+            row2 = states[s + 2] if s + 2 < n_rows else nothing
+            row3 = states[s + 3] if s + 3 < n_rows else nothing
+            for start in range(0, n_visible, SPAN):
+                index = by_sample[start // SPAN, place // _GROUP + g]
+                for c in range(min(SPAN, n_visible - start)):
+                    i = start + c
+                    low = uint32(row0[i]) | (uint32(row1[i]) << uint32(8))
+                    index[c] = low | (uint32(row2[i]) << uint32(16)) | (uint32(row3[i]) << uint32(24))
+
+
+def _rests(weights, inverse, finer, out, n_threads):  # type: ignore[no-untyped-def]
+    """out, layout of Wᵀ: r = rint(2**15 w / s) - 2**15 rint(w / s)."""
+    n_visible, n_hidden = weights.shape
+    n_strips = (n_visible + UNITS - 1) // UNITS
+    for t in numba.prange(n_threads):
+        rests = np.empty((UNITS, n_hidden), np.int32)
+        for strip in range(t * n_strips // n_threads, (t + 1) * n_strips // n_threads):
+            first = strip * UNITS
+            count = min(UNITS, n_visible - first)
+            for u in range(count):
+                row, line = weights[first + u], rests[u]
+                for j in range(n_hidden):
+                    w = float(row[j])
+                    line[j] = int32(np.rint(w * finer)) - int32(_FINER) * int32(np.rint(w * inverse))
+            depth, place = first // DEPTH, first % DEPTH
+            for j in range(n_hidden):
+                tile = out[j // UNITS, depth]
+                high, low = tile[0, j % UNITS], tile[1, j % UNITS]
+                for u in range(count):
+                    high[place + u] = uint8(rests[u, j] >> int32(8))
+                    low[place + u] = uint8(rests[u, j])
+
+
+def _hidden_means(by_pixel, weights, rests, slope, fields, row_weights, n_first, scratch, means, sums):  # type: ignore[no-untyped-def]
+    """means, bytes of rint(2**30 w_s σ(b_j + Σ_i v_si W_ij)); sums (M, 2): over all samples, over the data.
+
+    slope, fields : as in `rbmscape.kernels.table_phases`; n_first : places of the data, a multiple of 32
+    """
+    n_threads = scratch.shape[0]
+    n_hidden, n_places = fields.size, row_weights.size
+    padded, steps = by_pixel.shape[0] * SPAN, means.shape[1]
+    for t in numba.prange(n_threads):
+        begin()
+        coarse, fine = scratch[t, 0], scratch[t, 1]
+        line = np.zeros(TILE, np.int32)
+        for block in range(t * means.shape[0] // n_threads, (t + 1) * means.shape[0] // n_threads):
+            first = block * UNITS
+            count = min(UNITS, n_hidden - first)
+            sums[first : first + count] = 0
+            for start in range(0, padded, TILE):
+                size = min(TILE, padded - start)
+                byte_products(by_pixel, start, size, weights, block, coarse)
+                byte_products(by_pixel, start, size, rests, block, fine)
+                size = min(TILE, n_places - start)
+                n_data = min(max(n_first - start, 0), size)
+                scaled = row_weights[start : start + size]
+                for u in range(count):
+                    above, below = coarse[TILE * u : TILE * (u + 1)], fine[TILE * u : TILE * (u + 1)]
+                    for s in range(size):
+                        above[s] = int32(_FINER) * above[s] + below[s]
+                    for s in range(0, size, LANES):
+                        weighted_means(above, s, slope, fields, first + u, scaled, s, line)
+                    positive, negative = 0, 0
+                    for s in range(n_data):
+                        positive += line[s]
+                    for s in range(n_data, size):
+                        negative += line[s]
+                    sums[first + u, 0] += positive + negative
+                    sums[first + u, 1] += positive
+                    for s in range(0, size, LANES):
+                        step, place = (start + s) // DEPTH, (start + s) % DEPTH
+                        at = (block * steps + step) * _MEAN_BYTES * _STEP + DEPTH * u + place
+                        _split(line, s, means, at)
+        end()
+
+
+def _correlations(by_sample, means, scratch, out):  # type: ignore[no-untyped-def]
+    """out (N, M) = 2**-30 Σ_s v_si means_js."""
+    n_threads = scratch.shape[0]
+    n_visible, n_hidden = out.shape
+    n_blocks, steps = means.shape[0], means.shape[1]
+    length = by_sample.shape[1] * SPAN * 4
+    for t in numba.prange(n_threads):
+        begin()
+        pre = scratch[t, 0]
+        for block in range(t * n_blocks // n_threads, (t + 1) * n_blocks // n_threads):
+            first = block * UNITS
+            count = min(UNITS, n_hidden - first)
+            for begun in range(0, by_sample.shape[0] * SPAN, TILE):
+                width = min(TILE, by_sample.shape[0] * SPAN - begun)
+                for pixel in range(0, width, SPAN):
+                    span = (begun + pixel) // SPAN
+                    at = block * steps * _MEAN_BYTES * _STEP
+                    _multiply_means(means, at, by_sample, span * length, length, steps, pre, pixel, TILE)
+                for i in range(min(width, n_visible - begun)):
+                    row = out[begun + i, first : first + count]
+                    for u in range(count):
+                        row[u] = float32(pre[TILE * u + i]) * (float32(1.0) / UNIT)
+        end()
+
+
+_PACK = {parallel: compile_pass(parallel)(_pack) for parallel in (False, True)}
+_RESTS = {parallel: compile_pass(parallel)(_rests) for parallel in (False, True)}
+_HIDDEN_MEANS = {parallel: compile_pass(parallel)(_hidden_means) for parallel in (False, True)}
+_CORRELATIONS = {parallel: compile_pass(parallel)(_correlations) for parallel in (False, True)}
+
+
+class TilePhases:
+    """See `rbmscape.kernels.phases.Phases`; in a matrix unit, both phases of at least `FEWEST` samples."""
+
+    def __init__(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> None:
+        self._n_first, n_second = (TILES.padded_chains(n) for n in (n_data, n_chains))
+        n_places = self._n_first + n_second
+        self._by_pixel, self._by_sample = TILES.indices(n_places, n_visible), TILES.indices(n_visible, n_places)
+        self._rests, _ = TILES.allocate(n_visible, n_hidden)
+        blocks, steps = self._rests.shape[0], self._by_sample.shape[1] * _GROUP // DEPTH
+        self._means = aligned_zeros((blocks, steps, _MEAN_BYTES, UNITS, DEPTH), np.uint8)
+        self._sums = np.zeros((n_hidden, 2), np.int64)
+        self._scratch = aligned_zeros((MAX_THREADS, 2, UNITS * TILE), np.int32)
+        self._row_weights = np.zeros(n_places, np.float32)
+        self._row_weights[:n_data] = UNIT / n_data
+        self._row_weights[self._n_first : self._n_first + n_chains] = -UNIT / n_chains
+
+    def gradient(self, params: Parameters, data: Tensor, model: Tensor, out: Gradient) -> Tensor:
+        """See `rbmscape.kernels.phases.Phases.gradient`."""
+        assert isinstance(params, FixedParameters)
+        threads = thread_count(self._means.shape[0])
+        parallel, scratch = threads > 1, self._scratch[:threads]
+        for place, states in ((0, data), (self._n_first, model)):
+            rows = states.to(torch.uint8).contiguous().numpy()
+            passes(TILES).pack[parallel](rows, self._by_pixel[place // SPAN :], threads)
+            _PACK[parallel](rows, place, self._by_sample, threads)
+        unit = params.scale / FINER
+        _RESTS[parallel](params.exact_weights.numpy(), 1.0 / params.scale, 1.0 / unit, self._rests, threads)
+        _HIDDEN_MEANS[parallel](
+            self._by_pixel,
+            params.to_hidden,
+            self._rests,
+            *powers(unit, params.hidden_bias.numpy()),
+            self._row_weights,
+            self._n_first,
+            scratch,
+            self._means,
+            self._sums,
+        )
+        _CORRELATIONS[parallel](self._by_sample, self._means, scratch, out.weights.numpy())
+        return finish(self._sums, data, model, out)
