@@ -86,7 +86,7 @@ def test_the_recipe_nearest_to_the_paper_is_judged_and_named(find):
     assert finding.verdict is HOLDS
     assert finding.recipe.startswith("paper: plain gradient, Adam 0.001, PCD-10")
     without = {LIKELIHOOD: data[LIKELIHOOD].sel(recipe=["recommended"])}
-    assert find("likelihood-rises", without).recipe.startswith("recommended: centered gradient, SGD min(0.4, 9/√M)")
+    assert find("likelihood-rises", without).recipe.startswith("recommended: centered gradient, SGD 0.8")
 
 
 def test_one_pair_of_runs_is_judged_with_the_scatter_of_replicas(find):

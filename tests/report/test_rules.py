@@ -87,7 +87,7 @@ def test_evidence_knows_recipes(make_evidence):
     assert evidence.updates_per_epoch("paper") == 100
     assert list(evidence.siblings("cd", "rdm")) == [("cd", "rdm")]
     assert list(evidence.siblings("pcd", "cd")) == [("recommended", "cd")]
-    assert evidence.describe("rdm") == "rdm: centered gradient, SGD min(0.4, 9/√M), Rdm-10, 40 epochs"
+    assert evidence.describe("rdm") == "rdm: centered gradient, SGD 0.8, Rdm-10, 40 epochs"
     assert make_evidence(recipes={"only": TrainingConfig()}).like_the_paper() == "only"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 import signal
@@ -11,10 +12,12 @@ import torch
 
 import rbmscape as rs
 from rbmscape.errors import ConfigError, DivergenceError, FormatError, InputError, NotConverged, RunExists, RunNotFound
+from rbmscape.kernels import select_engine
 from rbmscape.model.exact import exact_log_likelihood
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.progress import SilentReporter
 from rbmscape.training.schedule import averaging_weight, learning_rate_factor
+from rbmscape.training.trainer import Trainer
 
 SMALL = {"n_hidden": 6, "batch_size": 10, "n_chains": 20, "gibbs_steps": 2, "epochs": 4, "averaging": 5}
 
@@ -240,6 +243,45 @@ def test_schedules_are_flat_then_fall_to_zero(schedule):
     assert all(later <= earlier for earlier, later in itertools.pairwise(factors))
     assert factors[-1] == pytest.approx(1.0 if schedule == "constant" else 0.0, abs=1e-12)
     assert factors[75] == pytest.approx({"constant": 1.0}.get(schedule, 0.5))
+
+
+def test_a_warm_up_rises_to_the_full_step():
+    config = rs.TrainingConfig(warmup=9, decay_start=0.5)
+    factors = [learning_rate_factor(config, update, 100) for update in range(12)]
+    assert factors == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0, 1.0])
+
+
+def first_step(dataset, clip):
+    """Change of all parameters in the first update, with a step of 1."""
+    config = rs.TrainingConfig(**(SMALL | {"clip": clip, "learning_rate": 1.0, "schedule": "constant"}))
+    trainer = Trainer(dataset, config, select_engine("reference", "fp64"))
+    before = trainer.model(averaged=False)
+    trainer.step()
+    after = trainer.model(averaged=False)
+    names = ("weights", "visible_bias", "hidden_bias")
+    return torch.cat([(getattr(after, name) - getattr(before, name)).flatten() for name in names])
+
+
+def test_a_clipped_gradient_keeps_its_direction(patterns):
+    """N = 12, M = 6, 10 samples and 20 chains: the longest gradient is clip √(72 (1/10 + 1/20))."""
+    whole = first_step(patterns, 0.0)
+    longest = 0.01 * math.sqrt(12 * 6 * (1 / 10 + 1 / 20))
+    assert float(whole.norm()) > 2 * longest
+    clipped = first_step(patterns, 0.01)
+    assert float(clipped.norm()) == pytest.approx(longest, rel=1e-4)
+    torch.testing.assert_close(clipped / clipped.norm(), whole / whole.norm())
+    assert torch.equal(first_step(patterns, 100.0), whole)
+
+
+def test_records_older_than_clipping_say_that_nothing_was_clipped(patterns, tmp_path):
+    train(patterns, tmp_path / "a")
+    path = tmp_path / "a" / "config.json"
+    record = json.loads(path.read_text())
+    del record["config"]["clip"]
+    path.write_text(json.dumps(record))
+    assert rs.Run.open(tmp_path / "a").config.clip == 0.0
+    with pytest.raises(ConfigError, match=r"clip=0\.0, not 0\.25"):
+        train(patterns, tmp_path / "a", resume=True)
 
 
 def test_the_average_of_a_moving_parameter_lags_by_its_window():

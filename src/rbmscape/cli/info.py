@@ -28,6 +28,7 @@ def collect() -> dict[str, Any]:
     import torch
 
     from rbmscape import __version__
+    from rbmscape.kernels.annealing import annealer_for
     from rbmscape.kernels.bench import machine
     from rbmscape.kernels.select import select_engine
 
@@ -41,6 +42,7 @@ def collect() -> dict[str, Any]:
         **{name: installed for name in _PACKAGES if (installed := _installed(name))},
         "engine": engine.name,
         "precision": engine.precision,
+        "annealing": annealer_for(engine).name,
         "processor": here["processor"],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "threads": here["threads"],

@@ -100,7 +100,7 @@ class SweepTiming:
 def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     capabilities = torch.cpu.get_capabilities()
-    features = [name for name in ("amx_bf16", "avx512_bf16", "avx512_f", "avx2") if capabilities.get(name)]
+    features = [name for name in ("amx_int8", "amx_bf16", "avx512_bf16", "avx512_f", "avx2") if capabilities.get(name)]
     return {
         "processor": _processor_name(),
         "features": features,

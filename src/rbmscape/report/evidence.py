@@ -10,7 +10,7 @@ import numpy as np
 
 from rbmscape.errors import StudyError
 from rbmscape.report.verdicts import Missing
-from rbmscape.runs.config import USUAL_RATE, TrainingConfig
+from rbmscape.runs.config import TrainingConfig
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -148,8 +148,7 @@ class Evidence:
         config = self.recipes[recipe]
         steps = f"{config.method.upper() if config.method != 'rdm' else 'Rdm'}-{config.gibbs_steps}"
         optimiser = "Adam" if config.optimizer == "adam" else "SGD"
-        rate = USUAL_RATE if config.usual_rate else f"{config.learning_rate:g}"
-        return f"{recipe}: {config.gradient} gradient, {optimiser} {rate}, {steps}, {config.epochs} epochs"
+        return f"{recipe}: {config.gradient} gradient, {optimiser} {config.learning_rate:g}, {steps}, {config.epochs} epochs"
 
     def updates_per_epoch(self, recipe: str) -> int:
         """Parameter updates in one pass over the data."""

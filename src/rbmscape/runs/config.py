@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from rbmscape.recipe import Recipe
 
-__all__ = ["USUAL_RATE", "TrainingConfig"]
+__all__ = ["TrainingConfig", "recorded_config"]
 
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -18,21 +18,9 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
 
-USUAL_RATE = "min(0.4, 9/√M)"
-"""The default learning rate of SGD, in words."""
-
-
 def _usual_rate(values: Mapping[str, Any]) -> float:
-    """A step of SGD with which training on MNIST with batches of 500 hardly overshoots; 1e-3 for Adam.
-
-    The noise of the gradient makes a random matrix of W, whose singular values grow with the step times √M.  Measured
-    with N = 784 in the first epoch: singular values stay below 10 with 0.4 at M = 500 (two seeds of three), 0.32 at 784
-    (three of three), 0.26 at 1200 and 0.16 at 3000 (one seed each), and overshoot to 30 and more, to come down within
-    an epoch, with 0.4 at M = 500 (the third seed), 0.39 at 784, 0.4 at 1200 and 0.3 at 2000.
-    """
-    if values.get("optimizer") == "adam":
-        return 1e-3
-    return min(0.4, round(9.0 / math.sqrt(values.get("n_hidden", 500)), 2))
+    """The best step measured for clipped SGD (`benchmarks/recipes.py`); for Adam the usual one."""
+    return 1e-3 if values.get("optimizer") == "adam" else 0.8
 
 
 class TrainingConfig(Recipe):
@@ -49,9 +37,11 @@ class TrainingConfig(Recipe):
     n_chains : Markov chains of "pcd" and "rdm"; "cd" has as many as the minibatch
     gradient : "centered" (offsets: data means of both layers) or "plain" (equation 6)
     optimizer : "sgd" or "adam" of torch.optim
-    learning_rate : η of equation 13, or Adam's step; by default 9/√M, at most 0.4, for "sgd", and 0.001 for "adam"
+    learning_rate : η of equation 13, or Adam's step; by default 0.8 for "sgd" and 0.001 for "adam"
     momentum : of SGD
     adam_betas : Adam's two decay rates
+    clip : gradients longer than this times √(N M (1/B + 1/C)), B samples and C chains, are shortened to that; twice
+        this bounds the length of what is noise in them.  Nothing is clipped at 0.
     warmup : updates over which the learning rate grows from nearly zero
     schedule : "constant", or "linear" or "cosine" decay to zero from ``decay_start`` on
     decay_start : fraction of training after which the schedule decays
@@ -85,6 +75,7 @@ class TrainingConfig(Recipe):
     learning_rate: Positive = Field(default_factory=_usual_rate)
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     adam_betas: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]] = (0.9, 0.999)
+    clip: NonNegative = 0.25
     warmup: NonNegativeInt = 0
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     decay_start: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
@@ -112,19 +103,15 @@ class TrainingConfig(Recipe):
             )
         return self
 
-    @property
-    def usual_rate(self) -> bool:
-        """Whether the learning rate is the default one of SGD, which follows from the size."""
-        return "learning_rate" not in self.model_fields_set and self.optimizer == "sgd"
-
     @classmethod
     def recommended(cls, **changes: Any) -> TrainingConfig:
         """The default recipe; `benchmarks/recipes.py` measures its test log-likelihood beside that of alternatives.
 
-        Persistent chains, centred gradient, SGD at 9/√M (0.4 for M = 500) with linear decay from half-way, parameters
-        averaged over 300 updates.  Keyword arguments replace single values.  On other data that step may overshoot in
-        the first epochs (on the digits 0 and 1 alone it does, 0.2 does not): if the largest singular value exceeds 20
-        there, lower it.
+        Persistent chains, centred gradient, SGD at 0.8 with linear decay from half-way, gradients clipped, parameters
+        averaged over 300 updates.  Keyword arguments replace single values.
+
+        The clipping is what allows such a step: in the first epoch the gradient is large and the chains lag behind, so
+        that without it the largest singular value overshoots to 130 (M = 500) before it comes down to 10.
         """
         return cls(**changes)
 
@@ -140,6 +127,7 @@ class TrainingConfig(Recipe):
             "gradient": "plain",
             "optimizer": "adam",
             "learning_rate": 1e-3,
+            "clip": 0.0,
             "schedule": "constant",
             "averaging": 0,
         }
@@ -177,3 +165,13 @@ class TrainingConfig(Recipe):
             ratio = math.log(max(2, last_early)) / self.early_checkpoints
             early |= {min(last_early, round(math.exp(ratio * k))) for k in range(self.early_checkpoints + 1)}
         return tuple(sorted(early | {epoch * updates_per_epoch for epoch in self.epochs_with_checkpoint()}))
+
+
+def recorded_config(values: Mapping[str, Any]) -> TrainingConfig:
+    """The recipe in a run's record; choices that are younger than the record have the value that they had before.
+
+    Raises
+    ------
+    ConfigError : an unknown key or a value out of range
+    """
+    return TrainingConfig.from_mapping({"clip": 0.0} | dict(values))

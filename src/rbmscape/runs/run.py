@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rbmscape.errors import InputError, NotConverged
 from rbmscape.files import read_tensors
 from rbmscape.model.rbm import RBM
-from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.config import recorded_config
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
     RUN_FORMAT,
@@ -47,7 +47,7 @@ class Run:
         record = read_json(self._layout.config)
         check_schema(record, RUN_FORMAT, self._layout.config)
         self.directory = self._layout.directory
-        self.config = TrainingConfig.from_mapping(record["config"])
+        self.config = recorded_config(record["config"])
         self.data: dict[str, Any] = record["data"]
         self.engine = str(record["engine"])
         self.precision = str(record["precision"])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rbmscape.errors import ConfigError, DiskError, RunExists, RunLocked
 from rbmscape.files import TEMPORARY_SUFFIX, read_tensors, write_tensors, write_text
-from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.config import TrainingConfig, recorded_config
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
     RUN_FORMAT,
@@ -131,7 +131,7 @@ class RunWriter:
                 f"{self.layout.directory} was trained on {found['data']['name']!r} with other contents than the given "
                 f"{wanted['data']['name']!r}; resume with the same data or choose another directory"
             )
-        old, new = (TrainingConfig.from_mapping(record["config"]) for record in (found, wanted))
+        old, new = (recorded_config(record["config"]) for record in (found, wanted))
         differing = [key for key in TrainingConfig.model_fields if getattr(old, key) != getattr(new, key)]
         longer = differing == ["epochs"] and new.epochs > old.epochs and new.schedule == "constant"
         if differing and not longer:

@@ -18,7 +18,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError
 from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
 from rbmscape.recipe import Recipe, nearest
-from rbmscape.runs.config import USUAL_RATE, TrainingConfig
+from rbmscape.runs.config import TrainingConfig
 
 __all__ = [
     "DataPlan",
@@ -261,9 +261,7 @@ class StudyConfig(_Plan):
     def training_values(self, recipe: str) -> dict[str, Any]:
         """All values of one recipe, defaults filled in, without those that the study sets."""
         config = TrainingConfig(**self.recipes[recipe])
-        return config.model_dump(exclude={"n_hidden", "seed"}) | (
-            {"learning_rate": USUAL_RATE} if config.usual_rate else {}
-        )
+        return config.model_dump(exclude={"n_hidden", "seed"})
 
     def conflict(self, other: StudyConfig) -> str | None:
         """What keeps two plans from sharing a directory, or None; sizes, replicas, analyses and figures may differ."""

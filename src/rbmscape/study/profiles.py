@@ -97,7 +97,8 @@ def _paper_design(name: str, epochs: int, gibbs_steps: int, checkpoint_epochs: t
     """
     common: dict[str, Any] = {"epochs": epochs, "checkpoint_epochs": checkpoint_epochs, "early_checkpoints": 12}
     paper = _paper_recipe(gibbs_steps=gibbs_steps, **common)
-    sgd = {"gradient": "plain", "optimizer": "sgd", "learning_rate": 0.05, "schedule": "constant", "averaging": 0}
+    sgd = {"gradient": "plain", "optimizer": "sgd", "learning_rate": 0.05, "clip": 0.0}
+    sgd |= {"schedule": "constant", "averaging": 0}
     return StudyConfig(
         name=name,
         data=DataPlan(source="mnist"),

@@ -7,6 +7,7 @@ there is no generator whose state could be lost.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import torch
@@ -59,6 +60,8 @@ class Trainer:
         self._parameters = {name: getattr(start, name).clone() for name in PARAMETERS}
         self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
         self._optimizer = self._make_optimizer()
+        per_sample = 1.0 / self.batch_size + 1.0 / self.n_chains
+        self._longest = config.clip * math.sqrt(n_visible * config.n_hidden * per_sample)
         self._gradient = Gradient.empty(n_visible, config.n_hidden, dtype, device)
         self._phases = engine.phases(self.batch_size, self.n_chains, n_visible, config.n_hidden)
         self._visible_offset = self.train.to(dtype).mean(0)
@@ -138,7 +141,7 @@ class Trainer:
         self.engine.sweep(self._prepared, workspace, chains, first, steps)
 
     def _apply_gradient(self) -> None:
-        """Penalties, learning rate and the optimiser's step (equation 13)."""
+        """Penalties, clipping, learning rate and the optimiser's step (equation 13)."""
         weights, visible_bias, hidden_bias = self._parameters.values()
         gradient = self._gradient
         if self.config.l1:
@@ -146,6 +149,8 @@ class Trainer:
         weights.grad = gradient.weights.neg_()
         visible_bias.grad = gradient.visible_bias.neg_()
         hidden_bias.grad = gradient.hidden_bias.neg_()
+        if self.config.clip:
+            torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._longest)
         rate = self.config.learning_rate * learning_rate_factor(self.config, self.update, self.total_updates)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
