@@ -18,8 +18,8 @@ key   the 64 bits of the seed, low word first
 
 Rounds: ten.  Seven already pass TestU01's BigCrush (table 2 of the paper).  Ten take about 0.35 ns a unit and core,
 an eighth of a Gibbs sweep of the fastest engine at M = 500 on Zen 4, a sixth where a matrix unit multiplies, and less
-for larger models, so that seven would gain 5 % at most.  That is too little to give up the authors' safety margin, and ten is what cuRAND, PyTorch and Triton
-compute.
+for larger models, so that seven would gain 5 % at most.  That is too little to give up the authors' safety margin, and
+ten is what cuRAND, PyTorch and Triton compute.
 
 Uniform numbers keep 23 bits and sit in the middle of their cell, ``u = (2 (bits >> 9) + 1) / 2**24``: exact in
 float32, strictly inside (0, 1), symmetric about 1/2, so that the probability of ``u < p`` is p rounded to the

@@ -23,7 +23,7 @@ from numba import int32, uint8, uint32, uint64
 
 from rbmscape.kernels.fused import Kernel, compile_pass
 from rbmscape.kernels.lanes import LANES
-from rbmscape.kernels.products import CHAINS, Products
+from rbmscape.kernels.products import CHAINS, Products, signed_sums
 from rbmscape.kernels.tables import TABLES
 
 __all__ = ["Passes", "largest_sums", "passes"]
@@ -44,16 +44,11 @@ def _largest_sums(weights, factor, columns, rows):  # type: ignore[no-untyped-de
         positive[:] = 0
         negative[:] = 0
         largest = int32(0)
+        row = np.empty(n_columns, np.int32)
         for i in range(t * n_rows // n_threads, (t + 1) * n_rows // n_threads):
-            above, below = int32(0), int32(0)
             for j in range(n_columns):
-                q = int32(np.rint(weights[i, j] * factor))
-                p, n = max(q, int32(0)), max(int32(-q), int32(0))
-                positive[j] += p
-                negative[j] += n
-                above += p
-                below += n
-            largest = max(largest, above, below)
+                row[j] = int32(np.rint(weights[i, j] * factor))
+            largest = max(largest, signed_sums(row, positive, negative))
         rows[t] = largest
 
 

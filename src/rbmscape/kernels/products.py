@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numba import int32, njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.kernels.lanes import LANES
 
-__all__ = ["CHAINS", "Products", "aligned_zeros"]
+__all__ = ["CHAINS", "Products", "aligned_zeros", "signed_sums"]
 
 LINE: Final = 64
 """Bytes of a cache line."""
@@ -35,6 +36,19 @@ def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     start = -raw.ctypes.data % LINE
     aligned: NDArray[Any] = raw[start : start + size].view(dtype).reshape(shape)
     return aligned
+
+
+@njit(inline="always")
+def signed_sums(row, positive, negative):  # type: ignore[no-untyped-def]
+    """Add the positive and the negative integers of a row to those of its columns; returns the row's larger sum."""
+    above, below = int32(0), int32(0)
+    for j in range(row.size):
+        p, n = max(row[j], int32(0)), max(int32(-row[j]), int32(0))
+        positive[j] += p
+        negative[j] += n
+        above += p
+        below += n
+    return max(above, below)
 
 
 @dataclass(frozen=True, eq=False)

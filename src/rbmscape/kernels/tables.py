@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rbmscape.kernels.fused import compile_pass
 from rbmscape.kernels.lanes import LANES, draw_four
 from rbmscape.kernels.lookup import SHORT, short_products
-from rbmscape.kernels.products import Products
+from rbmscape.kernels.products import Products, signed_sums
 
 __all__ = ["TABLES"]
 
@@ -58,21 +58,16 @@ def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # t
         positive[:] = 0
         negative[:] = 0
         largest = int32(0)
+        integers = np.empty(n_columns, np.int32)
         first, last = t * n_rows // n_threads, (t + 1) * n_rows // n_threads
         for low in range(first, last, _EDGE):
             high = min(low + _EDGE, last)
             for i in range(low, high):
-                above, below = int32(0), int32(0)
                 row = to_visible[i]
                 for j in range(n_columns):
-                    q = int32(np.rint(float(weights[i, j]) * inverse))
-                    row[j] = int32((q & int32(0xFFFF)) * int32(0x10001))
-                    p, n = max(q, int32(0)), max(int32(-q), int32(0))
-                    positive[j] += p
-                    negative[j] += n
-                    above += p
-                    below += n
-                largest = max(largest, above, below)
+                    integers[j] = int32(np.rint(float(weights[i, j]) * inverse))
+                    row[j] = int32((integers[j] & int32(0xFFFF)) * int32(0x10001))
+                largest = max(largest, signed_sums(integers, positive, negative))
             for j in range(n_columns):
                 column = to_hidden[j]
                 for i in range(low, high):

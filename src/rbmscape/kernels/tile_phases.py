@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import torch
-from numba import float32, int32, uint8, uint32
+from numba import float32, int32, uint32
 from torch import Tensor
 
 from rbmscape.kernels.engine import Parameters
@@ -25,7 +25,19 @@ from rbmscape.kernels.phases import Gradient
 from rbmscape.kernels.products import aligned_zeros
 from rbmscape.kernels.table_phases import FINER, UNIT, finish
 from rbmscape.kernels.threads import MAX_THREADS, thread_count
-from rbmscape.kernels.tiles import DEPTH, SPAN, TILE, TILES, UNITS, begin, byte_products, end, multiplier, splitter
+from rbmscape.kernels.tiles import (
+    DEPTH,
+    SPAN,
+    TILE,
+    TILES,
+    UNITS,
+    begin,
+    byte_products,
+    end,
+    multiplier,
+    splitter,
+    store_columns,
+)
 
 __all__ = ["FEWEST", "TilePhases"]
 
@@ -73,13 +85,7 @@ def _rests(weights, inverse, finer, out, n_threads):  # type: ignore[no-untyped-
                 for j in range(n_hidden):
                     w = float(row[j])
                     line[j] = int32(np.rint(w * finer)) - int32(_FINER) * int32(np.rint(w * inverse))
-            depth, place = first // DEPTH, first % DEPTH
-            for j in range(n_hidden):
-                tile = out[j // UNITS, depth]
-                high, low = tile[0, j % UNITS], tile[1, j % UNITS]
-                for u in range(count):
-                    high[place + u] = uint8(rests[u, j] >> int32(8))
-                    low[place + u] = uint8(rests[u, j])
+            store_columns(rests, count, first, out)
 
 
 def _hidden_means(by_pixel, weights, rests, slope, fields, row_weights, n_first, scratch, means, sums):  # type: ignore[no-untyped-def]

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from rbmscape.kernels.fused import compile_pass
 from rbmscape.kernels.lanes import LANES, draw_four
-from rbmscape.kernels.products import Products, aligned_zeros
+from rbmscape.kernels.products import Products, aligned_zeros, signed_sums
 
 __all__ = [
     "DEPTH",
@@ -49,6 +49,7 @@ __all__ = [
     "has_tiles",
     "multiplier",
     "splitter",
+    "store_columns",
 ]
 
 UNITS: Final = 16
@@ -260,6 +261,18 @@ def _draw(pre, lane, slope, fields, block, out, chain, words, counter, number): 
         _draw_four(pre, place, TILE, slope, fields, unit, counter, uint64(4 * block + q), number, out, at + SPAN * q)
 
 
+@njit(inline="always")
+def store_columns(integers, count, first, out):  # type: ignore[no-untyped-def]
+    """Bytes of `count` rows of integers as a layout in which they are the units from `first` on of the given layer."""
+    depth, place = first // DEPTH, first % DEPTH
+    for j in range(integers.shape[1]):
+        tile = out[j // UNITS, depth]
+        high, low = tile[0, j % UNITS], tile[1, j % UNITS]
+        for u in range(count):
+            high[place + u] = uint8(integers[u, j] >> int32(8))
+            low[place + u] = uint8(integers[u, j])
+
+
 def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # type: ignore[no-untyped-def]
     """See `rbmscape.kernels.fixed_pass`: both layouts of q = rint(w / s), and the sums of q as in `largest_sums`."""
     n_threads = columns.shape[0]
@@ -275,31 +288,17 @@ def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # t
             first = strip * UNITS
             count = min(UNITS, n_rows - first)
             for u in range(count):
-                above, below = int32(0), int32(0)
                 row = integers[u]
                 for j in range(n_columns):
-                    q = int32(np.rint(float(weights[first + u, j]) * inverse))
-                    row[j] = q
-                    p, n = max(q, int32(0)), max(int32(-q), int32(0))
-                    positive[j] += p
-                    negative[j] += n
-                    above += p
-                    below += n
-                largest = max(largest, above, below)
+                    row[j] = int32(np.rint(float(weights[first + u, j]) * inverse))
+                largest = max(largest, signed_sums(row, positive, negative))
                 for k in range(to_visible.shape[1]):
                     high, low = to_visible[strip, k, 0, u], to_visible[strip, k, 1, u]
                     start = DEPTH * k
                     for j in range(min(DEPTH, n_columns - start)):
                         high[j] = uint8(row[start + j] >> int32(8))
                         low[j] = uint8(row[start + j])
-            depth, place = first // DEPTH, first % DEPTH
-            for j in range(n_columns):
-                tile = to_hidden[j // UNITS, depth]
-                high, low = tile[0, j % UNITS], tile[1, j % UNITS]
-                for u in range(count):
-                    q = integers[u, j]
-                    high[place + u] = uint8(q >> int32(8))
-                    low[place + u] = uint8(q)
+            store_columns(integers, count, first, to_hidden)
         rows[t] = largest
 
 

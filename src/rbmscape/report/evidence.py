@@ -148,7 +148,8 @@ class Evidence:
         config = self.recipes[recipe]
         steps = f"{config.method.upper() if config.method != 'rdm' else 'Rdm'}-{config.gibbs_steps}"
         optimiser = "Adam" if config.optimizer == "adam" else "SGD"
-        return f"{recipe}: {config.gradient} gradient, {optimiser} {config.learning_rate:g}, {steps}, {config.epochs} epochs"
+        how = f"{optimiser} {config.learning_rate:g}, {steps}, {config.epochs} epochs"
+        return f"{recipe}: {config.gradient} gradient, {how}"
 
     def updates_per_epoch(self, recipe: str) -> int:
         """Parameter updates in one pass over the data."""
