@@ -154,9 +154,20 @@ class EffectivePotential:
         return energy - point[..., 2 * paired :] @ rest if rest.numel() else energy
 
     def value(self, z: Arrays) -> Tensor:
-        """U_eff(z): (...,); +inf outside the cube."""
+        """U_eff(z): (...,); +inf outside the cube.
+
+        Raises
+        ------
+        InputError : a coordinate is NaN
+        """
         point = self._as_z(z)
-        return self._energy(point) + (self.constraint(point) - self._entropy) / self.beta
+        found = self._energy(point) + (self.constraint(point) - self._entropy) / self.beta
+        if bool((nowhere := found.isnan()).any()):
+            raise InputError(
+                f"U_eff needs numbers, found NaN in {int(nowhere.sum())} of {nowhere.numel()} state(s); "
+                "leave these states out"
+            )
+        return found
 
     @property
     def _entropy(self) -> float:

@@ -120,7 +120,7 @@ def _draw_projection(panel: Axes, dataset: xr.Dataset, axis: str) -> None:
         panel.fill_between(updates, mean - sd, mean + sd, color=shade, alpha=0.2, linewidth=0)
     panel.set_yscale("symlog", linthresh=10.0)
     panel.set_ylabel(f"${axis}_1$ (from the saddle)")
-    panel.legend(loc="best", fontsize=6.5)
+    panel.legend(loc="best", fontsize=6.5, framealpha=1.0)
 
 
 def alt_text(dataset: xr.Dataset) -> str:
