@@ -76,7 +76,7 @@ def _rests(weights, inverse, finer, out, n_threads):  # type: ignore[no-untyped-
     n_visible, n_hidden = weights.shape
     n_strips = (n_visible + UNITS - 1) // UNITS
     for t in numba.prange(n_threads):
-        rests = np.empty((UNITS, n_hidden), np.int32)
+        rests = np.zeros((UNITS, out.shape[0] * UNITS), np.int32)
         for strip in range(t * n_strips // n_threads, (t + 1) * n_strips // n_threads):
             first = strip * UNITS
             count = min(UNITS, n_visible - first)
@@ -85,7 +85,8 @@ def _rests(weights, inverse, finer, out, n_threads):  # type: ignore[no-untyped-
                 for j in range(n_hidden):
                     w = float(row[j])
                     line[j] = int32(np.rint(w * finer)) - int32(_FINER) * int32(np.rint(w * inverse))
-            store_columns(rests, count, first, out)
+            rests[count:] = 0
+            store_columns(rests, first, out)
 
 
 def _hidden_means(by_pixel, weights, rests, slope, fields, row_weights, n_first, scratch, means, sums):  # type: ignore[no-untyped-def]

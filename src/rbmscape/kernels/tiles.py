@@ -212,6 +212,16 @@ def multiplier(n_bytes: int, n_spans: int) -> Any:
     return multiply
 
 
+def _split_bytes(builder: Any, n_bytes: int, values: Any, out: Any, at: Any) -> None:
+    """Bytes of sixteen integers, the upper first, to the tiles that begin at a place and a kilobyte apart."""
+    narrow = ir.VectorType(_BYTE, LANES)
+    for byte in range(n_bytes):
+        shift = ir.Constant(_INTS, [8 * (n_bytes - 1 - byte)] * LANES)
+        place = builder.gep(out, [builder.add(at, _LONG(_KILOBYTE * byte))], source_etype=_BYTE)
+        one = builder.trunc(builder.lshr(values, shift), narrow)
+        builder.store(one, builder.bitcast(place, narrow.as_pointer()), align=1)
+
+
 def splitter(n_bytes: int) -> Any:
     """What writes sixteen integers into the tiles of their bytes, for Numba code."""
 
@@ -223,13 +233,7 @@ def splitter(n_bytes: int) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             integers, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 2))
             source = builder.bitcast(builder.gep(integers, [arguments[1]], source_etype=_INT), _INTS.as_pointer())
-            values = builder.load(source, align=4, typ=_INTS)
-            narrow = ir.VectorType(_BYTE, LANES)
-            for byte in range(n_bytes):
-                shift = ir.Constant(_INTS, [8 * (n_bytes - 1 - byte)] * LANES)
-                place = builder.gep(out, [builder.add(arguments[3], _LONG(_KILOBYTE * byte))], source_etype=_BYTE)
-                one = builder.trunc(builder.lshr(values, shift), narrow)
-                builder.store(one, builder.bitcast(place, narrow.as_pointer()), align=1)
+            _split_bytes(builder, n_bytes, builder.load(source, align=4, typ=_INTS), out, arguments[3])
             return context.get_dummy_value()
 
         return signature, generate
@@ -261,16 +265,52 @@ def _draw(pre, lane, slope, fields, block, out, chain, words, counter, number): 
         _draw_four(pre, place, TILE, slope, fields, unit, counter, uint64(4 * block + q), number, out, at + SPAN * q)
 
 
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Sixteen registers of sixteen lanes, transposed by exchanging ever larger blocks."""
+    for size in (1, 2, 4, 8):
+        first = [lane if not lane & size else LANES + lane - size for lane in range(LANES)]
+        second = [lane + size if not lane & size else LANES + lane for lane in range(LANES)]
+        masks = [ir.Constant(_INTS, indices) for indices in (first, second)]
+        turned = list(rows)
+        for k in range(LANES):
+            if not k & size:
+                pair = rows[k], rows[k + size]
+                turned[k], turned[k + size] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        rows = turned
+    return rows
+
+
+def _store_bytes(typingctx, integers, row, at, out, out_at):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Both bytes of integers.flat[at + row u + j], u and j < 16, to out.flat[out_at + 1024 byte + 64 j + u]."""
+    signature = types.void(integers, row, at, out, out_at)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integers, out = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 3))
+        row, at, out_at = (arguments[k] for k in (1, 2, 4))
+        rows = []
+        for u in range(UNITS):
+            place = builder.gep(integers, [builder.add(at, builder.mul(row, _LONG(u)))], source_etype=_INT)
+            rows.append(builder.load(builder.bitcast(place, _INTS.as_pointer()), align=4, typ=_INTS))
+        for j, column in enumerate(_transposed(builder, rows)):
+            _split_bytes(builder, 2, column, out, builder.add(out_at, _LONG(DEPTH * j)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+_store_block: Any = intrinsic(_store_bytes)
+
+
 @njit(inline="always")
-def store_columns(integers, count, first, out):  # type: ignore[no-untyped-def]
-    """Bytes of `count` rows of integers as a layout in which they are the units from `first` on of the given layer."""
-    depth, place = first // DEPTH, first % DEPTH
-    for j in range(integers.shape[1]):
-        tile = out[j // UNITS, depth]
-        high, low = tile[0, j % UNITS], tile[1, j % UNITS]
-        for u in range(count):
-            high[place + u] = uint8(integers[u, j] >> int32(8))
-            low[place + u] = uint8(integers[u, j])
+def store_columns(integers, first, out):  # type: ignore[no-untyped-def]
+    """Bytes of sixteen rows of integers as a layout in which they are the units from `first` on of the given layer.
+
+    integers : (16, columns padded to 16) int32, zeros where there are no units
+    """
+    columns, steps = integers.shape[1], out.shape[1]
+    for j in range(0, columns, UNITS):
+        tile = (j // UNITS * steps + first // DEPTH) * 2
+        _store_block(integers, columns, j, out, tile * _KILOBYTE + first % DEPTH)
 
 
 def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # type: ignore[no-untyped-def]
@@ -283,7 +323,7 @@ def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # t
         positive[:] = 0
         negative[:] = 0
         largest = int32(0)
-        integers = np.empty((UNITS, n_columns), np.int32)
+        integers = np.zeros((UNITS, to_hidden.shape[0] * UNITS), np.int32)
         for strip in range(t * n_strips // n_threads, (t + 1) * n_strips // n_threads):
             first = strip * UNITS
             count = min(UNITS, n_rows - first)
@@ -291,14 +331,15 @@ def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # t
                 row = integers[u]
                 for j in range(n_columns):
                     row[j] = int32(np.rint(float(weights[first + u, j]) * inverse))
-                largest = max(largest, signed_sums(row, positive, negative))
+                largest = max(largest, signed_sums(row[:n_columns], positive, negative))
                 for k in range(to_visible.shape[1]):
                     high, low = to_visible[strip, k, 0, u], to_visible[strip, k, 1, u]
                     start = DEPTH * k
                     for j in range(min(DEPTH, n_columns - start)):
                         high[j] = uint8(row[start + j] >> int32(8))
                         low[j] = uint8(row[start + j])
-            store_columns(integers, count, first, to_hidden)
+            integers[count:] = 0
+            store_columns(integers, first, to_hidden)
         rows[t] = largest
 
 
