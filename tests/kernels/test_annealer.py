@@ -8,9 +8,10 @@ import torch
 
 from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
 from rbmscape.kernels.fixed_annealing import FixedAnnealer
+from rbmscape.kernels.matrix_unit import has_tiles
 from rbmscape.kernels.select import has_table_lookup, select_engine
 from rbmscape.kernels.tables import TABLES
-from rbmscape.kernels.tiles import TILES, has_tiles
+from rbmscape.kernels.tiles import TILES
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 

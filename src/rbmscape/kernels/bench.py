@@ -197,7 +197,7 @@ def gemm_tasks(
 
 
 def _gemm_dtype(engine: Engine) -> torch.dtype:
-    """Number format of the yardstick: the engine's own; for table lookups, that of the fastest product here."""
+    """Number format of the yardstick: the engine's own; for integers, that of the fastest product here."""
     if engine.precision != "fixed":
         return engine.state_dtype
     return torch.bfloat16 if has_fast_bf16(engine.device) else torch.float32

@@ -33,7 +33,8 @@ __all__ = ["FixedEngine", "FixedParameters", "FixedWorkspace", "best_products", 
 
 def best_products() -> Products:
     """Tiles where the processor has a matrix unit for bytes, else tables."""
-    from rbmscape.kernels.tiles import TILES, has_tiles
+    from rbmscape.kernels.matrix_unit import has_tiles
+    from rbmscape.kernels.tiles import TILES
 
     return TILES if has_tiles() else TABLES
 

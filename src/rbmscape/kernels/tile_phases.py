@@ -21,23 +21,12 @@ from rbmscape.kernels.fixed import FixedParameters
 from rbmscape.kernels.fixed_pass import passes
 from rbmscape.kernels.fused import compile_pass
 from rbmscape.kernels.lanes import LANES, powers, weighted_means
+from rbmscape.kernels.matrix_unit import DEPTH, UNITS, begin, end, multiplier, splitter
 from rbmscape.kernels.phases import Gradient
 from rbmscape.kernels.products import aligned_zeros
 from rbmscape.kernels.table_phases import FINER, UNIT, finish
 from rbmscape.kernels.threads import MAX_THREADS, thread_count
-from rbmscape.kernels.tiles import (
-    DEPTH,
-    SPAN,
-    TILE,
-    TILES,
-    UNITS,
-    begin,
-    byte_products,
-    end,
-    multiplier,
-    splitter,
-    store_columns,
-)
+from rbmscape.kernels.tiles import SPAN, TILE, TILES, byte_products, store_columns
 
 __all__ = ["FEWEST", "TilePhases"]
 
