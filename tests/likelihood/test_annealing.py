@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rbmscape.kernels import annealing
-from rbmscape.kernels.annealing import FixedAnnealer, FloatAnnealer, ReferenceAnnealer
+from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer
 from rbmscape.likelihood.annealing import CHUNK, anneal, anneal_back
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule
@@ -16,7 +16,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
 STREAM = Stream(21, "annealing")
-ANNEALERS = [ReferenceAnnealer(), FloatAnnealer(), FixedAnnealer()]
+ANNEALERS = [ReferenceAnnealer(), FloatAnnealer(), ByteAnnealer()]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_rounded_weights_are_corrected(case, monkeypatch):
     path, _, log_z = case
     rbm = path.rbm
     monkeypatch.setattr(annealing, "_LARGEST", 30)
-    annealer = FixedAnnealer()
+    annealer = ByteAnnealer()
     zeros = torch.zeros_like(rbm.visible_bias), torch.zeros_like(rbm.hidden_bias)
     params = annealer.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias, *zeros)
     rounded = exact_log_partition(RBM(params.weights, rbm.visible_bias, rbm.hidden_bias))

@@ -8,7 +8,7 @@ import torch
 
 import rbmscape as rs
 from rbmscape.errors import InputError, NotConverged
-from rbmscape.kernels.annealing import FixedAnnealer, FloatAnnealer
+from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer
 from rbmscape.model.exact import exact_moments, exact_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
@@ -62,7 +62,7 @@ def test_both_modes_have_their_weights(training, tempered):
     assert abs(found - exact) < 4.0 * np.sqrt(exact * (1 - exact) * (1 / 400 + 1 / 20000))
 
 
-@pytest.mark.parametrize("annealer", [FloatAnnealer(), FixedAnnealer()], ids=lambda one: one.name)
+@pytest.mark.parametrize("annealer", [FloatAnnealer(), ByteAnnealer()], ids=lambda one: one.name)
 def test_marginals_of_all_rungs(annealer):
     """Means on every rung against enumeration: largest of 15 z-scores a rung below 4.5 (false alarm 1e-4 each)."""
     generator = np.random.default_rng(3)
