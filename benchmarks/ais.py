@@ -99,7 +99,7 @@ def speed(n_hidden: int, rounds: int) -> dict[str, float]:
 def bias(n_chains: int) -> list[dict[str, object]]:
     """Error of ln Z of a trained model that can be enumerated, in each number format."""
     dataset = rs.load_dataset("mnist", n_train=5000, n_test=500)
-    config = rs.TrainingConfig(n_hidden=16, epochs=10, batch_size=100, n_chains=100, seed=1)
+    config = rs.TrainingConfig(n_hidden=16, epochs=10, batch_size=100, n_chains=100, learning_rate=0.4, seed=1)
     rbm = rs.train(dataset, config, progress=False).load()
     exact = exact_log_partition(rbm)
     path = AnnealingPath.fit(rbm, torch.from_numpy(dataset.train), Stream(0, "benchmark"))

@@ -36,6 +36,7 @@ def recipe(epochs=10, **changes):
         "batch_size": 100,
         "n_chains": 100,
         "learning_rate": 0.3,
+        "clip": 0.0,
         "schedule": "constant",
         "averaging": 0,
         "early_checkpoints": 6,
