@@ -29,8 +29,6 @@ __all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
 
 N_SHOWN = 5
 N_DATA = 2000
-OPAQUE: dict[str, Any] = {"frameon": True, "framealpha": 1.0, "edgecolor": "none"}
-"""Legends that cover the lines behind them."""
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -98,7 +96,7 @@ def _draw_singular_values(panel: Axes, dataset: xr.Dataset) -> None:
     if positive.size:
         panel.set_ylim(bottom=max(float(np.quantile(positive, 0.02)), 1e-3 * float(positive.max())))
     panel.set_ylabel("singular value λ ($k_BT$)")
-    panel.legend(loc="upper left", fontsize=6.5, **OPAQUE)
+    panel.legend(loc="upper left", fontsize=6.5)
 
 
 def _draw_saddles(panel: Axes, dataset: xr.Dataset) -> None:
@@ -122,7 +120,7 @@ def _draw_projection(panel: Axes, dataset: xr.Dataset, axis: str) -> None:
         panel.fill_between(updates, mean - sd, mean + sd, color=shade, alpha=0.2, linewidth=0)
     panel.set_yscale("symlog", linthresh=10.0)
     panel.set_ylabel(f"${axis}_1$ (from the saddle)")
-    panel.legend(loc="best", fontsize=6.5, **OPAQUE)
+    panel.legend(loc="best", fontsize=6.5)
 
 
 def alt_text(dataset: xr.Dataset) -> str:
