@@ -47,6 +47,7 @@ class FixedParameters(Parameters):
     ----------
     to_hidden, to_visible : weights of the two half-steps, padded
     biases : visible and hidden biases, padded
+    exponents : the same as `rbmscape.kernels.lanes.powers` makes them
     sums : scratch of the rounding, (threads, 2, M)
     scale : value of one unit
     products : the way to multiply
@@ -55,6 +56,7 @@ class FixedParameters(Parameters):
     to_hidden: NDArray[Any]
     to_visible: NDArray[Any]
     biases: tuple[NDArray[np.float32], NDArray[np.float32]]
+    exponents: tuple[NDArray[np.float32], NDArray[np.float32]]
     sums: NDArray[np.int32]
     scale: float
     products: Products
@@ -102,7 +104,9 @@ class FixedEngine(BaseEngine):
             sums = np.zeros((MAX_THREADS, 2, n_hidden), np.int32)
         scale = self._round(exact.numpy(), to_hidden, to_visible, sums)
         biases = self.products.padded_bias(a), self.products.padded_bias(b)
-        return FixedParameters(exact, a, b, exact, to_hidden, to_visible, biases, sums, scale, self.products)
+        exponents = powers(scale, biases[0])[1], powers(scale, biases[1])[1]
+        layouts = to_hidden, to_visible
+        return FixedParameters(exact, a, b, exact, *layouts, biases, exponents, sums, scale, self.products)
 
     def _round(
         self,
@@ -197,14 +201,14 @@ def _largest(columns: NDArray[np.int32], rows: NDArray[np.int32]) -> int:
 def _draw_hidden(
     params: FixedParameters, ws: FixedWorkspace, stream: Stream, draw: int, beta: float, first_chain: int
 ) -> None:
-    layers = ws.visible, params.to_hidden, params.biases[1], ws.hidden
+    layers = ws.visible, params.to_hidden, params.exponents[1], ws.hidden
     half_step(params, layers, ws.v.shape[0], ws.scratch, counter(stream, draw), beta, first_chain)
 
 
 def _draw_visible(
     params: FixedParameters, ws: FixedWorkspace, stream: Stream, draw: int, beta: float, first_chain: int
 ) -> None:
-    layers = ws.hidden, params.to_visible, params.biases[0], ws.visible
+    layers = ws.hidden, params.to_visible, params.exponents[0], ws.visible
     half_step(params, layers, ws.v.shape[0], ws.scratch, counter(stream, draw), beta, first_chain)
 
 
@@ -223,14 +227,15 @@ def half_step(
     beta: float = 1.0,
     first_chain: int = 0,
 ) -> None:
-    """Draw one layer given the other: indices of the given one, weights and bias to the drawn one, its indices."""
-    source, weights, bias, target = layers
+    """Draw one layer given the other: indices of the given one, weights and exponents of the drawn one, its indices."""
+    source, weights, exponents, target = layers
     products = params.products
-    threads = thread_count(bias.size // products.block)
+    threads = thread_count(exponents.size // products.block)
     passes(products).draw_units[threads > 1](
         source,
         weights,
-        *powers(beta * params.scale, bias if beta == 1.0 else np.float32(beta) * bias),
+        powers(beta * params.scale, exponents[:0])[0],
+        exponents if beta == 1.0 else np.float32(beta) * exponents,
         target,
         products.padded_chains(n_chains),
         scratch[:threads],

@@ -311,8 +311,8 @@ class FixedAnnealer(BaseAnnealer):
         assert isinstance(params, FixedPath)
         assert isinstance(ws, FixedPathWorkspace)
         tables = params.tables
-        to_hidden = ws.visible, tables.to_hidden, tables.biases[1], ws.hidden
-        to_visible = ws.hidden, tables.to_visible, tables.biases[0], ws.visible
+        to_hidden = ws.visible, tables.to_hidden, tables.exponents[1], ws.hidden
+        to_visible = ws.hidden, tables.to_visible, tables.exponents[0], ws.visible
         for k, layers in enumerate((to_hidden, to_visible)):
             half_step(tables, layers, ws.shape[0], ws.scratch, counter(stream, draw + k))
 
