@@ -119,7 +119,7 @@ class FixedEngine(BaseEngine):
         threads = thread_count(min(sums.shape[0], weights.shape[0]))
         columns, rows, parallel = sums[:threads], np.zeros(threads, np.int32), threads > 1
         n_units = max(weights.shape)
-        factor = coarse_factor(float(np.abs(weights).max()), n_units)
+        factor = coarse_factor(float(max(weights.max(), -weights.min())), n_units)
         if factor == 0.0:
             to_hidden[:], to_visible[:] = 0, 0
             return 1.0

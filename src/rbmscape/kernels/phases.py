@@ -25,6 +25,11 @@ class Gradient:
     visible_bias: Tensor
     hidden_bias: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All three, in the order of the model's parameters."""
+        return self.weights, self.visible_bias, self.hidden_bias
+
     @classmethod
     def empty(cls, n_visible: int, n_hidden: int, dtype: torch.dtype, device: torch.device | str = "cpu") -> Self:
         """Buffers of one shape, filled with zeros."""

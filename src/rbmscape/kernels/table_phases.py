@@ -189,6 +189,12 @@ def finish(sums: NDArray[np.int64], data: Tensor, model: Tensor, out: Gradient) 
     """Gradients of the biases from the sums of the hidden means; returns those of the data, as `Phases.gradient`."""
     means = torch.from_numpy(sums).to(torch.float64) / float(UNIT)
     out.hidden_bias.copy_(means[:, 0])
-    active = [torch.from_numpy(states.numpy().sum(0, dtype=np.int32)) for states in (data, model)]
-    out.visible_bias.copy_(active[0] / len(data) - active[1] / len(model))
+    out.visible_bias.copy_(_counts(data) / len(data) - _counts(model) / len(model))
     return means[:, 1].to(out.hidden_bias.dtype)
+
+
+def _counts(states: Tensor) -> Tensor:
+    """How many rows are 1, for each column; bytes hold the sums of 255 rows, and adding bytes is four times as fast."""
+    rows = states.to(torch.uint8).numpy()
+    parts = [rows[start : start + 255].sum(0, dtype=np.uint8) for start in range(0, len(rows), 255)]
+    return torch.from_numpy(np.sum(parts, 0, dtype=np.int32))

@@ -44,20 +44,17 @@ def _pack(states, place, by_sample, n_threads):  # type: ignore[no-untyped-def]
     """Indices of groups of four rows of the states (B, N) uint8, from a place on; rows beyond the last are 0."""
     n_rows, n_visible = states.shape
     n_groups = (n_rows + _GROUP - 1) // _GROUP
-    nothing = np.zeros(n_visible, np.uint8)
     for t in numba.prange(n_threads):
+        line = np.empty(n_visible, np.uint32)
         for g in range(t * n_groups // n_threads, (t + 1) * n_groups // n_threads):
-            s = _GROUP * g
-            row0 = states[s] if s < n_rows else nothing
-            row1 = states[s + 1] if s + 1 < n_rows else nothing
-            row2 = states[s + 2] if s + 2 < n_rows else nothing
-            row3 = states[s + 3] if s + 3 < n_rows else nothing
+            line[:] = 0
+            for k in range(min(_GROUP, n_rows - _GROUP * g)):
+                row, shift = states[_GROUP * g + k], uint32(8 * k)
+                for i in range(n_visible):
+                    line[i] |= uint32(row[i]) << shift
             for start in range(0, n_visible, SPAN):
-                index = by_sample[start // SPAN, place // _GROUP + g]
-                for c in range(min(SPAN, n_visible - start)):
-                    i = start + c
-                    low = uint32(row0[i]) | (uint32(row1[i]) << uint32(8))
-                    index[c] = low | (uint32(row2[i]) << uint32(16)) | (uint32(row3[i]) << uint32(24))
+                size = min(SPAN, n_visible - start)
+                by_sample[start // SPAN, place // _GROUP + g, :size] = line[start : start + size]
 
 
 def _rests(weights, inverse, finer, out, n_threads):  # type: ignore[no-untyped-def]

@@ -142,20 +142,22 @@ class Trainer:
 
     def _apply_gradient(self) -> None:
         """Penalties, clipping, learning rate and the optimiser's step (equation 13)."""
-        weights, visible_bias, hidden_bias = self._parameters.values()
         gradient = self._gradient
         if self.config.l1:
-            gradient.weights.add_(weights.sign(), alpha=-self.config.l1)
-        weights.grad = gradient.weights.neg_()
-        visible_bias.grad = gradient.visible_bias.neg_()
-        hidden_bias.grad = gradient.hidden_bias.neg_()
-        if self.config.clip:
-            torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._longest)
+            gradient.weights.add_(self._parameters["weights"].sign(), alpha=-self.config.l1)
+        factor = -self._shortening()
+        for value, ascent in zip(self._parameters.values(), gradient.tensors, strict=True):
+            value.grad = ascent.mul_(factor)
         rate = self.config.learning_rate * learning_rate_factor(self.config, self.update, self.total_updates)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
         self._check_finite()
+
+    def _shortening(self) -> float:
+        """What clipping multiplies the gradient by."""
+        length = float(torch.nn.utils.get_total_norm(self._gradient.tensors)) if self.config.clip else 0.0
+        return self._longest / length if length > self._longest else 1.0
 
     def _check_finite(self) -> None:
         for name, value in self._parameters.items():
