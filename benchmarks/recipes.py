@@ -31,7 +31,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "5 Gibbs steps": {"gibbs_steps": 5},
     "batch 250": {"batch_size": 250},
     "decay from 0.3": {"decay_start": 0.3},
-    "momentum 0.5": {"momentum": 0.5, "learning_rate": 0.1},
+    "momentum 0.5": {"momentum": 0.5, "learning_rate": 0.4},
     "centred Adam": {"optimizer": "adam", "learning_rate": 1e-3},
     "paper, 10 steps": rs.TrainingConfig.paper(gibbs_steps=10).model_dump(exclude={"engine", "precision", "n_hidden"}),
 }

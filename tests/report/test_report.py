@@ -262,9 +262,10 @@ def test_a_study_without_runs_is_refused(study, tmp_path):
 @pytest.mark.parametrize(
     ("best", "words"),
     [
-        ({10: (-100.0, 1.0), 20: (-90.0, 1.0)}, "at every step, by more than two standard errors"),
-        ({10: (-100.0, 5.0), 20: (-90.0, 5.0)}, "10 and 20 units differ by less than two"),
-        ({10: (-90.0, 1.0), 20: (-100.0, 1.0), 30: (-80.0, 1.0)}, "it falls from 10 to 20 units"),
+        ({10: (-100.0, 0.5, 2), 20: (-90.0, 0.5, 2)}, "grows significantly with every step"),
+        ({10: (-100.0, 1.0, 2), 20: (-90.0, 1.0, 2)}, "10 and 20 units may differ by chance"),  # 7.1 of 9.9 errors
+        ({10: (-100.0, 1.0, 5), 20: (-90.0, 1.0, 5)}, "grows significantly with every step"),  # 7.1 of 3.4 errors
+        ({10: (-90.0, 0.5, 2), 20: (-100.0, 0.5, 2), 30: (-80.0, 0.5, 2)}, "it falls from 10 to 20 units"),
     ],
 )
 def test_order_of_sizes_is_said_with_its_certainty(best, words):

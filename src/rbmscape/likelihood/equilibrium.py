@@ -16,7 +16,7 @@ from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrium import MAX_COLUMNS, MAX_ROUNDS
-from rbmscape.sampling.ladder import Ladder, choose_ladder, ladder_models, shortest_ladder
+from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, Ladder, choose_ladder, ladder_models, shortest_ladder
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import Progress, temper, temper_until
 
@@ -29,7 +29,7 @@ def equilibrium_ladder(
     models: Sequence[RBM] | None = None,
     engine: str = "auto",
     precision: str = "auto",
-    target: float = 0.5,
+    target: float = TARGET_ACCEPTANCE,
 ) -> Ladder:
     """Rungs along the training where earlier models are given, else in temperature.
 

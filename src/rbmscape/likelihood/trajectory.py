@@ -31,7 +31,7 @@ from rbmscape.likelihood.bridge import bridge
 from rbmscape.likelihood.estimate import LogPartition, log_partition
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import choose_ladder
+from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, choose_ladder
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper, temper_until
 
@@ -72,7 +72,7 @@ def trajectory_log_partition(
     seed: int = 0,
     *,
     max_rounds: int = MAX_ROUNDS,
-    target: float = 0.5,
+    target: float = TARGET_ACCEPTANCE,
     engine: str = "auto",
     precision: str = "auto",
     progress: Callable[[int], None] | None = None,

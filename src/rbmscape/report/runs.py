@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import StudyError
-from rbmscape.report.rules import mean_over
+from rbmscape.report.rules import mean_over, separation
 from rbmscape.report.words import format_estimate
 from rbmscape.stats import Estimate
 
@@ -141,34 +141,33 @@ def headlines(study: Study, rows: list[RunRow]) -> list[str]:
 def mean_by_size(rows: list[RunRow]) -> dict[int, Estimate]:
     """Mean over replicas of the last likelihood, with the standard error of that mean.
 
-    The error is the larger of what the replicas' spread and what the estimates' own errors imply.
+    The error is the larger of what the replicas' spread and what the estimates' own errors imply; the number of
+    replicas stands in ``ess``.
     """
     found: dict[int, list[Estimate]] = {}
     for row in rows:
         if row.likelihood is not None:
             found.setdefault(row.hidden, []).append(row.likelihood)
-    means = {hidden: mean_over([e.value for e in kept], [e.stderr for e in kept]) for hidden, kept in found.items()}
-    return {hidden: Estimate(mean.value, mean.stderr) for hidden, mean in means.items()}
+    return {hidden: mean_over([e.value for e in kept], [e.stderr for e in kept]) for hidden, kept in found.items()}
 
 
 def order_sentence(best: Mapping[int, Estimate]) -> str:
-    """Whether the likelihood grows with M, and which steps are within two standard errors of nothing."""
+    """Whether the likelihood grows with M, and which steps are not significant by the rule of the claims' ledger."""
     sizes = sorted(best)
     unclear, falling = [], []
     for small, large in itertools.pairwise(sizes):
-        rise = best[large].value - best[small].value
-        error = math.hypot(best[large].stderr, best[small].stderr)
-        if abs(rise) <= 2.0 * error:
+        rise, limit = separation(best[small], best[large])
+        if abs(rise.value) <= limit * rise.stderr:
             unclear.append((small, large))
-        elif rise < 0:
+        elif rise.value < 0:
             falling.append((small, large))
     if falling:
         steps = ", ".join(f"from {small} to {large}" for small, large in falling)
         return f"The likelihood does not grow with the hidden layer everywhere: it falls {steps} units."
     if unclear:
         steps = ", ".join(f"{small} and {large}" for small, large in unclear)
-        return f"The likelihood grows with the hidden layer, but {steps} units differ by less than two standard errors."
-    return "The likelihood grows with the size of the hidden layer at every step, by more than two standard errors."
+        return f"The likelihood falls significantly at no step to a larger layer; {steps} units may differ by chance."
+    return "The likelihood grows significantly with every step to a larger hidden layer."
 
 
 def _curve(study: Study, recipe: str) -> xr.DataArray | None:
