@@ -99,7 +99,7 @@ def speed(n_hidden: int, rounds: int) -> dict[str, float]:
 def bias(n_chains: int) -> list[dict[str, object]]:
     """Error of ln Z of a trained model that can be enumerated, in each number format."""
     dataset = rs.load_dataset("mnist", n_train=5000, n_test=500)
-    config = rs.TrainingConfig(n_hidden=16, epochs=10, batch_size=100, n_chains=100, learning_rate=0.4, seed=1)
+    config = rs.TrainingConfig(n_hidden=16, epochs=10, batch_size=100, n_chains=100, learning_rate=0.2, seed=1)
     rbm = rs.train(dataset, config, progress=False).load()
     exact = exact_log_partition(rbm)
     path = AnnealingPath.fit(rbm, torch.from_numpy(dataset.train), Stream(0, "benchmark"))
@@ -121,7 +121,7 @@ def bias(n_chains: int) -> list[dict[str, object]]:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--hidden", type=int, nargs="*", default=[500], help="hidden units of the timed models")
-    options.add_argument("--bias-chains", type=int, default=500, help="chains of the bias study; 0 leaves it out")
+    options.add_argument("--bias-chains", type=int, default=4000, help="chains of the bias study; 0 leaves it out")
     arguments = options.parse_args()
     where = start(arguments.threads)
     timed = {n_hidden: speed(n_hidden, arguments.rounds) for n_hidden in arguments.hidden}

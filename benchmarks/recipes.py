@@ -28,6 +28,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "rate 1.6": {"learning_rate": 1.6},
     "rate 0.8, not clipped": {"learning_rate": 0.8, "clip": 0.0},
     "rate 0.8, warm-up": {"learning_rate": 0.8, "clip": 0.0, "warmup": 600},
+    "2 Gibbs steps": {"gibbs_steps": 2},
     "5 Gibbs steps": {"gibbs_steps": 5},
     "batch 250": {"batch_size": 250},
     "decay from 0.3": {"decay_start": 0.3},

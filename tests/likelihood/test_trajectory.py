@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.annealing import FloatAnnealer
-from rbmscape.likelihood import OnlineLogPartition, trajectory_log_partition
+from rbmscape.kernels import annealing
+from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer
+from rbmscape.likelihood import OnlineLogPartition, trajectory, trajectory_log_partition
 from rbmscape.likelihood.bridge import bridge
 from rbmscape.model.exact import exact_log_partition, exact_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
+from rbmscape.sampling.ladder import annealer_parameters
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,45 @@ def test_bridge_is_calibrated(training):
         z.append((ratio.value - exact) / ratio.stderr)
     assert abs(np.mean(z)) < 4 / np.sqrt(40)
     assert np.std(z) < 1.5
+
+
+def coarse(monkeypatch) -> ByteAnnealer:
+    """An annealer that rounds weights to 121 values, which shifts ln Z."""
+    monkeypatch.setattr(annealing, "_LARGEST", 60)
+    annealer = ByteAnnealer()
+    monkeypatch.setattr(trajectory, "annealer_for", lambda _engine: annealer)
+    return annealer
+
+
+def shift(annealer, rbm) -> float:
+    """ln Z of the rounded model less that of the model."""
+    params = annealer_parameters(annealer, rbm)
+    return exact_log_partition(RBM(params.weights, rbm.visible_bias, rbm.hidden_bias)) - exact_log_partition(rbm)
+
+
+def test_the_trajectory_is_that_of_unrounded_models(training, monkeypatch):
+    """Mean of 10 repetitions at the top: within 4 errors of the truth (6e-5), and far from the rounded model's ln Z."""
+    annealer, top = coarse(monkeypatch), training[-1]
+    found = [
+        trajectory_log_partition(training, n_chains=100, n_rounds=400, seed=seed).log_partitions[-1].value
+        for seed in range(10)
+    ]
+    deviation, error = np.mean(found) - exact_log_partition(top), np.std(found, ddof=1) / np.sqrt(len(found))
+    assert abs(deviation) < 4 * error
+    assert abs(deviation - shift(annealer, top)) > 6 * error
+
+
+def test_the_bridge_is_that_of_unrounded_models(training, monkeypatch):
+    """Mean of 20 repetitions, as above."""
+    annealer, old, new = coarse(monkeypatch), training[1], training[3]
+    exact = exact_log_partition(new) - exact_log_partition(old)
+    found = [
+        bridge(old, new, samples(old, 400, seed), samples(new, 400, 100 + seed), Stream(seed, "bridge"), annealer).value
+        for seed in range(20)
+    ]
+    deviation, error = np.mean(found) - exact, np.std(found, ddof=1) / np.sqrt(len(found))
+    assert abs(deviation) < 4 * error
+    assert abs(deviation - (shift(annealer, new) - shift(annealer, old))) > 6 * error
 
 
 def test_online_follows_the_training(training):

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.kernels.annealing import Annealer, PathParameters, PathWorkspace
-from rbmscape.likelihood.path import AnnealingPath, log_weight
-from rbmscape.model.rbm import RBM
+from rbmscape.likelihood.path import AnnealingPath, rounding
 from rbmscape.rng import Stream
 
 __all__ = ["Annealed", "anneal", "anneal_back"]
@@ -78,7 +77,7 @@ def anneal(
         annealer.load(params, ws, path.base_samples(count, stream, 0, first))
         log_weights = torch.full((count,), path.log_base, dtype=torch.float64, device=path.rbm.device)
         spread = _walk(annealer, params, ws, log_weights, schedule, stream, first, progress)
-        log_weights += _rounding(path, params, ws.v)
+        log_weights += rounding(path.rbm, params, ws.v)
         parts.append((log_weights, ws.v.to(torch.uint8), spread))
     return _joined(parts)
 
@@ -103,7 +102,7 @@ def anneal_back(
         v = starts[first : first + CHUNK]
         ws = annealer.workspace(v.shape[0], path.rbm.n_visible, path.rbm.n_hidden)
         annealer.load(params, ws, v)
-        changes = -_rounding(path, params, v)
+        changes = -rounding(path.rbm, params, v)
         spread = _walk(annealer, params, ws, changes, schedule[::-1], stream, first, progress)
         parts.append((path.log_base - changes, ws.v.to(torch.uint8), spread))
     return _joined(parts)
@@ -141,19 +140,6 @@ def _walk(
         if k % 16 == 15 or k == last:
             progress((k % 16 + 1) * log_weights.shape[0])
     return spread.sqrt().cpu().numpy()
-
-
-def _rounding(path: AnnealingPath, params: PathParameters, v: Tensor) -> Tensor:
-    """ln f_1(v) of the model less that of the parameters that the annealer works with; (n,) float64."""
-    rbm = path.rbm
-    worked = RBM(params.weights, params.visible_bias, params.hidden_bias)
-    same = torch.equal(worked.weights, rbm.weights.to(torch.float64)) and all(
-        torch.equal(one.to(torch.float64), other.to(torch.float64))
-        for one, other in ((params.visible_bias, rbm.visible_bias), (params.hidden_bias, rbm.hidden_bias))
-    )
-    if same:
-        return torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
-    return log_weight(rbm, v) - log_weight(worked, v)
 
 
 def _joined(parts: list[tuple[Tensor, Tensor, FloatArray]]) -> Annealed:

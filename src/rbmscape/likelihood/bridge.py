@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rbmscape.kernels.annealing import Annealer, PathParameters
 from rbmscape.likelihood.bar import LogRatio, bennett
+from rbmscape.likelihood.path import rounding
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import annealer_parameters
@@ -45,8 +46,8 @@ def bridge(
     while True:
         level = stream.child(f"stages/{stages}")
         rungs = [annealer_parameters(annealer, _between(old, new, k / stages)) for k in range(stages + 1)]
-        ahead = _anneal(rungs, old_states, level.child("forward"), annealer)
-        back = -_anneal(rungs[::-1], new_states, level.child("backward"), annealer)
+        ahead = _anneal(rungs, (old, new), old_states, level.child("forward"), annealer)
+        back = -_anneal(rungs[::-1], (new, old), new_states, level.child("backward"), annealer)
         ratio = bennett(ahead.cpu().numpy(), back.cpu().numpy(), level.child("bootstrap").numpy())
         if ratio.overlap >= ENOUGH_OVERLAP or 2 * stages > max_stages:
             return ratio
@@ -63,12 +64,17 @@ def _between(old: RBM, new: RBM, t: float) -> RBM:
     )
 
 
-def _anneal(rungs: Sequence[PathParameters], v: Tensor, stream: Stream, annealer: Annealer) -> Tensor:
-    """Log weights of chains that go through the rungs: weigh, then one Gibbs step, except at the last."""
+def _anneal(
+    rungs: Sequence[PathParameters], ends: tuple[RBM, RBM], v: Tensor, stream: Stream, annealer: Annealer
+) -> Tensor:
+    """Log weights of chains that go through the rungs: weigh, then one Gibbs step, except at the last.
+
+    The first and the last weight lead from one of the models at the ends to its rounded rung and back to the other.
+    """
     first = rungs[0]
     ws = annealer.workspace(v.shape[0], first.visible_bias.shape[0], first.hidden_bias.shape[0])
-    log_weights = torch.zeros(v.shape[0], dtype=torch.float64, device=v.device)
     states = v.to(torch.uint8)
+    log_weights = -rounding(ends[0], first, states)
     for k, (low, high) in enumerate(pairwise(rungs)):
         annealer.load(low, ws, states)
         annealer.weigh(low, ws, log_weights, 1.0, 0.0)
@@ -78,4 +84,4 @@ def _anneal(rungs: Sequence[PathParameters], v: Tensor, stream: Stream, annealer
         else:
             annealer.step(high, ws, log_weights, 0.0, 1.0, stream, 2 * k)
             states = ws.v.to(torch.uint8)
-    return log_weights
+    return log_weights + rounding(ends[1], rungs[-1], states)

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rbmscape.kernels.annealing import PathParameters
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
-__all__ = ["AnnealingPath", "log_weight"]
+__all__ = ["AnnealingPath", "log_weight", "rounding"]
 
 _PILOT_CHAINS = 256
 _PILOT_STEPS = 200
@@ -91,6 +92,22 @@ def log_weight(rbm: RBM, visible: Tensor) -> Tensor:
     """-F(v) = ln Σ_h exp(-E(v, h)) of each row in float64 and in chunks; (n,), exact."""
     double = rbm.to(dtype=torch.float64)
     return torch.cat([-double.free_energy(rows) for rows in torch.split(visible, _ROWS)])
+
+
+def rounding(rbm: RBM, params: PathParameters, visible: Tensor) -> Tensor:
+    """-F(v) of a model less that of the parameters that an annealer works with in its place; (n,) float64.
+
+    The mean of its exponential over samples of those parameters is the ratio of the partition functions: whatever rests
+    on rounded weights needs it to speak of the model itself.
+    """
+    worked = RBM(params.weights, params.visible_bias, params.hidden_bias)
+    same = torch.equal(worked.weights, rbm.weights.to(torch.float64)) and all(
+        torch.equal(one.to(torch.float64), other.to(torch.float64))
+        for one, other in ((params.visible_bias, rbm.visible_bias), (params.hidden_bias, rbm.hidden_bias))
+    )
+    if same:
+        return torch.zeros(visible.shape[0], dtype=torch.float64, device=visible.device)
+    return log_weight(rbm, visible) - log_weight(worked, visible)
 
 
 def _pilot(rbm: RBM, stream: Stream) -> Tensor:

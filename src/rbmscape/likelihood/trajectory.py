@@ -9,6 +9,10 @@ checkpoint, with the training's own chains; it inherits their disequilibrium.
 Errors.  BAR solves ``Σ_c g_c(L) = 0``, ``g_c = Σ_k σ(x_ck - L) - σ(L - y_ck)``, c the independent columns.  The
 influence of a column on L is ``g_c / D``, ``D = Σ σ(1-σ)``; influences of all pairs below a rung are added *before*
 they are squared, so that correlations in time and between rungs are in the error.
+
+Rounded weights.  Where the sampler rounds weights, ratios are those of rounded models; the mean of
+``exp(F_rounded - F)`` over the last states of the columns leads from each to the model itself.  For 100 hidden units
+on MNIST that is up to 0.07 nats.
 """
 
 from __future__ import annotations
@@ -23,15 +27,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.bar import overlap, solve
 from rbmscape.likelihood.bracket import MIN_OVERLAP
 from rbmscape.likelihood.bridge import bridge
 from rbmscape.likelihood.estimate import LogPartition, log_partition
+from rbmscape.likelihood.path import rounding
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, choose_ladder
+from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, annealer_parameters, choose_ladder
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper, temper_until
 
@@ -111,30 +116,41 @@ def trajectory_log_partition(
         tempered = temper_until(ladder, n_chains, tempering, annealer, max_rounds, progress=progress)
     else:
         tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=progress)
-    estimates = _along(ladder.models[0], tempered)
+    estimates = _along(ladder.models, tempered, annealer)
     at_models = [ladder.positions.index(float(k)) for k in range(len(models))]
     doubts = tuple(_objections(estimates[rung], tempered) for rung in at_models)
     return Trajectory(tuple(estimates[rung] for rung in at_models), doubts, ladder.positions, tempered)
 
 
-def _along(lowest: RBM, tempered: Tempered) -> list[LogPartition]:
-    """ln Z of every rung."""
+def _along(models: Sequence[RBM], tempered: Tempered, annealer: Annealer) -> list[LogPartition]:
+    """ln Z of every rung: the sum of the ratios below it, and a last one from its rounded weights to itself."""
     softplus = torch.nn.functional.softplus
-    value = float(softplus(lowest.visible_bias).sum() + softplus(lowest.hidden_bias).sum())
+    value = float(softplus(models[0].visible_bias).sum() + softplus(models[0].hidden_bias).sum())
     n_chains = tempered.v.shape[0]
     influence, smallest = np.zeros(n_chains), 1.0
     estimates = [LogPartition(value, 0.0, method="exact", n_chains=n_chains)]
-    for ahead, back in zip(tempered.forward, tempered.backward, strict=True):
+    rungs = zip(models[1:], tempered.states[1:], tempered.forward, tempered.backward, strict=True)
+    for model, states, ahead, back in rungs:
         ratio, share, common = _pair(ahead, back)
         value += ratio
         influence += share
         smallest = min(smallest, common)
-        stderr = float(np.sqrt(np.square(influence).sum() * n_chains / (n_chains - 1)))
+        last_ratio, last_share = _mean_weight(rounding(model, annealer_parameters(annealer, model), states))
+        stderr = float(np.sqrt(np.square(influence + last_share).sum() * n_chains / (n_chains - 1)))
         spread = float(max(ahead.std(), back.std()))
         estimates.append(
-            LogPartition(value, stderr, math.nan, "trajectory", spread, n_chains, len(estimates) + 1, smallest)
+            LogPartition(
+                value + last_ratio, stderr, math.nan, "trajectory", spread, n_chains, len(estimates) + 1, smallest
+            )
         )
     return estimates
+
+
+def _mean_weight(log_weights: Tensor) -> tuple[float, FloatArray]:
+    """ln of the mean weight of the columns, and the influence of each column on it."""
+    value = float(torch.logsumexp(log_weights, 0)) - math.log(len(log_weights))
+    share = (torch.exp(log_weights - value) - 1.0) / len(log_weights)
+    return value, share.cpu().numpy()
 
 
 def _pair(ahead: FloatArray, back: FloatArray) -> tuple[float, FloatArray, float]:
