@@ -62,7 +62,7 @@ class Bracket:
     Attributes
     ----------
     lower, upper : from reverse and from forward annealing at the largest number of temperatures
-    best : BAR's combination of both
+    best : BAR's combination of both; half the gap is part of its error
     converged : whether all the demands of this module's opening are met
     reasons : one sentence for each of them, met or not
     objections : those that are not met
