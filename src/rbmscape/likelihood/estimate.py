@@ -4,7 +4,7 @@ r"""ln Z and log-likelihoods with their errors: one entry for all methods (arXiv
 exact     sum over the smaller layer, up to 2^25 states
 ais       annealing from the base to the model; in expectation a lower bound on ln Z
 reverse   annealing from samples of the model to the base (``reverse_ais``); an upper bound if they are equilibrated
-bar       Bennett's combination of both; the smallest error
+bar       Bennett's combination of both, with half their distance in its error
 ========  ======================================================================================================
 
 For the log-likelihood ``mean(-F(v)) - ln Z`` the bounds change places.
