@@ -46,7 +46,7 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 from rbmscape.sampling.diagnostics import effective_sample_size
-from rbmscape.sampling.ladder import Ladder, floor_rung, shortest_ladder
+from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, Ladder, floor_rung, shortest_ladder
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper
 
@@ -196,7 +196,7 @@ def arguments_of() -> Any:
     options.add_argument("--sweeps", type=int, default=512, help="rounds of tempering")
     options.add_argument("--seeds", type=int, default=4)
     options.add_argument("--first-seed", type=int, default=0, help="of the samplers and, without --run, the training")
-    options.add_argument("--target", type=float, default=0.5, help="acceptance of the exchanges")
+    options.add_argument("--target", type=float, default=TARGET_ACCEPTANCE, help="acceptance of the exchanges")
     return options.parse_args()
 
 
