@@ -4,9 +4,8 @@
 
 One run of tempering along all checkpoints gives ln Z of each (`rbmscape.likelihood.trajectory_log_partition`); each
 checkpoint is then bracketed on its own, with its own annealing and its own tempered starts, so that the two share
-nothing but the models.  They agree where their intervals overlap, whose level is such that one of all checkpoints fails
-by chance in at most 5 % of all curves (Bonferroni).  z is the difference between the trajectory estimate and BAR in
-units of both errors; values of one trajectory are correlated with one another.  Where the run was
+nothing but the models.  They agree where their 95 % intervals overlap.  z is the difference between the trajectory
+estimate and BAR in units of both errors; values of one trajectory are correlated with one another.  Where the run was
 trained with ``online_likelihood``, what it wrote down is shown beside them.
 """
 
@@ -23,7 +22,6 @@ from rbmscape.likelihood import trajectory_log_partition
 from rbmscape.likelihood.estimate import log_likelihood
 from rbmscape.stats import Estimate
 
-FALSE_ALARM = 0.05
 COLUMNS = ("update", "epoch", "trajectory", "bracket", "BAR", "gap", "z", "converged", "agree", "online", "s")
 
 
@@ -44,16 +42,14 @@ def online(run: rs.Run, update: int) -> dict[str, float] | None:
     return {"value": row["log_likelihood"], "stderr": row["log_partition_stderr"]}
 
 
-def compared(
-    run: rs.Run, dataset: rs.Dataset, index: int, curve: Any, level: float, options: dict[str, Any]
-) -> dict[str, Any]:
+def compared(run: rs.Run, dataset: rs.Dataset, index: int, curve: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Both estimates of one checkpoint and whether they agree."""
     models = list(run.models(run.updates[: index + 1]))
     along = log_likelihood(models[-1], dataset, partition=curve.log_partitions[index])
     began, spent = time.perf_counter(), time.process_time()
     found = rs.likelihood_bracket(models[-1], dataset, models=models[:-1] or None, seed=1000 + index, **options)
-    low, high = along.interval(level)
-    lowest, highest = found.interval(level)
+    low, high = along.interval()
+    lowest, highest = found.interval()
     error = math.hypot(along.stderr, found.best.stderr)
     return {
         "update": run.updates[index],
@@ -123,9 +119,8 @@ def main() -> None:
     print(f"trajectory: {curve.tempered.verdict}, {content['trajectory_seconds']:.0f} s", flush=True)
     name = f"trajectory-{models[-1].n_hidden}"
     chosen = sorted({*range(len(models) - 1, -1, -arguments.every)}, reverse=True)
-    level = 1.0 - FALSE_ALARM / len(chosen)
     for index in chosen:
-        found = compared(run, dataset, index, curve, level, {"n_chains": arguments.chains})
+        found = compared(run, dataset, index, curve, {"n_chains": arguments.chains})
         content["checkpoints"].insert(0, found)
         print(as_row(found), flush=True)
         both = [one for one in content["checkpoints"] if one["trajectory_converged"] and one["bracket_converged"]]
