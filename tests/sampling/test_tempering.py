@@ -98,6 +98,24 @@ def test_acceptance_is_near_its_target():
         assert np.median(result.acceptance) == pytest.approx(target, abs=0.15)
 
 
+def test_modes_of_unequal_weight_are_not_jumped_at():
+    """Pilots fall into both modes alike, the model prefers one e^5 times: acceptance must be judged by the latter."""
+    path = [ferromagnet(0.4, tilt=5.0), ferromagnet(1.4, tilt=1.0)]
+    base = independent_model(torch.full((20,), 0.5), torch.full((8,), 0.5))
+    for seed in range(6):
+        ladder = choose_ladder(path, Stream(seed, "ladder"), ANNEALER, base=base)
+        result = temper(ladder, 200, 120, Stream(3, "tempering"), ANNEALER)
+        assert result.acceptance.min() > 0.15
+
+
+def test_the_lowest_rung_is_next_to_a_weakly_coupled_model():
+    """A rung of its own is not spent on the noise of the lowest one, also where most pixels are hardly ever on."""
+    weakly = RBM(0.01 * torch.randn(300, 20, generator=torch.Generator().manual_seed(1)), [-6.0] * 300, [0.0] * 20)
+    ladder = choose_ladder([weakly], Stream(2, "ladder"), ANNEALER)
+    assert ladder.positions == (-1.0, 0.0)
+    assert temper(ladder, 200, 30, Stream(3, "tempering"), ANNEALER).acceptance[0] > 0.9
+
+
 def test_checkpoints_are_skipped_and_models_inserted(training):
     few = choose_ladder(training, Stream(2, "ladder"), ANNEALER, 0.2)
     kept = choose_ladder(training, Stream(2, "ladder"), ANNEALER, 0.2, keep=range(5))

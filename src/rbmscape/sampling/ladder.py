@@ -214,14 +214,17 @@ def independent_base(first: RBM, later: RBM, stream: Stream, annealer: Annealer)
 
     `first` must be weakly coupled, as the first model of a training is: short chains of a later one all fall into the
     same mode, and replicas that start there bring it to every rung long before they find the others.
+
+    Means are those of the conditional probabilities, not of the drawn states: of 128 states of 784 pixels, most of
+    which are hardly ever on, the noise alone would cost a rung and most of the error of the lowest ratios.
     """
     source = stream.child("base")
     v = (source.uniform(0, _PILOT_CHAINS, first.n_visible, 0, first.device) < 0.5).to(torch.uint8)
-    v = _moved(annealer, first, v, 25 * _PILOT_STEPS, source, 1)
-    n = v.shape[0]
-    visible = (v.to(torch.float64).sum(0) + 0.5) / (n + 1.0)
-    hidden = (later.hidden_probability(v).to(torch.float64).sum(0) + 0.5) / (n + 1.0)
-    return independent_model(visible, hidden)
+    steps = 25 * _PILOT_STEPS
+    v = _moved(annealer, first, v, steps, source, 1)
+    h = source.uniform(1 + 2 * steps, _PILOT_CHAINS, first.n_hidden, 0, first.device) < first.hidden_probability(v)
+    visible, hidden = first.visible_probability(h), later.hidden_probability(v)
+    return independent_model(visible.mean(0), hidden.mean(0))
 
 
 def _moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream, draw: int) -> Tensor:
@@ -302,14 +305,20 @@ class _Climb:
         return best[0], jump, best[1]
 
     def _acceptance(self, lower: RBM, upper: RBM, states: Tensor) -> tuple[Tensor, float]:
-        """Pilot states at the upper model, and the mean acceptance of exchanges with the lower one."""
+        """Pilot states at the upper model, and the mean acceptance of exchanges with the lower one.
+
+        A few Gibbs steps do not bring pilots from mode to mode: each stands for as many samples of the upper model as
+        the weight between both models says (annealed importance sampling).  Where few pilots carry the weights, that is
+        noisy; the smaller of the means with and without weights counts, since a rung too many costs least.
+        """
         stream = self.stream.child("climb")
         moved = _moved(self.annealer, upper, states, _PILOT_STEPS, stream, self.draws)
         self.draws += 2 * _PILOT_STEPS
         low, high = annealer_parameters(self.annealer, lower), annealer_parameters(self.annealer, upper)
         gain = log_density(self.annealer, high, states) - log_density(self.annealer, low, states)
         loss = log_density(self.annealer, high, moved) - log_density(self.annealer, low, moved)
-        return moved, float(torch.exp((gain - loss).clamp(max=0.0)).mean())
+        accepted = torch.exp((gain[:, None] - loss).clamp(max=0.0)).mean(0)
+        return moved, min(float(accepted.mean()), float(accepted @ torch.softmax(gain, 0)))
 
 
 def floor_rung(ladder: Ladder, states: Tensor, stream: Stream, annealer: Annealer, lag: int = 16) -> int:
