@@ -1,4 +1,4 @@
-"""Are the error bars right?  BAR and the bracket on models whose log-likelihood can be enumerated.
+"""Are the error bars right?  BAR, the bracket and the trajectory on models whose log-likelihood can be enumerated.
 
 ``python -m benchmarks.calibration``
 
@@ -7,6 +7,8 @@ of unequal weight, models trained on bars-and-stripes, and models trained on MNI
 are the fraction of the 95 % intervals of BAR and of the bracket that hold the exact value (wanted: at least 0.90), and
 the misses by more than 4 standard errors that were called converged (wanted: none).  As negative controls the models
 with two modes are bracketed with 4 and 8 temperatures, and must all be called not converged.
+
+The trajectory estimate is judged alike, at every checkpoint of the trained models.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
-from rbmscape.model.exact import exact_log_likelihood, exact_samples
+from rbmscape.likelihood import trajectory_log_partition
+from rbmscape.model.exact import exact_log_likelihood, exact_log_partition, exact_samples
 from rbmscape.rng import Stream
 
 
@@ -117,6 +121,60 @@ def judge(case: Case, seed: int, **options: Any) -> Outcome:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Along:
+    """What the trajectory estimate said about ln Z of one checkpoint, and the truth."""
+
+    family: str
+    case: int
+    checkpoint: int
+    exact: float
+    value: float
+    stderr: float
+    converged: bool
+
+    @property
+    def z(self) -> float:
+        """Deviation in standard errors."""
+        return (self.value - self.exact) / self.stderr
+
+    @property
+    def hit(self) -> bool:
+        """Whether the 95 % interval holds the exact value."""
+        return abs(self.z) <= float(ndtri(0.975))
+
+
+def along(case: Case, seed: int) -> list[Along]:
+    """All checkpoints of a trained case; none of another."""
+    if case.models is None:
+        return []
+    curve = trajectory_log_partition(case.models, seed=seed)
+    rows = zip(case.models, curve.log_partitions, curve.converged, strict=True)
+    return [
+        Along(case.family, seed, k, exact_log_partition(rbm), found.value, found.stderr, converged)
+        for k, (rbm, found, converged) in enumerate(rows)
+    ]
+
+
+def along_summary(found: list[Along]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for family in [*dict.fromkeys(one.family for one in found), "all"]:
+        chosen = [one for one in found if family in (one.family, "all")]
+        sure = [one for one in chosen if one.converged]
+        rows.append(
+            (
+                family,
+                len({one.case for one in chosen}),
+                len(chosen),
+                float(np.mean([one.hit for one in chosen])),
+                len(sure),
+                float(np.mean([one.hit for one in sure])) if sure else float("nan"),
+                max((abs(one.z) for one in sure), default=float("nan")),
+            )
+        )
+    return rows
+
+
 def negative_controls(n: int) -> list[Outcome]:
     """Too few temperatures between two far modes."""
     found = []
@@ -152,16 +210,27 @@ def main() -> None:
     arguments = options.parse_args()
     where = start(arguments.threads)
     settings = {"n_chains": arguments.chains, "n_betas": 100, "max_betas": 3200}
-    outcomes = [judge(case, seed, **settings) for seed, case in enumerate(cases(arguments.models))]
+    chosen = list(cases(arguments.models))
+    outcomes = [judge(case, seed, **settings) for seed, case in enumerate(chosen)]
     columns = ("family", "models", "BAR hits", "bracket hits", "converged", "converged, z > 4", "largest |z|")
     rows = summary(outcomes)
     show("calibration of 95 % intervals", columns, rows)
+    curves = [one for seed, case in enumerate(chosen) for one in along(case, seed)]
+    titles = ("family", "runs", "checkpoints", "hits", "converged", "hits of these", "largest |z| of these")
+    lines = along_summary(curves)
+    show("calibration of the trajectory", titles, lines)
     controls = negative_controls(arguments.models)
     refused = sum(not outcome.converged for outcome in controls)
     show("negative controls", ("models", "called not converged"), [(len(controls), refused)])
-    content = {"settings": settings, "summary": [dict(zip(columns, row, strict=True)) for row in rows]}
-    everything = {"outcomes": [asdict(o) for o in outcomes], "negative_controls": [asdict(o) for o in controls]}
-    save("calibration", arguments.out, where, content | everything)
+    content = {
+        "settings": settings,
+        "summary": [dict(zip(columns, row, strict=True)) for row in rows],
+        "trajectory_summary": [dict(zip(titles, row, strict=True)) for row in lines],
+        "outcomes": [asdict(one) for one in outcomes],
+        "trajectories": [asdict(one) for one in curves],
+        "negative_controls": [asdict(one) for one in controls],
+    }
+    save("calibration", arguments.out, where, content)
 
 
 if __name__ == "__main__":
