@@ -37,7 +37,7 @@ from rbmscape.likelihood.path import rounding
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, annealer_parameters, choose_ladder
-from rbmscape.sampling.tempered import Tempered
+from rbmscape.sampling.tempered import Tempered, mixing_doubts, trace_diagnostics
 from rbmscape.sampling.tempering import temper, temper_until
 
 __all__ = ["OnlineLogPartition", "Trajectory", "trajectory_log_partition"]
@@ -45,6 +45,7 @@ __all__ = ["OnlineLogPartition", "Trajectory", "trajectory_log_partition"]
 FloatArray = NDArray[np.float64]
 N_COLUMNS = 100
 MAX_ROUNDS = 4096
+_JUDGED_DRAWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Trajectory:
     Attributes
     ----------
     log_partitions : one estimate a model, ``method`` "trajectory", ``overlap`` the smallest below it
-    objections : for each model, what speaks against its estimate; empty if nothing does
+    objections : for each model, what speaks against its estimate, on the top rung or on any up to its own; empty if
+        nothing does
     positions : (n_rungs,) where the rungs lie, see `rbmscape.sampling.ladder.Ladder`
     tempered : the samples; its top rung is the last model
     """
@@ -88,9 +90,9 @@ def trajectory_log_partition(
     ----------
     models : two or more models of one shape, in the order of training; the first ones should be weakly coupled
     n_chains : independent columns of replicas
-    n_rounds : by default as many as it takes until nothing speaks against equilibrium, at most max_rounds.  The ladder
-        has all models for rungs, so that it is longer than that of `rbmscape.equilibrium_samples`, and the time of a
-        passage grows as the square of its length.
+    n_rounds : by default as many as it takes until nothing speaks against equilibrium of any rung, at most max_rounds.
+        The ladder has all models for rungs, so that it is longer than that of `rbmscape.equilibrium_samples`, and the
+        time of a passage grows as the square of its length.
     target : acceptance of exchanges, which sets how many models are interpolated
 
     Returns
@@ -113,12 +115,14 @@ def trajectory_log_partition(
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
     tempering = stream.child("tempering")
     if n_rounds is None:
-        tempered = temper_until(ladder, n_chains, tempering, annealer, max_rounds, progress=progress)
+        tempered = temper_until(
+            ladder, n_chains, tempering, annealer, max_rounds, progress=progress, enough=_equilibrated
+        )
     else:
         tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=progress)
     estimates = _along(ladder.models, tempered, annealer)
     at_models = [ladder.positions.index(float(k)) for k in range(len(models))]
-    doubts = tuple(_objections(estimates[rung], tempered) for rung in at_models)
+    doubts = _objections(estimates, tempered, at_models)
     return Trajectory(tuple(estimates[rung] for rung in at_models), doubts, ladder.positions, tempered)
 
 
@@ -165,10 +169,37 @@ def _pair(ahead: FloatArray, back: FloatArray) -> tuple[float, FloatArray, float
     return value, share, overlap(x, y, value)
 
 
-def _objections(estimate: LogPartition, tempered: Tempered) -> tuple[str, ...]:
-    found = list(tempered.objections)
-    if estimate.overlap < MIN_OVERLAP:
-        found.append(f"two neighbouring rungs overlap by {estimate.overlap:.3f} only (at least {MIN_OVERLAP})")
+def _equilibrated(tempered: Tempered) -> bool:
+    """Whether nothing speaks against any rung."""
+    return tempered.converged and not any(_about_rungs(tempered))
+
+
+def _about_rungs(tempered: Tempered) -> list[list[str]]:
+    """For each rung, what its energy differences from its neighbours say against its equilibrium.
+
+    The top rung may be in equilibrium where a model below it has a mode of its own, which the later ones have lost.
+    """
+    found: list[list[str]] = [[] for _ in range(len(tempered.forward) + 1)]
+    for rung, differences in [*enumerate(tempered.forward), *enumerate(tempered.backward, start=1)]:
+        trace = differences[:, :: max(1, differences.shape[1] // _JUDGED_DRAWS), None]
+        ess, r_hat, drift = trace_diagnostics(trace, trace[:, 0])
+        if not math.isnan(r_hat):  # two equal models differ by nothing
+            found[rung] += mixing_doubts(f"rung {rung}", ess, r_hat, drift)
+    return found
+
+
+def _objections(
+    estimates: Sequence[LogPartition], tempered: Tempered, rungs: Sequence[int]
+) -> tuple[tuple[str, ...], ...]:
+    """For the estimate at each of these rungs, what speaks against the top rung, and against any rung up to it."""
+    about = _about_rungs(tempered)
+    found = []
+    for rung in rungs:
+        doubts = [*tempered.objections, *(words for below in about[: rung + 1] for words in below)]
+        shared = estimates[rung].overlap
+        if shared < MIN_OVERLAP:
+            doubts.append(f"two neighbouring rungs overlap by {shared:.3f} only (at least {MIN_OVERLAP})")
+        found.append(tuple(doubts))
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rbmscape.sampling.diagnostics import effective_sample_size, nested_r_hat, r_hat
 
-__all__ = ["MAX_R_HAT", "MIN_ESS", "Tempered", "trace_diagnostics"]
+__all__ = ["MAX_R_HAT", "MIN_ESS", "Tempered", "mixing_doubts", "trace_diagnostics"]
 
 FloatArray = NDArray[np.float64]
 MAX_R_HAT = 1.01
@@ -68,16 +68,7 @@ class Tempered:
     @property
     def objections(self) -> tuple[str, ...]:
         """Why the samples may not be equilibrated; empty if nothing speaks against them."""
-        found = []
-        if np.isnan(self.r_hat):
-            found.append("the states on the top rung never changed")
-        else:
-            if self.r_hat > MAX_R_HAT:
-                found.append(f"R-hat of the top rung is {self.r_hat:.3f}, above {MAX_R_HAT}")
-            if not self.ess >= MIN_ESS:
-                found.append(f"the top rung holds {self.ess:.0f} independent draws, fewer than {MIN_ESS:g}")
-        if self.drift > MAX_DRIFT:
-            found.append(f"the top rung still drifts, by {self.drift:.1f} standard errors during the recorded rounds")
+        found = mixing_doubts("the top rung", self.ess, self.r_hat, self.drift)
         if self.acceptance.size and self.acceptance.min() < MIN_ACCEPTANCE:
             worst = int(self.acceptance.argmin())
             found.append(
@@ -103,6 +94,20 @@ class Tempered:
             f"independent draws, {self.passages.mean():.1f} fresh states a chain"
         )
         return f"nothing speaks against equilibrium ({facts})" if self.converged else "; ".join(self.objections)
+
+
+def mixing_doubts(rung: str, ess: float, r_hat: float, drift: float) -> list[str]:
+    """What `trace_diagnostics` of the states on a rung say against equilibrium, with the rung's name in each clause."""
+    if np.isnan(r_hat):
+        return [f"the states on {rung} never changed"]
+    found = []
+    if r_hat > MAX_R_HAT:
+        found.append(f"R-hat of {rung} is {r_hat:.3f}, above {MAX_R_HAT}")
+    if not ess >= MIN_ESS:
+        found.append(f"{rung} holds {ess:.0f} independent draws, fewer than {MIN_ESS:g}")
+    if drift > MAX_DRIFT:
+        found.append(f"{rung} still drifts, by {drift:.1f} standard errors during the recorded rounds")
+    return found
 
 
 def trace_diagnostics(trace: FloatArray, start: FloatArray) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import torch
@@ -104,12 +105,14 @@ def temper_until(
     progress: Progress | None = None,
     watch: Watch | None = None,
     watch_rungs: Watch | None = None,
+    enough: Callable[[Tempered], bool] = attrgetter("converged"),
 ) -> Tempered:
     """Advance columns until nothing speaks against equilibrium or the budget is spent.
 
     The demands of `rbmscape.sampling.tempered` are looked at after 64, 128, 256, … rounds, each time with the first
     half of all rounds left out, and a last time after max_rounds.  Arguments as in `temper`, with which a run
-    of as many rounds agrees; watch_rungs is called as watch is, with the (n_rungs, n_chains, N) states of all rungs.
+    of as many rounds agrees; watch_rungs is called as watch is, with the (n_rungs, n_chains, N) states of all rungs;
+    enough may demand more than equilibrium of the top rung.
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
@@ -118,7 +121,7 @@ def temper_until(
     while True:
         machine.advance(columns, goal, progress, watch, watch_rungs)
         result = _result(columns, int(BURN_IN * goal))
-        if goal == max_rounds or result.converged:
+        if goal == max_rounds or enough(result):
             return result
         goal = min(2 * goal, max_rounds)
 
