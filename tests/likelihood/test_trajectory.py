@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +46,22 @@ def test_the_models_are_rungs(training):
     trajectory = trajectory_log_partition(training, n_chains=10, n_rounds=20)
     assert {0.0, 1.0, 2.0, 3.0} <= set(trajectory.positions)
     assert len(trajectory.tempered.forward) == len(trajectory.positions) - 1
+
+
+def test_a_rung_that_is_not_in_equilibrium_counts_from_there_on(training):
+    """Half of the columns stay in a mode of the third model, of which the top rung need not know."""
+    found = trajectory_log_partition(training, n_chains=40, seed=0)
+    at = [found.positions.index(float(k)) for k in range(4)]
+    backward = list(found.tempered.backward)
+    stuck = np.where(np.arange(40) % 2, 5.0, 0.0)[:, None]
+    backward[at[2] - 1] = backward[at[2] - 1] + stuck
+    doubtful = replace(found.tempered, backward=tuple(backward))
+    estimates = [found.log_partitions[-1]] * len(found.positions)
+    objections = trajectory._objections(estimates, doubtful, at)
+    assert not trajectory._equilibrated(doubtful)
+    assert trajectory._equilibrated(found.tempered)
+    flagged = [any(f"R-hat of rung {at[2]} " in words for words in about) for about in objections]
+    assert flagged == [False, False, True, True]
 
 
 @pytest.mark.parametrize(("models", "message"), [([], "found 0"), (slice(0, 1), "found 1")])
