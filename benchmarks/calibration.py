@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
@@ -131,6 +130,7 @@ class Along:
     exact: float
     value: float
     stderr: float
+    hit: bool
     converged: bool
 
     @property
@@ -138,22 +138,18 @@ class Along:
         """Deviation in standard errors."""
         return (self.value - self.exact) / self.stderr
 
-    @property
-    def hit(self) -> bool:
-        """Whether the 95 % interval holds the exact value."""
-        return abs(self.z) <= float(ndtri(0.975))
-
 
 def along(case: Case, seed: int) -> list[Along]:
     """All checkpoints of a trained case; none of another."""
     if case.models is None:
         return []
     curve = trajectory_log_partition(case.models, seed=seed)
-    rows = zip(case.models, curve.log_partitions, curve.converged, strict=True)
-    return [
-        Along(case.family, seed, k, exact_log_partition(rbm), found.value, found.stderr, converged)
-        for k, (rbm, found, converged) in enumerate(rows)
-    ]
+    judged = []
+    for k, (rbm, found, converged) in enumerate(zip(case.models, curve.log_partitions, curve.converged, strict=True)):
+        exact = exact_log_partition(rbm)
+        low, high = found.interval()
+        judged.append(Along(case.family, seed, k, exact, found.value, found.stderr, low <= exact <= high, converged))
+    return judged
 
 
 def along_summary(found: list[Along]) -> list[tuple[object, ...]]:
