@@ -41,7 +41,7 @@ def browser() -> str | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what this machine cannot run, and say why."""
     without_gpu = pytest.mark.skip(reason="needs a CUDA device")
-    without_browser = pytest.mark.skip(reason="needs Chromium on the PATH")
+    without_browser = pytest.mark.skip(reason="needs Chromium on the PATH, as from `apt-get install chromium`")
     for item in items:
         if "gpu" in item.keywords and not torch.cuda.is_available():
             item.add_marker(without_gpu)

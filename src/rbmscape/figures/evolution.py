@@ -78,6 +78,8 @@ def draw(dataset: xr.Dataset) -> Figure:
         panel.set_xlim(left=0.0)
     for panel in axes[1]:
         panel.set_xlabel("updates")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), columnspacing=1.2)
     return figure
 
 
@@ -96,7 +98,6 @@ def _draw_singular_values(panel: Axes, dataset: xr.Dataset) -> None:
     if positive.size:
         panel.set_ylim(bottom=max(float(np.quantile(positive, 0.02)), 1e-3 * float(positive.max())))
     panel.set_ylabel("singular value λ ($k_BT$)")
-    panel.legend(loc="upper left", fontsize=6.5)
 
 
 def _draw_saddles(panel: Axes, dataset: xr.Dataset) -> None:
