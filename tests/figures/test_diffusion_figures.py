@@ -14,11 +14,11 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError, NotConverged
 from rbmscape.figures import bosons, diffused_images, mode_diffusion, mode_potentials, relaxation
-from rbmscape.figures.equilibrium import ModelSamples, run_samples
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
+from rbmscape.runs.samples import ModelSamples, run_samples
+from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.sample import sample
-from rbmscape.symmetry.transitions import Draws
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import torch
 from rbmscape.data.dataset import Dataset
 from rbmscape.data.load import load_dataset
 from rbmscape.errors import InputError, ShapeError
-from rbmscape.figures.equilibrium import model_samples
 from rbmscape.figures.gallery import alt_text, compute, draw
 from rbmscape.model.rbm import RBM
+from rbmscape.runs.samples import model_samples
 
 
 def independent_pixels(probability: float) -> RBM:

@@ -22,11 +22,11 @@ from rbmscape.figures import (
     symmetry_breaking_sizes,
     transitions,
 )
-from rbmscape.figures.equilibrium import ModelSamples, run_samples
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
+from rbmscape.runs.samples import ModelSamples, run_samples
+from rbmscape.sampling.draws import Draws
 from rbmscape.symmetry.order import CRITICAL_BINDER
-from rbmscape.symmetry.transitions import Draws
 
 
 def recipe(epochs=10, **changes):

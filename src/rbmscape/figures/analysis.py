@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import InputError
 from rbmscape.figures.entries import by_name
-from rbmscape.figures.equilibrium import ModelSamples, RunSamples, model_samples, run_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.run import Run
+from rbmscape.runs.samples import ModelSamples, RunSamples, model_samples, run_samples
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,7 +51,7 @@ class Subject:
     name : what pictures call it
     seed : of everything random
     update : the checkpoint of the run that the model is; -1 for the last
-    sampling : options of `rbmscape.figures.equilibrium.run_samples`
+    sampling : options of `rbmscape.runs.samples.run_samples`
     """
 
     model: RBM

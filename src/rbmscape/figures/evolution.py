@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rbmscape.figures.equilibrium import RunSamples, verdict
+from rbmscape.figures.samples import verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.rng import Stream
+from rbmscape.runs.samples import RunSamples
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import InputError, ShapeError
-from rbmscape.figures.equilibrium import ModelSamples, shared_facts, verdict
 from rbmscape.figures.mosaic import draw_row, is_image
+from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
 from rbmscape.rng import Stream
+from rbmscape.runs.samples import ModelSamples
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import NotConverged
-from rbmscape.figures.equilibrium import RunSamples, verdict
+from rbmscape.figures.samples import verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.runs.samples import RunSamples
 from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes
 from rbmscape.symmetry.order import potential_of_mean_force
-from rbmscape.symmetry.transitions import critical_update, follow_modes
+from rbmscape.symmetry.transitions import critical_update, follow_modes, mode_coordinates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ def compute(
             _at(
                 list(curves[:, k, 0]),
                 mode_potential(followed[k], 0, data),
-                found.draws.coordinates(followed[k], [0])[0][..., 0],
+                mode_coordinates(found.draws, followed[k], [0])[0][..., 0],
             )
         )
     result = result.merge(xr.concat(parts, "shown").assign_coords(shown=updates[shown]))

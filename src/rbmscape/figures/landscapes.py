@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rbmscape.figures.equilibrium import ModelSamples, verdict
 from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, saddle_style
+from rbmscape.figures.samples import verdict
 from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, marker, new_figure, print_style, provenance_attrs
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
+from rbmscape.runs.samples import ModelSamples
+from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.sample import sample
-from rbmscape.symmetry.transitions import Draws
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import InputError
-from rbmscape.figures.equilibrium import RunSamples, run_samples
 from rbmscape.runs.run import Run
+from rbmscape.runs.samples import RunSamples, run_samples
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -15,10 +15,12 @@ from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import Reference, reference_point
 from rbmscape.diffusion.relaxed_potential import relaxed_potential
 from rbmscape.errors import InputError
-from rbmscape.figures.equilibrium import ModelSamples, RunSamples, verdict
+from rbmscape.figures.samples import verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.runs.samples import ModelSamples, RunSamples
 from rbmscape.symmetry.order import MeanForce, potential_of_mean_force
+from rbmscape.symmetry.transitions import mode_coordinates
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -114,7 +116,7 @@ def compute(
     if mode_indices is None:
         usable = modes.n_paired - int(modes.flat.sum())
         mode_indices = tuple(dict.fromkeys(i for i in (0, 1, 2, usable // 2) if i < usable))
-    u = samples.draws.coordinates(modes, mode_indices)[0]
+    u = mode_coordinates(samples.draws, modes, mode_indices)[0]
     uniform = reference_point(rbm, "uniform")
     starts = samples.v[:n_starts].double()
     parts = []

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import InputError, NotConverged
-from rbmscape.figures.equilibrium import RunSamples, shared_facts, verdict
+from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
 from rbmscape.reciprocal.evolution import run_evolution
+from rbmscape.runs.samples import RunSamples
 
 if TYPE_CHECKING:
     import xarray as xr

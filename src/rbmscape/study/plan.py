@@ -98,7 +98,7 @@ def check_sampling(figure: str, options: object) -> None:
     ConfigError : no mapping, an unknown option, or a value out of range
     """
     from rbmscape.errors import InputError
-    from rbmscape.figures.equilibrium import sampling_settings
+    from rbmscape.runs.samples import sampling_settings
 
     if not isinstance(options, Mapping):
         raise ConfigError(f"sampling of the figure {figure!r} must be a table, found {options!r}; see figure_options")

@@ -221,7 +221,7 @@ def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
 
 def _samples(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Equilibrium samples of every checkpoint of a run, kept for the figures."""
-    from rbmscape.figures.equilibrium import run_samples
+    from rbmscape.runs.samples import run_samples
 
     run = Run.open(shop.store.runs / str(RunKey(**_key_values(task))))
     found = run_samples(run, seed=task.parameters["seed"], cache=_samples_folder(shop), **task.parameters["sampling"])
@@ -235,9 +235,9 @@ def _samples_folder(shop: Workshop) -> Path:
 
 def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Compute a figure's data, draw and save it."""
-    from rbmscape.figures.equilibrium import run_samples
     from rbmscape.figures.registry import select
     from rbmscape.figures.style import save
+    from rbmscape.runs.samples import run_samples
     from rbmscape.study.provenance import result_attrs
 
     (entry,) = select([task.parameters["name"]])

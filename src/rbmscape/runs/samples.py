@@ -28,13 +28,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError, NotConverged
-from rbmscape.figures.climb import climbed, own_stream
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.run import Run
+from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.sample import drawn_hidden
+from rbmscape.sampling.sequence import climbed, own_stream
 from rbmscape.sampling.tempered import MAX_DRIFT, MAX_R_HAT, MIN_ESS
-from rbmscape.symmetry.transitions import Draws
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,10 +44,7 @@ __all__ = [
     "RunSamples",
     "model_samples",
     "run_samples",
-    "sampled",
     "sampling_settings",
-    "shared_facts",
-    "verdict",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -221,35 +218,6 @@ def _training_chains(run: Run) -> Tensor | None:
 def model_samples(rbm: RBM, seed: int = 0, **options: Any) -> RunSamples:
     """Samples of a model without a run, by tempering in temperature; options as for `run_samples`."""
     return _assembled(climbed([rbm], 0, (seed, "model"), sampling_settings(options)), (), rbm, None)
-
-
-def shared_facts(samples: Sequence[ModelSamples]) -> dict[str, str | float]:
-    """Attributes for a Dataset that shows samples of several models: how they were made, and the fewest columns."""
-    if not samples:
-        return {}
-    return {
-        "samples_method": str(samples[0].facts["samples_method"]),
-        "samples_chains": min(int(one.facts["samples_chains"]) for one in samples),
-        "samples_seed": int(samples[0].facts["samples_seed"]),
-    }
-
-
-def sampled(dataset: xr.Dataset, samples: ModelSamples | RunSamples) -> xr.Dataset:
-    """The Dataset with the facts on its samples among its attributes, after those that it has."""
-    return dataset.assign_attrs(dict(samples.facts))
-
-
-def verdict(dataset: xr.Dataset) -> str:
-    """One sentence on the samples behind a Dataset, from its attributes."""
-    attrs = dataset.attrs
-    how = f"Samples by {attrs['samples_method']} ({int(attrs['samples_chains'])} independent columns)"
-    if "samples_equilibrated" in attrs:
-        words = attrs["samples_objections"] if not attrs["samples_equilibrated"] else ""
-    else:
-        fine = np.asarray(dataset["samples_equilibrated"].values, dtype=float)
-        fine = fine[np.isfinite(fine)]
-        words = "" if fine.all() else f"at {int((fine == 0).sum())} of {fine.size} models"
-    return f"{how}: {f'not shown to be in equilibrium, {words}' if words else 'nothing speaks against equilibrium'}."
 
 
 def _parameters(rbm: RBM) -> tuple[Tensor, Tensor, Tensor]:

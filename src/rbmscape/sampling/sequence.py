@@ -1,4 +1,4 @@
-r"""Replica exchange on ladders in which every model of a sequence is a rung; see `rbmscape.figures.equilibrium`.
+r"""Replica exchange on ladders in which every model of a sequence is a rung; see `rbmscape.runs.samples`.
 
 States are recorded at sixteen evenly spaced rounds of the last half, in which nothing is burn-in any more.
 """

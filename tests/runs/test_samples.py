@@ -11,14 +11,15 @@ import torch
 from rbmscape import RBM, TrainingConfig, train
 from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError
-from rbmscape.figures import climb
-from rbmscape.figures.climb import N_DRAWS, OVERHEAD, affordable
-from rbmscape.figures.equilibrium import model_samples, run_samples, sampled, verdict
+from rbmscape.figures.samples import sampled, verdict
 from rbmscape.kernels.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.exact import binary_states, visible_log_probabilities
 from rbmscape.rng import Stream
+from rbmscape.runs.samples import model_samples, run_samples
+from rbmscape.sampling import sequence
 from rbmscape.sampling.ladder import Ladder, choose_ladder, independent_base
+from rbmscape.sampling.sequence import N_DRAWS, OVERHEAD, affordable
 from rbmscape.sampling.tempering import temper
 
 N_VISIBLE = 10
@@ -161,10 +162,10 @@ def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeyp
         bases.append(base)
         return choose_ladder(models, stream, annealer, target, keep, base=base)
 
-    monkeypatch.setattr(climb, "choose_ladder", watched)
+    monkeypatch.setattr(sequence, "choose_ladder", watched)
     quiet = [RBM(s * torch.ones(6, 4), -4.0 * s * torch.ones(6), -4.0 * s * torch.ones(4)) for s in (2.0, 2.2)]
     models = [bimodal(0.01), bimodal(0.02), *quiet]
-    climb.climbed(models, 2, (0, "run"), {"n_chains": 8.0, "budget": 1e8, "target": 0.65})
+    sequence.climbed(models, 2, (0, "run"), {"n_chains": 8.0, "budget": 1e8, "target": 0.65})
     annealer = annealer_for(select_engine("auto"))
     control = independent_base(models[2], models[2], Stream(0, "control"), annealer)
     assert all(float(base.visible_bias.sigmoid().mean()) > 0.4 for base in bases)

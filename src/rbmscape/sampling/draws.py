@@ -1,0 +1,90 @@
+"""Several draws of each of many chains: what correlations in time and errors over chains are computed from.
+
+Shapes: v is (n_chains, n_draws, N), h is (n_chains, n_draws, M), uint8 entries 0 or 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rbmscape.errors import InputError, ShapeError
+from rbmscape.model.arrays import Arrays
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream
+from rbmscape.sampling import gibbs
+
+__all__ = ["Draws", "gibbs_draws"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Joint states of Gibbs chains.
+
+    Attributes
+    ----------
+    v, h : (n_chains, n_draws, N) and (n_chains, n_draws, M) uint8; draws of one chain are not independent
+    """
+
+    v: torch.Tensor
+    h: torch.Tensor
+
+
+def gibbs_draws(
+    rbm: RBM,
+    *,
+    n_chains: int = 200,
+    burn_in: int = 500,
+    n_draws: int = 20,
+    thin: int = 10,
+    start: Arrays | None = None,
+    beta: float = 1.0,
+    seed: int = 0,
+    engine: str = "auto",
+    precision: str = "auto",
+) -> Draws:
+    """Joint states of independent Gibbs chains at several times.
+
+    Parameters
+    ----------
+    n_chains, burn_in, n_draws, thin : chains, steps before the first draw, draws a chain, steps between draws
+    start : (n, N) states, from which chains start in turn; None starts from fair bits
+    seed : of the chains
+    engine, precision : see `rbmscape.kernels.select.select_engine`
+
+    Returns
+    -------
+    Draws; equilibrium ones if burn_in suffices, which `rbmscape.sampling.diagnostics.r_hat` helps to judge
+
+    Raises
+    ------
+    InputError : fewer than one chain or draw
+    ShapeError : start states that do not fit
+    EngineError : engine or precision is not available on this machine
+    """
+    if min(n_chains, n_draws, thin) < 1 or burn_in < 0:
+        raise InputError(
+            f"found {n_chains} chains, {n_draws} draws, thin={thin}, burn_in={burn_in}; use positive numbers"
+        )
+    stream = Stream(seed, "symmetry/draws")
+    sampler = gibbs.make_sampler(rbm, n_chains, stream, beta, engine, precision)
+    chains = gibbs.init(_start(rbm, start, n_chains, stream))
+    if burn_in:
+        chains, _ = gibbs.step(sampler, chains, burn_in)
+    visible, hidden = [], []
+    for _ in range(n_draws):
+        # The hidden state of the last half-step and the v drawn from it are a joint sample.
+        chains, info = gibbs.step(sampler, chains, thin)
+        visible.append(chains.v.clone())
+        hidden.append(info.h.clone())
+    return Draws(torch.stack(visible, 1), torch.stack(hidden, 1))
+
+
+def _start(rbm: RBM, start: Arrays | None, n_chains: int, stream: Stream) -> torch.Tensor:
+    if start is None:
+        return gibbs.random_start(n_chains, rbm.n_visible, stream, device=rbm.device)
+    states = rbm.as_visible(start)
+    if states.ndim != 2 or states.shape[0] < 1:
+        raise ShapeError(f"start states must be (n, {rbm.n_visible}), found {tuple(states.shape)}")
+    return states[torch.arange(n_chains, device=rbm.device) % states.shape[0]].to(torch.uint8)
