@@ -23,7 +23,7 @@ from torch import Tensor
 
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
-from rbmscape.kernels.annealing import (
+from rbmscape.kernels.floats.annealing import (
     Annealer,
     ByteAnnealer,
     FloatAnnealer,
@@ -32,7 +32,6 @@ from rbmscape.kernels.annealing import (
     ReferenceAnnealer,
     annealer_for,
 )
-from rbmscape.kernels.bench import interleaved
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import anneal
 from rbmscape.likelihood.estimate import forward_estimate
@@ -40,6 +39,7 @@ from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.rng import Stream
+from rbmscape.speed import interleaved
 
 CHAINS, TEMPERATURES, SLICE = 500, 1000, 100
 

@@ -20,8 +20,8 @@ from rbmscape import RBM
 from rbmscape.diffusion.effective_potential import EffectivePotential
 from rbmscape.diffusion.langevin import largest_stable_step
 from rbmscape.diffusion.reflected_step import ReflectedIntegrator
-from rbmscape.kernels.bench import interleaved
 from rbmscape.rng import Stream
+from rbmscape.speed import interleaved
 
 N_VISIBLE, N_HIDDEN, N_STATES = 784, 500, 1000
 BOUNDS = {"potential float64": 2.5, "potential float32": 2.5, "Langevin step float32": 3.5}

@@ -25,8 +25,8 @@ import torch
 
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
-from rbmscape.kernels.bench import interleaved
 from rbmscape.kernels.select import select_engine
+from rbmscape.speed import interleaved
 from rbmscape.training.trainer import Trainer
 
 SETTINGS = {"n_hidden": 500, "gibbs_steps": 10, "batch_size": 500, "n_chains": 500, "learning_rate": 0.05}

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 import rbmscape
-from rbmscape.kernels.bench import machine
+from rbmscape.machine import machine
 
 RESULTS = Path(__file__).parent / "results"
 

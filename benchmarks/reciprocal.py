@@ -17,9 +17,9 @@ import torch
 
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
-from rbmscape.kernels.bench import interleaved
 from rbmscape.reciprocal.evolution import evolution
 from rbmscape.reciprocal.gaussianity import sampled_kurtosis
+from rbmscape.speed import interleaved
 
 BLOCK = 32_768  # states that NumPy holds in memory at once
 OUR_BLOCK = 4 * BLOCK

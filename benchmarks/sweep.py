@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from benchmarks.harness import parser, save, show, start
 from benchmarks.peers import available
-from rbmscape.kernels.bench import SHAPES, sweep_benchmark
+from rbmscape.speed import SHAPES, sweep_benchmark
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ from torch import Tensor
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
 from rbmscape.figures.style import colour, new_figure
-from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs

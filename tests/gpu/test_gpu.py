@@ -11,7 +11,7 @@ import torch
 import rbmscape as rs
 from rbmscape.cli.main import main
 from rbmscape.kernels import select_engine
-from rbmscape.kernels.phases import Gradient
+from rbmscape.kernels.reference.gradient import Gradient
 from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
 from rbmscape.rng import Stream
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbmscape.kernels import select_engine
-from rbmscape.kernels.fused import compile_pass
+from rbmscape.kernels.floats.passes import compile_pass
+from rbmscape.kernels.numba.threads import MAX_THREADS
 from rbmscape.kernels.select import has_table_lookup
-from rbmscape.kernels.threads import MAX_THREADS
 from rbmscape.rng import Stream
 
 STREAM = Stream(2024, "engines")

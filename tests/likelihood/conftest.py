@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rbmscape.kernels.annealing import FloatAnnealer
+from rbmscape.kernels.floats.annealing import FloatAnnealer
 from rbmscape.model.exact import exact_samples
 from rbmscape.model.rbm import RBM
 

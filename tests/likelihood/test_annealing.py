@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rbmscape.kernels import annealing
-from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer
+from rbmscape.kernels.floats import annealing
+from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer
 from rbmscape.likelihood.annealing import CHUNK, anneal, anneal_back
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule

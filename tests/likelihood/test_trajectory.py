@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rbmscape.errors import InputError
-from rbmscape.kernels import annealing
-from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer
+from rbmscape.kernels.floats import annealing
+from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
 from rbmscape.likelihood import OnlineLogPartition, trajectory, trajectory_log_partition
 from rbmscape.likelihood.bridge import bridge
 from rbmscape.model.exact import exact_log_partition, exact_samples

@@ -12,7 +12,7 @@ from rbmscape import RBM, TrainingConfig, train
 from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError
 from rbmscape.figures.samples import sampled, verdict
-from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.exact import binary_states, visible_log_probabilities
 from rbmscape.rng import Stream

@@ -8,7 +8,7 @@ import torch
 
 import rbmscape as rs
 from rbmscape.errors import InputError, NotConverged
-from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer
+from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
 from rbmscape.model.exact import exact_moments, exact_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream

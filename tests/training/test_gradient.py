@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rbmscape as rs
-from rbmscape.kernels.phases import Gradient, accumulate
+from rbmscape.kernels.reference.gradient import Gradient, accumulate
 from rbmscape.model.exact import binary_states, exact_gradient, visible_log_probabilities
 from rbmscape.training.gradient import center
 

@@ -51,7 +51,7 @@ def test_kills_at_random_instants_lose_nothing(tmp_path: Path):
     torch.set_num_threads(threads)
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rbmscape.training.train", "rbmscape.kernels.cpu"])
+    context.set_forkserver_preload(["rbmscape.training.train", "rbmscape.kernels.floats.engine"])
     layout, generator = RunLayout(tmp_path / "killed"), np.random.default_rng(1)
     kills, places = 0, set()
     while kills < N_KILLS:

@@ -31,7 +31,8 @@ def bench(
     widths = [_positive(text, "--chains") for text in chains.split(",")]
 
     from rbmscape.cli.models import resolve_device
-    from rbmscape.kernels.bench import machine, sweep_benchmark
+    from rbmscape.machine import machine
+    from rbmscape.speed import sweep_benchmark
 
     device = resolve_device(device)
     shapes = [(width, visible, size) for width in widths for size in sizes]

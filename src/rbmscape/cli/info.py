@@ -28,9 +28,9 @@ def collect() -> dict[str, Any]:
     import torch
 
     from rbmscape import __version__
-    from rbmscape.kernels.annealing import annealer_for
-    from rbmscape.kernels.bench import machine
+    from rbmscape.kernels.floats.annealing import annealer_for
     from rbmscape.kernels.select import select_engine
+    from rbmscape.machine import machine
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     engine = select_engine("auto", "auto", "cuda" if gpus else "cpu")

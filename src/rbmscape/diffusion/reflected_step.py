@@ -22,8 +22,8 @@ import torch
 from numpy import float32, int32, uint32, uint64
 from torch import Tensor
 
-from rbmscape.kernels.fused import BLOCK, compile_pass, fill_words
-from rbmscape.kernels.threads import MAX_THREADS
+from rbmscape.kernels.floats.passes import BLOCK, compile_pass, fill_words
+from rbmscape.kernels.numba.threads import MAX_THREADS
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 import torch
 
 from rbmscape.errors import EngineError
-from rbmscape.kernels.engine import Engine
-from rbmscape.kernels.reference import ReferenceEngine
+from rbmscape.kernels.interface import Engine
+from rbmscape.kernels.reference.engine import ReferenceEngine
 
 __all__ = ["ENGINES", "PRECISIONS", "has_fast_bf16", "has_table_lookup", "select_engine"]
 
@@ -65,7 +65,7 @@ def _fixed_engine() -> Engine:
         raise EngineError(
             "precision 'fixed' needs a processor with AVX-512 and this one has none; use precision='auto' or 'fp32'"
         )
-    from rbmscape.kernels.fixed import FixedEngine
+    from rbmscape.kernels.integers.engine import FixedEngine
 
     return FixedEngine()
 
@@ -98,7 +98,7 @@ def select_engine(engine: str = "auto", precision: str = "auto", device: torch.d
     if chosen == "cpu" and precision == "fixed":
         return _fixed_engine()
     if chosen == "cpu":
-        from rbmscape.kernels.cpu import CpuEngine
+        from rbmscape.kernels.floats.engine import CpuEngine
 
         return CpuEngine(precision)
     return ReferenceEngine(precision, device)

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.annealing import Annealer, PathParameters, PathWorkspace
+from rbmscape.kernels.floats.annealing import Annealer, PathParameters, PathWorkspace
 from rbmscape.likelihood.path import AnnealingPath, rounding
 from rbmscape.rng import Stream
 

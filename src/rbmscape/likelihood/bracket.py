@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.annealing import Annealer
+from rbmscape.kernels.floats.annealing import Annealer
 from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
 from rbmscape.likelihood.equilibrium import MAX_COLUMNS, MAX_ROUNDS, reverse_starts
 from rbmscape.likelihood.estimate import (

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.annealing import Annealer, PathParameters
+from rbmscape.kernels.floats.annealing import Annealer, PathParameters
 from rbmscape.likelihood.bar import LogRatio, bennett
 from rbmscape.likelihood.path import rounding
 from rbmscape.model.rbm import RBM

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.model.rbm import RBM

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError, ShapeError
-from rbmscape.kernels.annealing import Annealer, annealer_for
+from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
 from rbmscape.likelihood.bar import bennett

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.annealing import PathParameters
+from rbmscape.kernels.floats.annealing import PathParameters
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.annealing import Annealer, annealer_for
+from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.bar import overlap, solve
 from rbmscape.likelihood.bracket import MIN_OVERLAP

@@ -19,7 +19,7 @@ from rbmscape.diffusion.bosons import boson_spectrum, schrodinger_matrix
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.langevin import langevin
 from rbmscape.diffusion.relaxation import displacement_rate
-from rbmscape.kernels.annealing import FloatAnnealer
+from rbmscape.kernels.floats.annealing import FloatAnnealer
 from rbmscape.likelihood.annealing import anneal, anneal_back
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.annealing import Annealer, annealer_for
+from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream

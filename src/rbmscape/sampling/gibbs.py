@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.engine import Engine, Parameters, Workspace
+from rbmscape.kernels.interface import Engine, Parameters, Workspace
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream

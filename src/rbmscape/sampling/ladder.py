@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.errors import InputError, NotConverged
-from rbmscape.kernels.annealing import Annealer, PathParameters
+from rbmscape.kernels.floats.annealing import Annealer, PathParameters
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 

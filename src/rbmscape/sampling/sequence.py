@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.annealing import annealer_for
+from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream

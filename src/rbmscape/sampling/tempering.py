@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.annealing import Annealer, PathParameters, PathWorkspace
+from rbmscape.kernels.floats.annealing import Annealer, PathParameters, PathWorkspace
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import Ladder, annealer_parameters, leading_modes
 from rbmscape.sampling.tempered import Tempered, trace_diagnostics

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rbmscape.figures.style import provenance_attrs
-from rbmscape.kernels.bench import machine
+from rbmscape.machine import machine
 from rbmscape.study.config import fingerprint
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
-"""The centred form of the gradient of the mean log-likelihood; `rbmscape.kernels.phases` has the gradient itself."""
+"""The centred form of the gradient of the mean log-likelihood; `rbmscape.kernels` has the gradient itself."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from rbmscape.kernels.phases import Gradient
+from rbmscape.kernels.reference.gradient import Gradient
 
 __all__ = ["center"]
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.errors import FormatError
-from rbmscape.kernels.engine import Engine
+from rbmscape.kernels.interface import Engine
 from rbmscape.likelihood.estimate import LogPartition
 from rbmscape.likelihood.trajectory import OnlineLogPartition
 from rbmscape.model.rbm import RBM

@@ -18,7 +18,7 @@ import torch
 import rbmscape
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError, FormatError, InputError
-from rbmscape.kernels.engine import Engine
+from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError
-from rbmscape.kernels.engine import Engine, Parameters
-from rbmscape.kernels.phases import Gradient
+from rbmscape.kernels.interface import Engine, Parameters
+from rbmscape.kernels.reference.gradient import Gradient
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig

@@ -1,9 +1,9 @@
 r"""The fastest engine for processors with AVX-512: binary states, 16-bit weights, exact sums.
 
-`rbmscape.kernels.fixed_point` has what rounding the weights does, `rbmscape.kernels.tiles` and
-`rbmscape.kernels.tables` how the sums are made.  States live as indices while a sweep runs; `Workspace.v` and
-`Workspace.h` are bytes, read before and written after it.  Since sums are exact, the draws do not depend on how they
-are made, nor on how chains are split over calls, threads or machines.
+`rbmscape.kernels.rounding` has what rounding the weights does, `rbmscape.kernels.integers.amx_product` and
+`rbmscape.kernels.integers.avx512_product` how the sums are made.  States live as indices while a sweep runs;
+`Workspace.v` and `Workspace.h` are bytes, read before and written after it.  Since sums are exact, the draws do not
+depend on how they are made, nor on how chains are split over calls, threads or machines.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.engine import BaseEngine, Parameters, Workspace
-from rbmscape.kernels.fixed_pass import largest_sums, passes
-from rbmscape.kernels.fixed_point import LARGEST, coarse_factor, next_scale, scale_for
-from rbmscape.kernels.lanes import powers
-from rbmscape.kernels.products import CHAINS, Products, aligned_zeros
-from rbmscape.kernels.tables import TABLES
-from rbmscape.kernels.threads import MAX_THREADS, start_threads, thread_count
+from rbmscape.kernels.integers.avx512_product import TABLES
+from rbmscape.kernels.integers.passes import largest_sums, passes
+from rbmscape.kernels.integers.product import CHAINS, Products, aligned_zeros
+from rbmscape.kernels.interface import BaseEngine, Parameters, Workspace
+from rbmscape.kernels.llvm.units import powers
+from rbmscape.kernels.numba.threads import MAX_THREADS, start_threads, thread_count
+from rbmscape.kernels.rounding import LARGEST, coarse_factor, next_scale, scale_for
 from rbmscape.rng import Stream
 
 if TYPE_CHECKING:
-    from rbmscape.kernels.phases import Phases
+    from rbmscape.kernels.reference.gradient import Phases
 
 __all__ = ["FixedEngine", "FixedParameters", "FixedWorkspace", "best_products", "counter", "half_step"]
 
 
 def best_products() -> Products:
     """Tiles where the processor has a matrix unit for bytes, else tables."""
-    from rbmscape.kernels.matrix_unit import has_tiles
-    from rbmscape.kernels.tiles import TILES
+    from rbmscape.kernels.integers.amx_product import TILES
+    from rbmscape.kernels.llvm.amx import has_tiles
 
     return TILES if has_tiles() else TABLES
 
@@ -47,7 +47,7 @@ class FixedParameters(Parameters):
     ----------
     to_hidden, to_visible : weights of the two half-steps, padded
     biases : visible and hidden biases, padded
-    exponents : the same as `rbmscape.kernels.lanes.powers` makes them
+    exponents : the same as `rbmscape.kernels.llvm.units.powers` makes them
     sums : scratch of the rounding, (threads, 2, M)
     scale : value of one unit
     products : the way to multiply
@@ -115,7 +115,7 @@ class FixedEngine(BaseEngine):
         to_visible: NDArray[Any],
         sums: NDArray[np.int32],
     ) -> float:
-        """Fill both layouts and return the scale, that of `rbmscape.kernels.fixed_point.round_to_fixed`."""
+        """Fill both layouts and return the scale, that of `rbmscape.kernels.rounding.round_to_fixed`."""
         threads = thread_count(min(sums.shape[0], weights.shape[0]))
         columns, rows, parallel = sums[:threads], np.zeros(threads, np.int32), threads > 1
         n_units = max(weights.shape)
@@ -177,11 +177,11 @@ class FixedEngine(BaseEngine):
         """See `Engine.phases`."""
         shape = n_data, n_chains, n_visible, n_hidden
         if self.products is not TABLES:
-            from rbmscape.kernels.tile_phases import FEWEST, TilePhases
+            from rbmscape.kernels.integers.amx_gradient import FEWEST, TilePhases
 
             if min(n_data, n_chains) >= FEWEST:
                 return TilePhases(*shape)
-        from rbmscape.kernels.table_phases import TablePhases
+        from rbmscape.kernels.integers.avx512_gradient import TablePhases
 
         return TablePhases(*shape)
 

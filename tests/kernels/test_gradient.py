@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rbmscape.kernels import select_engine
-from rbmscape.kernels.fixed import FixedEngine
-from rbmscape.kernels.matrix_unit import has_tiles
-from rbmscape.kernels.phases import Gradient
+from rbmscape.kernels.integers.avx512_gradient import TablePhases
+from rbmscape.kernels.integers.avx512_product import TABLES
+from rbmscape.kernels.integers.engine import FixedEngine
+from rbmscape.kernels.llvm.amx import has_tiles
+from rbmscape.kernels.reference.gradient import Gradient
 from rbmscape.kernels.select import has_table_lookup
-from rbmscape.kernels.table_phases import TablePhases
-from rbmscape.kernels.tables import TABLES
 
 pytestmark = pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
 PARTS = ("weights", "visible_bias", "hidden_bias")

@@ -7,8 +7,8 @@ first cache.
 Layers are padded to whole blocks and chains to whole registers.  What padded units and chains do is without effect:
 the weights of padded units are 0, and nobody reads padded chains.
 
-Names in capitals, `begin`, `end`, `multiply` and `draw_block` stand for those of the `rbmscape.kernels.products` that a
-pass is compiled with.
+Names in capitals, `begin`, `end`, `multiply` and `draw_block` stand for those of the
+`rbmscape.kernels.integers.product` that a pass is compiled with.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import numba
 import numpy as np
 from numba import int32, uint8, uint32, uint64
 
-from rbmscape.kernels.fused import Kernel, compile_pass
-from rbmscape.kernels.lanes import LANES
-from rbmscape.kernels.products import CHAINS, Products, signed_sums
-from rbmscape.kernels.tables import TABLES
+from rbmscape.kernels.floats.passes import Kernel, compile_pass
+from rbmscape.kernels.integers.avx512_product import TABLES
+from rbmscape.kernels.integers.product import CHAINS, Products, signed_sums
+from rbmscape.kernels.llvm.units import LANES
 
 __all__ = ["Passes", "largest_sums", "passes"]
 

@@ -1,4 +1,4 @@
-"""Products with 16-bit weights by `rbmscape.kernels.lookup`, as the passes want them: layouts, rounding, drawing."""
+"""Products with 16-bit weights by table lookup (`rbmscape.kernels.llvm.avx512_lookup`): layouts, rounding, drawing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 from numba import int32, njit, uint16, uint32, uint64
 from numpy.typing import NDArray
 
-from rbmscape.kernels.fused import compile_pass
-from rbmscape.kernels.lanes import LANES, draw_four
-from rbmscape.kernels.lookup import SHORT, short_products
-from rbmscape.kernels.products import Products, signed_sums
+from rbmscape.kernels.floats.passes import compile_pass
+from rbmscape.kernels.integers.product import Products, signed_sums
+from rbmscape.kernels.llvm.avx512_lookup import SHORT, short_products
+from rbmscape.kernels.llvm.units import LANES, draw_four
 
 __all__ = ["TABLES"]
 
@@ -50,7 +50,7 @@ def _draw(pre, lane, slope, fields, block, out, chain, words, counter, number): 
 
 
 def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # type: ignore[no-untyped-def]
-    """Both layouts of q = rint(w / s), and the sums of q as in `rbmscape.kernels.fixed_pass.largest_sums`."""
+    """Both layouts of q = rint(w / s), and the sums of q as in `rbmscape.kernels.integers.passes.largest_sums`."""
     n_threads = columns.shape[0]
     n_rows, n_columns = weights.shape
     for t in numba.prange(n_threads):

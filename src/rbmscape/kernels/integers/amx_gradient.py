@@ -1,11 +1,11 @@
-r"""The gradient of both phases in a matrix unit; the integers are those of `rbmscape.kernels.table_phases`.
+r"""The gradient of both phases in a matrix unit; the integers are those of `rbmscape.kernels.integers.avx512_gradient`.
 
 The fine weights of the first product are the sampler's, ``q``, and what their rounding left, ``r``, 16 bits each:
 ``Σ (2**15 q + r) v``.  The weighted hidden means of the second, in units of 2**-30, have 24 bits where both phases have
 at least 129 samples.
 
-Layouts as in `rbmscape.kernels.tiles`: for the first product groups of four pixels with samples as chains, for the
-second groups of four samples with pixels as chains, and the hidden means as weights.
+Layouts as in `rbmscape.kernels.integers.amx_product`: for the first product groups of four pixels with samples as
+chains, for the second groups of four samples with pixels as chains, and the hidden means as weights.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import torch
 from numba import float32, int32, uint32
 from torch import Tensor
 
-from rbmscape.kernels.engine import Parameters
-from rbmscape.kernels.fixed import FixedParameters
-from rbmscape.kernels.fixed_pass import passes
-from rbmscape.kernels.fused import compile_pass
-from rbmscape.kernels.lanes import LANES, powers, weighted_means
-from rbmscape.kernels.matrix_unit import DEPTH, UNITS, begin, end, multiplier, splitter
-from rbmscape.kernels.phases import Gradient
-from rbmscape.kernels.products import aligned_zeros
-from rbmscape.kernels.table_phases import FINER, UNIT, finish
-from rbmscape.kernels.threads import MAX_THREADS, thread_count
-from rbmscape.kernels.tiles import SPAN, TILE, TILES, byte_products, store_columns
+from rbmscape.kernels.floats.passes import compile_pass
+from rbmscape.kernels.integers.amx_product import SPAN, TILE, TILES, byte_products, store_columns
+from rbmscape.kernels.integers.avx512_gradient import FINER, UNIT, finish
+from rbmscape.kernels.integers.engine import FixedParameters
+from rbmscape.kernels.integers.passes import passes
+from rbmscape.kernels.integers.product import aligned_zeros
+from rbmscape.kernels.interface import Parameters
+from rbmscape.kernels.llvm.amx import DEPTH, UNITS, begin, end, multiplier, splitter
+from rbmscape.kernels.llvm.units import LANES, powers, weighted_means
+from rbmscape.kernels.numba.threads import MAX_THREADS, thread_count
+from rbmscape.kernels.reference.gradient import Gradient
 
 __all__ = ["FEWEST", "TilePhases"]
 
@@ -78,7 +78,7 @@ def _rests(weights, inverse, finer, out, n_threads):  # type: ignore[no-untyped-
 def _hidden_means(by_pixel, weights, rests, slope, fields, row_weights, n_first, scratch, means, sums):  # type: ignore[no-untyped-def]
     """means, bytes of rint(2**30 w_s σ(b_j + Σ_i v_si W_ij)); sums (M, 2): over all samples, over the data.
 
-    slope, fields : as in `rbmscape.kernels.table_phases`; n_first : places of the data, a multiple of 32
+    slope, fields : as in `rbmscape.kernels.integers.avx512_gradient`; n_first : places of the data, a multiple of 32
     """
     n_threads = scratch.shape[0]
     n_hidden, n_places = fields.size, row_weights.size
@@ -150,7 +150,7 @@ _CORRELATIONS = {parallel: compile_pass(parallel)(_correlations) for parallel in
 
 
 class TilePhases:
-    """See `rbmscape.kernels.phases.Phases`; in a matrix unit, both phases of at least `FEWEST` samples."""
+    """See `rbmscape.kernels.reference.gradient.Phases`; in a matrix unit, both phases of at least `FEWEST` samples."""
 
     def __init__(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> None:
         self._n_first, n_second = (TILES.padded_chains(n) for n in (n_data, n_chains))
@@ -166,7 +166,7 @@ class TilePhases:
         self._row_weights[self._n_first : self._n_first + n_chains] = -UNIT / n_chains
 
     def gradient(self, params: Parameters, data: Tensor, model: Tensor, out: Gradient) -> Tensor:
-        """See `rbmscape.kernels.phases.Phases.gradient`."""
+        """See `rbmscape.kernels.reference.gradient.Phases.gradient`."""
         assert isinstance(params, FixedParameters)
         threads = thread_count(self._means.shape[0])
         parallel, scratch = threads > 1, self._scratch[:threads]

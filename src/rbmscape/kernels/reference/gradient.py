@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.engine import BaseEngine, Parameters
+from rbmscape.kernels.interface import BaseEngine, Parameters
 
 __all__ = ["Gradient", "Phases", "TorchPhases", "accumulate"]
 

@@ -28,7 +28,7 @@ from numpy import float32, int32, uint16, uint32, uint64
 from rbmscape.rng import MULTIPLIERS, ROUNDS, WEYL
 
 if TYPE_CHECKING:
-    from rbmscape.kernels.products import Products
+    from rbmscape.kernels.integers.product import Products
 
 __all__ = ["BLOCK", "Kernel", "active", "compile_pass", "fill_words", "philox", "threshold"]
 

@@ -13,7 +13,7 @@ held as two bytes, ``W ≈ scale (254 high + low)``, and lets the processor's 8-
 32-bit integers: as fast as bf16, and free of rounding, so that the path passes *exactly* through the RBM of the
 rounded weights.  The caller corrects for the rest with one last weight between that RBM and the true one, which keeps
 the estimator unbiased; bf16 products, whose sums are rounded as well, would leave no distribution invariant.
-``tables`` and ``tiles`` (`rbmscape.kernels.fixed_annealing`) do the same with the sampler's 16-bit integers.
+``tables`` and ``tiles`` (`rbmscape.kernels.integers.annealing`) do the same with the sampler's 16-bit integers.
 
 Shapes: v (n_chains, N), h (n_chains, M), log weights (n_chains,) float64.
 """
@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.engine import Engine
+from rbmscape.kernels.interface import Engine
 from rbmscape.rng import Stream
 
 __all__ = [
@@ -270,7 +270,7 @@ class _CpuAnnealer(BaseAnnealer):
 
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathBuffers:
         """See `Annealer.workspace`."""
-        from rbmscape.kernels.annealing_pass import scratch
+        from rbmscape.kernels.floats.annealing_passes import scratch
 
         v, h = (torch.zeros(n_chains, n, dtype=self.state_dtype) for n in (n_visible, n_hidden))
         pre_v, pre_h = (torch.zeros(n_chains, self.width * n, dtype=self.product_dtype) for n in (n_visible, n_hidden))
@@ -301,7 +301,7 @@ class _CpuAnnealer(BaseAnnealer):
         """See `Annealer.step`."""
         assert isinstance(params, PathFactors)
         assert isinstance(ws, PathBuffers)
-        from rbmscape.kernels.annealing_pass import visible_pass
+        from rbmscape.kernels.floats.annealing_passes import visible_pass
 
         self._hidden(params, ws, log_weights, start, end, stream, draw, first_chain)
         self._multiply(ws.h, params.to_visible, ws.pre_visible)
@@ -325,7 +325,7 @@ class _CpuAnnealer(BaseAnnealer):
         draw: int,
         first_chain: int,
     ) -> None:
-        from rbmscape.kernels.annealing_pass import hidden_pass
+        from rbmscape.kernels.floats.annealing_passes import hidden_pass
 
         assert isinstance(params, PathFactors)
         assert isinstance(ws, PathBuffers)
@@ -398,7 +398,7 @@ def annealer_for(engine: Engine) -> Annealer:
         dtype = torch.float64 if engine.device.type == "cpu" else torch.float32
         return ReferenceAnnealer(dtype, engine.device)
     if engine.precision == "fixed":
-        from rbmscape.kernels.fixed_annealing import FixedAnnealer
+        from rbmscape.kernels.integers.annealing import FixedAnnealer
 
         return FixedAnnealer()
     if engine.precision == "fp32" or not _has_byte_products():

@@ -10,8 +10,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.engine import BaseEngine, Parameters, Workspace
-from rbmscape.kernels.fixed_point import round_to_fixed
+from rbmscape.kernels.interface import BaseEngine, Parameters, Workspace
+from rbmscape.kernels.rounding import round_to_fixed
 from rbmscape.rng import Stream
 
 __all__ = ["PRECISIONS", "ReferenceEngine"]
@@ -23,7 +23,7 @@ class ReferenceEngine(BaseEngine):
     """Plain torch engine.
 
     With bf16 the weights and the result of the matrix product are rounded to bfloat16, as matrix units do; with fixed
-    the weights are 16-bit integers of one scale (`rbmscape.kernels.fixed_point`), whose sums float32 holds exactly;
+    the weights are 16-bit integers of one scale (`rbmscape.kernels.rounding`), whose sums float32 holds exactly;
     biases and probabilities stay float32.
     """
 

@@ -22,7 +22,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from rbmscape.kernels.lanes import LANES
+from rbmscape.kernels.llvm.units import LANES
 
 __all__ = ["DEPTH", "KILOBYTE", "UNITS", "begin", "end", "has_tiles", "multiplier", "splitter", "store_block"]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from rbmscape.kernels.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
-from rbmscape.kernels.fixed_annealing import FixedAnnealer
-from rbmscape.kernels.matrix_unit import has_tiles
+from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer, annealer_for
+from rbmscape.kernels.integers.amx_product import TILES
+from rbmscape.kernels.integers.annealing import FixedAnnealer
+from rbmscape.kernels.integers.avx512_product import TABLES
+from rbmscape.kernels.llvm.amx import has_tiles
 from rbmscape.kernels.select import has_table_lookup, select_engine
-from rbmscape.kernels.tables import TABLES
-from rbmscape.kernels.tiles import TILES
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 

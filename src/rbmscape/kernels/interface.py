@@ -21,7 +21,7 @@ from torch import Tensor
 from rbmscape.rng import Stream
 
 if TYPE_CHECKING:
-    from rbmscape.kernels.phases import Phases
+    from rbmscape.kernels.reference.gradient import Phases
 
 __all__ = ["BaseEngine", "Engine", "Parameters", "Workspace"]
 
@@ -182,6 +182,6 @@ class BaseEngine(ABC):
 
     def phases(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> Phases:
         """See `Engine.phases`."""
-        from rbmscape.kernels.phases import TorchPhases
+        from rbmscape.kernels.reference.gradient import TorchPhases
 
         return TorchPhases(self, n_data, n_chains, n_visible, n_hidden)

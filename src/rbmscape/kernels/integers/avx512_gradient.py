@@ -5,9 +5,9 @@ first takes the weights as integers of a unit 2**-15 times that of the sampler, 
 ``w_s p_sj`` in units of 2**-30, so that a sum over all samples, which lies between -1 and 1, fits.  Both are as fine as
 float32, and the result is the same for any number of threads.
 
-Layouts as in `rbmscape.kernels.lookup`: for the first product groups of five pixels with samples as lanes, for the
-second groups of five samples with pixels as lanes.  The hidden means are produced in the layout of the second product's
-weights, (M, samples).
+Layouts as in `rbmscape.kernels.llvm.avx512_lookup`: for the first product groups of five pixels with samples as lanes,
+for the second groups of five samples with pixels as lanes.  The hidden means are produced in the layout of the second
+product's weights, (M, samples).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from numpy import float32, int32, uint32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.engine import Parameters
-from rbmscape.kernels.fixed import FixedParameters
-from rbmscape.kernels.fused import compile_pass
-from rbmscape.kernels.lanes import powers, weighted_means
-from rbmscape.kernels.lookup import INT, int_products
-from rbmscape.kernels.phases import Gradient
-from rbmscape.kernels.threads import MAX_THREADS, thread_count
+from rbmscape.kernels.floats.passes import compile_pass
+from rbmscape.kernels.integers.engine import FixedParameters
+from rbmscape.kernels.interface import Parameters
+from rbmscape.kernels.llvm.avx512_lookup import INT, int_products
+from rbmscape.kernels.llvm.units import powers, weighted_means
+from rbmscape.kernels.numba.threads import MAX_THREADS, thread_count
+from rbmscape.kernels.reference.gradient import Gradient
 
 __all__ = ["FINER", "UNIT", "TablePhases", "finish"]
 
@@ -141,7 +141,7 @@ def _round_up(count: int, step: int) -> int:
 
 
 class TablePhases:
-    """See `rbmscape.kernels.phases.Phases`; by table lookup."""
+    """See `rbmscape.kernels.reference.gradient.Phases`; by table lookup."""
 
     def __init__(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> None:
         n_samples = n_data + n_chains
@@ -163,7 +163,7 @@ class TablePhases:
         self._row_weights[:n_data] = UNIT / n_data
 
     def gradient(self, params: Parameters, data: Tensor, model: Tensor, out: Gradient) -> Tensor:
-        """See `rbmscape.kernels.phases.Phases.gradient`."""
+        """See `rbmscape.kernels.reference.gradient.Phases.gradient`."""
         assert isinstance(params, FixedParameters)
         threads = thread_count(self._means.shape[0] // BLOCK)
         parallel, scratch = threads > 1, self._scratch[:threads]

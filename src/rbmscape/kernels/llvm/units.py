@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rbmscape.kernels.registers import (
+from rbmscape.kernels.llvm.vectors import (
     FLOAT,
     FLOATS,
     INT,

@@ -1,7 +1,8 @@
 """What a way to multiply binary states with 16-bit weights consists of, for the passes around it.
 
-Two ways exist, tables looked up in registers (`rbmscape.kernels.lookup`) and tiles of bytes in a matrix unit
-(`rbmscape.kernels.tiles`).  Both give the same integers, so that every pass draws the same states with either.
+Two ways exist, tables looked up in registers (`rbmscape.kernels.llvm.avx512_lookup`) and tiles of bytes in a matrix
+unit (`rbmscape.kernels.integers.amx_product`).  Both give the same integers, so that every pass draws the same states
+with either.
 
 Indices, the states of a layer, are (spans, groups, chains of a span): entry (s, g, c) holds the states of the units
 ``group g + k`` of chain ``span s + c``, unit k at bit ``spacing k``.  Chains are padded to whole `CHAINS`.
@@ -19,7 +20,7 @@ from numba import int32, njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.lanes import LANES
+from rbmscape.kernels.llvm.units import LANES
 
 __all__ = ["CHAINS", "Products", "aligned_zeros", "signed_sums"]
 
@@ -71,7 +72,7 @@ class Products:
         chain); draws a block of units of sixteen chains
     allocate : (n_visible, n_hidden) to both layouts of the weights, filled with zeros
     round_weights : serial and parallel pass that fills them, (weights, 1/s, to hidden, to visible, columns, rows);
-        the last two as in `rbmscape.kernels.fixed_pass.largest_sums`
+        the last two as in `rbmscape.kernels.integers.passes.largest_sums`
     integers : layout of the weights to the integers (units, depth)
     """
 

@@ -1,4 +1,4 @@
-r"""The elementwise half of an annealing step as fused Numba passes; see `rbmscape.kernels.annealing`.
+r"""The elementwise half of an annealing step as fused Numba passes; see `rbmscape.kernels.floats.annealing`.
 
 For each hidden unit one pass turns the product (vW)_j into its contribution to the log weight and into a sample:
 with ``e(x) = exp(-|x|)``, ``softplus(x) = max(x, 0) + ln(1 + e)`` and ``σ(x) = (1 or e) / (1 + e)``, so that two
@@ -17,8 +17,8 @@ from numba import njit
 from numpy import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
-from rbmscape.kernels.fused import BLOCK, compile_pass, fill_words
-from rbmscape.kernels.threads import MAX_THREADS, thread_count
+from rbmscape.kernels.floats.passes import BLOCK, compile_pass, fill_words
+from rbmscape.kernels.numba.threads import MAX_THREADS, thread_count
 from rbmscape.rng import Stream
 
 __all__ = ["decay", "hidden_pass", "scratch", "uniform", "visible_pass"]

@@ -64,7 +64,7 @@ def _largest_sum(integers: Tensor) -> int:
 
 
 def round_to_fixed(weights: Tensor) -> tuple[Tensor, float]:
-    """The definition in plain torch; `rbmscape.kernels.fixed` has the fast one.
+    """The definition in plain torch; `rbmscape.kernels.integers.engine` has the fast one.
 
     Parameters
     ----------

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbmscape.kernels import select_engine
-from rbmscape.kernels.fixed import FixedEngine
-from rbmscape.kernels.fixed_point import LARGEST, next_scale, round_to_fixed, scale_for
-from rbmscape.kernels.matrix_unit import has_tiles
+from rbmscape.kernels.integers.amx_product import TILES
+from rbmscape.kernels.integers.avx512_product import TABLES
+from rbmscape.kernels.integers.engine import FixedEngine
+from rbmscape.kernels.llvm.amx import has_tiles
+from rbmscape.kernels.rounding import LARGEST, next_scale, round_to_fixed, scale_for
 from rbmscape.kernels.select import has_table_lookup
-from rbmscape.kernels.tables import TABLES
-from rbmscape.kernels.tiles import TILES
 from rbmscape.rng import Stream
 
 NEEDS_TABLES = pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.engine import BaseEngine, Parameters, Workspace
-from rbmscape.kernels.fused import BLOCK, threshold
-from rbmscape.kernels.threads import MAX_THREADS, start_threads, thread_count
+from rbmscape.kernels.floats.passes import BLOCK, threshold
+from rbmscape.kernels.interface import BaseEngine, Parameters, Workspace
+from rbmscape.kernels.numba.threads import MAX_THREADS, start_threads, thread_count
 from rbmscape.rng import Stream
 
 __all__ = ["CpuEngine", "CpuWorkspace"]

@@ -8,7 +8,7 @@ With 32-bit integers a table has 32 values, five units, and an instruction (``vp
 multiplications and additions, where a fused one of float32 does 16.  The table is built in registers as well, one
 addition a unit under a mask, so that nothing but weights and indices is read.
 
-Sums are exact: additions wrap, and wrapping is harmless where the final sum fits (`rbmscape.kernels.fixed_point` sees
+Sums are exact: additions wrap, and wrapping is harmless where the final sum fits (`rbmscape.kernels.rounding` sees
 to that).  They depend on no order, no thread and no neighbour.
 
 Layouts, in memory order, for the formats ``SHORT`` (6 units, 32 lanes) and ``INT`` (5 units, 16 lanes):

@@ -7,8 +7,6 @@ round, so that a change in the machine's speed meets all of them; the best and t
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +16,11 @@ from typing import Any
 
 import torch
 
-from rbmscape.kernels.engine import Engine
+from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import has_fast_bf16, select_engine
 from rbmscape.rng import Stream
 
-__all__ = ["SHAPES", "SweepTiming", "Timing", "gemm_tasks", "interleaved", "machine", "sweep_benchmark", "sweep_task"]
+__all__ = ["SHAPES", "SweepTiming", "Timing", "gemm_tasks", "interleaved", "sweep_benchmark", "sweep_task"]
 
 SHAPES = ((500, 784, 500), (500, 784, 3000), (4096, 784, 500), (4096, 784, 3000))
 _LARGE_GEMMS = ((2048, 2048, 2048), (4096, 2048, 2048))
@@ -95,31 +93,6 @@ class SweepTiming:
             "gemm_rate": self.gemm_rate,
             "gemm_fraction": self.gemm_fraction,
         }
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    capabilities = torch.cpu.get_capabilities()
-    features = [name for name in ("amx_int8", "amx_bf16", "avx512_bf16", "avx512_f", "avx2") if capabilities.get(name)]
-    return {
-        "processor": _processor_name(),
-        "features": features,
-        "logical_cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": platform.system(),
-    }
-
-
-def _processor_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def interleaved(

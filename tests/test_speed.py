@@ -7,7 +7,8 @@ import time
 import pytest
 import torch
 
-from rbmscape.kernels.bench import SweepTiming, Timing, gemm_tasks, interleaved, machine, sweep_benchmark
+from rbmscape.machine import machine
+from rbmscape.speed import SweepTiming, Timing, gemm_tasks, interleaved, sweep_benchmark
 
 
 def test_rates_of_a_known_sweep():
@@ -40,7 +41,7 @@ def test_operations_of_a_product():
 
 
 def test_benchmark_covers_shapes_and_peers(monkeypatch):
-    monkeypatch.setattr("rbmscape.kernels.bench._LARGE_GEMMS", ())
+    monkeypatch.setattr("rbmscape.speed._LARGE_GEMMS", ())
     shapes = [(8, 20, 10), (4, 10, 30)]
     seen = []
     peers = {"idle": lambda shape: (lambda: seen.append(shape), 1)}

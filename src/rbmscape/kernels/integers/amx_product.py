@@ -1,8 +1,8 @@
 r"""Products of binary states with 16-bit weights in a matrix unit that multiplies bytes (Intel's AMX).
 
 An integer is two bytes, ``q = 256 high + low`` with a signed upper one, and a state is a byte, 0 or 1; the sums of both
-bytes are put together at the end (`rbmscape.kernels.matrix_unit`).  Nothing is rounded, hence the sums are
-those of `rbmscape.kernels.lookup`, bit for bit, and so is everything drawn from them.
+bytes are put together at the end (`rbmscape.kernels.llvm.amx`).  Nothing is rounded, hence the sums are
+those of `rbmscape.kernels.llvm.avx512_lookup`, bit for bit, and so is everything drawn from them.
 
 Layouts, each tile a contiguous kilobyte that begins with a cache line:
 
@@ -23,10 +23,10 @@ import numpy as np
 from numba import int32, njit, uint8, uint64
 from numpy.typing import NDArray
 
-from rbmscape.kernels.fused import compile_pass
-from rbmscape.kernels.lanes import LANES, draw_four
-from rbmscape.kernels.matrix_unit import DEPTH, KILOBYTE, UNITS, begin, end, multiplier, store_block
-from rbmscape.kernels.products import Products, aligned_zeros, signed_sums
+from rbmscape.kernels.floats.passes import compile_pass
+from rbmscape.kernels.integers.product import Products, aligned_zeros, signed_sums
+from rbmscape.kernels.llvm.amx import DEPTH, KILOBYTE, UNITS, begin, end, multiplier, store_block
+from rbmscape.kernels.llvm.units import LANES, draw_four
 
 __all__ = ["SPAN", "TILE", "TILES", "byte_products", "store_columns"]
 
@@ -38,7 +38,7 @@ _multiply_pair = multiplier(2, 2)
 
 @njit(nogil=True, error_model="numpy")
 def byte_products(idx, start, size, weights, block, out):  # type: ignore[no-untyped-def]
-    """See `rbmscape.kernels.products.Products.multiply`."""
+    """See `rbmscape.kernels.integers.product.Products.multiply`."""
     steps, length = weights.shape[1], idx.shape[1] * SPAN * 4
     first = block * steps * 2 * KILOBYTE
     for chain in range(0, size, 2 * SPAN):
@@ -70,7 +70,7 @@ def store_columns(integers, first, out):  # type: ignore[no-untyped-def]
 
 
 def _round_weights(weights, inverse, to_hidden, to_visible, columns, rows):  # type: ignore[no-untyped-def]
-    """See `rbmscape.kernels.fixed_pass`: both layouts of q = rint(w / s), and the sums of q as in `largest_sums`."""
+    """Both layouts of q = rint(w / s), and the sums of q as in `rbmscape.kernels.integers.passes.largest_sums`."""
     n_threads = columns.shape[0]
     n_rows, n_columns = weights.shape
     n_strips = (n_rows + UNITS - 1) // UNITS

@@ -1,12 +1,12 @@
-r"""The annealing step of `rbmscape.kernels.annealing` with the sampler's integers: the fastest on processors.
+r"""The annealing step of `rbmscape.kernels.floats.annealing` with the sampler's integers: the fastest on processors.
 
-The weights are the 16-bit integers of `rbmscape.kernels.fixed_point`, of which every sum is exact, so that the path
+The weights are the 16-bit integers of `rbmscape.kernels.rounding`, of which every sum is exact, so that the path
 passes exactly through the RBM of the rounded weights, as with ``bytes``; the last weight between that RBM and the true
 one varies by some tenths of a nat instead of thousandths, still far less than the weights of the path.
 
 A step is a pass over the hidden units, which weighs and draws them, a pass that sums each chain's weight over the units
 in a fixed order, and the same two for the visible units, whose sum is ``(a - a0)·v``.  Names in capitals and some
-others stand for those of the products, as in `rbmscape.kernels.fixed_pass`.
+others stand for those of the products, as in `rbmscape.kernels.integers.passes`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from numpy import float32, uint32, uint64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.annealing import BaseAnnealer, PathParameters, PathWorkspace
-from rbmscape.kernels.fixed import FixedEngine, FixedParameters, counter, half_step
-from rbmscape.kernels.fixed_pass import passes
-from rbmscape.kernels.fused import Kernel, compile_pass
-from rbmscape.kernels.lanes import LANES, powers, weigher
-from rbmscape.kernels.products import CHAINS, Products, aligned_zeros
-from rbmscape.kernels.tables import TABLES
-from rbmscape.kernels.threads import MAX_THREADS, thread_count
+from rbmscape.kernels.floats.annealing import BaseAnnealer, PathParameters, PathWorkspace
+from rbmscape.kernels.floats.passes import Kernel, compile_pass
+from rbmscape.kernels.integers.avx512_product import TABLES
+from rbmscape.kernels.integers.engine import FixedEngine, FixedParameters, counter, half_step
+from rbmscape.kernels.integers.passes import passes
+from rbmscape.kernels.integers.product import CHAINS, Products, aligned_zeros
+from rbmscape.kernels.llvm.units import LANES, powers, weigher
+from rbmscape.kernels.numba.threads import MAX_THREADS, thread_count
 from rbmscape.rng import Stream
 
 __all__ = ["FixedAnnealer", "FixedPath", "FixedPathWorkspace"]
@@ -58,7 +58,7 @@ def _drive_lanes(idx, span, place, block, difference, gain, groups, group, spaci
 
 
 def _hidden(idx, weights, slopes, fields, sample, out, chains, parts, scratch, counter, first_chain):  # type: ignore[no-untyped-def]
-    """parts (3, blocks, chains): of each block of units what `rbmscape.kernels.lanes.weigher` makes of it.
+    """parts (3, blocks, chains): of each block of units what `rbmscape.kernels.llvm.units.weigher` makes of it.
 
     slopes, fields : of t = -x / ln 2 at the start and at the end temperature; without a start, whose slope is then
         positive, the factors of that temperature stay as they are
@@ -175,7 +175,7 @@ def _passes(products: Products) -> _Passes:
 
 @dataclass(frozen=True)
 class FixedPath:
-    """Both ends of a path; see `rbmscape.kernels.annealing.PathParameters`.
+    """Both ends of a path; see `rbmscape.kernels.floats.annealing.PathParameters`.
 
     Attributes
     ----------
@@ -254,25 +254,25 @@ class FixedAnnealer(BaseAnnealer):
     def prepare(
         self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
     ) -> FixedPath:
-        """See `rbmscape.kernels.annealing.Annealer.prepare`; `weights` of the result are the rounded ones."""
+        """See `rbmscape.kernels.floats.annealing.Annealer.prepare`; `weights` of the result are the rounded ones."""
         tables = self._engine.prepare(weights, visible_bias, hidden_bias)
         bases = [base.detach().to("cpu", torch.float32).contiguous() for base in (base_visible, base_hidden)]
         first, second = (tables.products.padded_bias(base) for base in bases)
         return FixedPath(tables, bases[0], bases[1], (first, second))
 
     def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> FixedPathWorkspace:
-        """See `rbmscape.kernels.annealing.Annealer.workspace`."""
+        """See `rbmscape.kernels.floats.annealing.Annealer.workspace`."""
         return FixedPathWorkspace(self._engine.products, n_chains, n_visible, n_hidden)
 
     def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
-        """See `rbmscape.kernels.annealing.Annealer.load`."""
+        """See `rbmscape.kernels.floats.annealing.Annealer.load`."""
         assert isinstance(params, FixedPath)
         assert isinstance(ws, FixedPathWorkspace)
         passes(ws.products).pack[False](v.to(torch.uint8).contiguous().numpy(), ws.visible, 1)
         ws.drive.copy_(v.to(torch.float32) @ (params.visible_bias - params.base_visible))
 
     def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
-        """See `rbmscape.kernels.annealing.Annealer.weigh`."""
+        """See `rbmscape.kernels.floats.annealing.Annealer.weigh`."""
         self._weigh(params, ws, log_weights, start, end, None, 0)
 
     def step(
@@ -286,7 +286,7 @@ class FixedAnnealer(BaseAnnealer):
         draw: int,
         first_chain: int = 0,
     ) -> None:
-        """See `rbmscape.kernels.annealing.Annealer.step`."""
+        """See `rbmscape.kernels.floats.annealing.Annealer.step`."""
         self._weigh(params, ws, log_weights, start, end, counter(stream, draw), first_chain)
         assert isinstance(params, FixedPath)
         assert isinstance(ws, FixedPathWorkspace)
@@ -307,7 +307,7 @@ class FixedAnnealer(BaseAnnealer):
         self._add_drive(tables, ws)
 
     def move(self, params: PathParameters, ws: PathWorkspace, stream: Stream, draw: int) -> None:
-        """See `rbmscape.kernels.annealing.Annealer.move`: the sampler's own passes, which weigh nothing."""
+        """See `rbmscape.kernels.floats.annealing.Annealer.move`: the sampler's own passes, which weigh nothing."""
         assert isinstance(params, FixedPath)
         assert isinstance(ws, FixedPathWorkspace)
         tables = params.tables
@@ -317,7 +317,7 @@ class FixedAnnealer(BaseAnnealer):
             half_step(tables, layers, ws.shape[0], ws.scratch, counter(stream, draw + k))
 
     def log_density(self, params: PathParameters, ws: PathWorkspace) -> Tensor:
-        """See `rbmscape.kernels.annealing.Annealer.log_density`: one product, weighed at one temperature only."""
+        """See `Annealer.log_density`: one product, weighed at one temperature only."""
         assert isinstance(params, FixedPath)
         assert isinstance(ws, FixedPathWorkspace)
         tables = params.tables
@@ -332,7 +332,7 @@ class FixedAnnealer(BaseAnnealer):
         return result
 
     def exchange(self, one: PathWorkspace, other: PathWorkspace, swap: Tensor) -> None:
-        """See `rbmscape.kernels.annealing.Annealer.exchange`: of indices, a column a chain."""
+        """See `rbmscape.kernels.floats.annealing.Annealer.exchange`: of indices, a column a chain."""
         assert isinstance(one, FixedPathWorkspace)
         assert isinstance(other, FixedPathWorkspace)
         spans, _, span = one.visible.shape

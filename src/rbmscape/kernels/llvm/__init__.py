@@ -1,0 +1,1 @@
+"""Vector code that Numba cannot express, written in the language of LLVM."""

@@ -1,0 +1,1 @@
+"""What all passes compiled by Numba share: compiling, random numbers, threads."""
