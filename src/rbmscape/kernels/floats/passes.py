@@ -48,7 +48,7 @@ _ONE_BF16 = np.uint16(0x3F80)
 Kernel = Callable[..., Any]
 _MATHS = {"contract", "nsz", "arcp"}
 _POOL = Lock()
-_VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+_VERSION = zlib.crc32(b"".join(path.read_bytes() for path in sorted(Path(__file__).parents[1].rglob("*.py"))))
 
 
 def compile_pass(parallel: bool, products: Products | None = None) -> Callable[[Kernel], Kernel]:
