@@ -62,3 +62,8 @@ def test_checkpoints_are_dense_early_and_include_first_and_last():
         30,
     )
     assert rs.TrainingConfig(epochs=2).checkpoint_updates(1) == (0, 1, 2)
+
+
+@pytest.mark.parametrize(("n_train", "updates"), [(1000, 10), (1099, 10), (100, 1), (99, 1), (1, 1)])
+def test_updates_per_epoch_leave_out_what_does_not_fill_a_minibatch(n_train, updates):
+    assert rs.TrainingConfig(batch_size=100).updates_per_epoch(n_train) == updates

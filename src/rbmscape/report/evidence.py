@@ -153,7 +153,7 @@ class Evidence:
 
     def updates_per_epoch(self, recipe: str) -> int:
         """Parameter updates in one pass over the data."""
-        return max(1, self.n_train // min(self.recipes[recipe].batch_size, self.n_train))
+        return self.recipes[recipe].updates_per_epoch(self.n_train)
 
     def siblings(self, first: str, second: str) -> Iterator[tuple[str, str]]:
         """Pairs of recipes that differ in nothing but their methods, the given two."""

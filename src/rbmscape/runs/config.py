@@ -148,6 +148,10 @@ class TrainingConfig(Recipe):
         """
         return cls(**dict(values))
 
+    def updates_per_epoch(self, n_train: int) -> int:
+        """Parameter updates in one pass over ``n_train`` samples; what does not fill a last minibatch is left out."""
+        return max(1, n_train // self.batch_size)
+
     def epochs_with_checkpoint(self) -> tuple[int, ...]:
         """Epochs after which a checkpoint is kept: the chosen ones and always the last."""
         if self.epochs == 0:

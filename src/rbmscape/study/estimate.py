@@ -136,7 +136,7 @@ def _seconds(task: Task, dataset: Dataset, speeds: Speeds, scene: FigureScene) -
 
 def _training_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     recipe = TrainingConfig.from_mapping(task.parameters["config"])
-    per_epoch = len(dataset.train) // min(recipe.batch_size, len(dataset.train))
+    per_epoch = recipe.updates_per_epoch(len(dataset.train))
     end = int(task.parameters["until_update"])
     begin = int(task.parameters["from_update"])
     chains = recipe.batch_size if recipe.method == "cd" else recipe.n_chains
@@ -168,7 +168,7 @@ def _scene(config: StudyConfig, dataset: Dataset, speeds: Speeds) -> FigureScene
     keys = list(config.run_keys())
     main = next(iter(config.recipes))
     first = config.training(RunKey(main, config.hidden[0], 0))
-    per_epoch = len(dataset.train) // min(first.batch_size, len(dataset.train))
+    per_epoch = first.updates_per_epoch(len(dataset.train))
     ratio = speeds.yardstick / (784 * 500**2)
 
     def svd(hidden: int) -> float:

@@ -168,14 +168,9 @@ def _add_samples(
     return names
 
 
-def _updates_per_epoch(config: StudyConfig, key: RunKey, dataset: Dataset) -> int:
-    n_train = len(dataset.train)
-    return n_train // min(config.training(key).batch_size, n_train)
-
-
 def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: Dataset) -> _Trained:
     recipe = config.training(key)
-    per_epoch = _updates_per_epoch(config, key, dataset)
+    per_epoch = recipe.updates_per_epoch(len(dataset.train))
     parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "data": dataset.fingerprint}
     parameters["config"] = recipe.model_dump(mode="json")
     outputs = (f"runs/{key}/config.json", f"runs/{key}/state.safetensors")
@@ -203,7 +198,8 @@ def _add_likelihoods(
 ) -> None:
     points = []
     for key, run in trained.items():
-        methods = config.likelihood.methods(config.training(key), _updates_per_epoch(config, key, dataset))
+        recipe = config.training(key)
+        methods = config.likelihood.methods(recipe, recipe.updates_per_epoch(len(dataset.train)))
         for update, method in methods.items():
             parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "update": update}
             parameters |= {"method": method.method, "options": method.options()}

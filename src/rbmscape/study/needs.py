@@ -53,7 +53,7 @@ def disk_of_study(config: StudyConfig, dataset: Dataset) -> int:
     runs = 0
     for key in config.run_keys():
         recipe = config.training(key)
-        runs += disk_of_run(recipe, dataset.n_visible, len(dataset.train) // min(recipe.batch_size, len(dataset.train)))
+        runs += disk_of_run(recipe, dataset.n_visible, recipe.updates_per_epoch(len(dataset.train)))
     return runs + 2 * figures  # once more in the report
 
 

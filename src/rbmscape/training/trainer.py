@@ -53,7 +53,7 @@ class Trainer:
         n_train, n_visible = self.train.shape
         self.batch_size = min(config.batch_size, n_train)
         self.n_chains = self.batch_size if config.method == "cd" else config.n_chains
-        self.updates_per_epoch = n_train // self.batch_size
+        self.updates_per_epoch = config.updates_per_epoch(n_train)
         self.total_updates = config.epochs * self.updates_per_epoch
         self._streams = {name: Stream(config.seed, f"training/{name}") for name in ("chains", "shuffle", "start")}
         start = initial_model(self.train, config, dtype)
