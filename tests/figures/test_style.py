@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from rbmscape.errors import DiskError, InputError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.style import (
     CLASS_COLOURS,
     OKABE_ITO,
@@ -17,7 +18,6 @@ from rbmscape.figures.style import (
     new_figure,
     panel_letters,
     print_style,
-    provenance_attrs,
     save,
 )
 

@@ -15,6 +15,7 @@ from rbmscape.diffusion.bosons import curvature_matrix, dressed_singular_values
 from rbmscape.diffusion.cascade import crossings
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import NotConverged
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.style import (
     DIVERGING,
     PAGE_WIDTH,
@@ -23,7 +24,6 @@ from rbmscape.figures.style import (
     new_figure,
     panel_letters,
     print_style,
-    provenance_attrs,
 )
 
 if TYPE_CHECKING:

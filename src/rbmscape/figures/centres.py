@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from rbmscape.errors import InputError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.material import RunKey
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream

@@ -14,9 +14,10 @@ import numpy as np
 
 from rbmscape.diffusion.langevin import langevin, largest_stable_step
 from rbmscape.errors import InputError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import is_image, mosaic
 from rbmscape.figures.samples import sampled, verdict
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import ModelSamples

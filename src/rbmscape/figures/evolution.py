@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import RunSamples

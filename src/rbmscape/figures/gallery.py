@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import InputError, ShapeError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import draw_row, is_image
 from rbmscape.figures.samples import shared_facts, verdict
-from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import ModelSamples
 

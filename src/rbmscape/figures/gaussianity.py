@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscapes import default_modes
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.reciprocal.random_states import LayerGaussianity, random_state_gaussianity

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import draw_row, is_image
 from rbmscape.figures.samples import sampled, verdict
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.samples import ModelSamples
 from rbmscape.symmetry.hierarchy import (

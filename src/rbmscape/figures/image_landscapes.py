@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, point_style, saddle_style
 from rbmscape.figures.samples import verdict
-from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.samples import ModelSamples
 

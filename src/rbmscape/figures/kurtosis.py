@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rbmscape.errors import InputError
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.gaussianity import extrapolate_kurtosis, haar_kurtosis, sampled_kurtosis
 from rbmscape.reciprocal.modes import Modes

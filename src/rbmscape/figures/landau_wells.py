@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import NotConverged
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.runs.samples import RunSamples
 from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes
 from rbmscape.symmetry.order import potential_of_mean_force

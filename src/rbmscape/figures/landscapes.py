@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, saddle_style
 from rbmscape.figures.samples import verdict
-from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, marker, new_figure, print_style, provenance_attrs
+from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, marker, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.modes import Modes

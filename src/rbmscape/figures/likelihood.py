@@ -11,9 +11,9 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
-from rbmscape.figures.style import colour, marker, new_figure, print_style, provenance_attrs
+from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.style import colour, marker, new_figure, print_style
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,6 +69,8 @@ def compute(estimates: xr.Dataset) -> xr.Dataset:
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """One curve a size: means with bars, single replicas as thin lines."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = new_figure()
     panel = axes[0, 0]
     for index, hidden in enumerate(dataset.hidden.values):

@@ -14,6 +14,7 @@ import numpy as np
 from rbmscape.diffusion.fokker_planck import FokkerPlanck1D
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.style import (
     PAGE_WIDTH,
     SEQUENTIAL,
@@ -21,7 +22,6 @@ from rbmscape.figures.style import (
     new_figure,
     panel_letters,
     print_style,
-    provenance_attrs,
 )
 from rbmscape.reciprocal.modes import Modes
 

@@ -15,8 +15,9 @@ from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import Reference, reference_point
 from rbmscape.diffusion.relaxed_potential import relaxed_potential
 from rbmscape.errors import InputError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.samples import ModelSamples, RunSamples
 from rbmscape.symmetry.order import MeanForce, potential_of_mean_force

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import spectrum_test
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur

@@ -19,7 +19,8 @@ from rbmscape.diffusion.langevin import langevin, largest_stable_step
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.diffusion.relaxation import autocorrelation, displacement_rate, gibbs_rates
 from rbmscape.errors import NotConverged
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 
 if TYPE_CHECKING:

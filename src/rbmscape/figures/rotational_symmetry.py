@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.symmetry.divergence import BINS, distances, entry_histograms, null_divergences, rotation_divergence
 from rbmscape.symmetry.rotations import Planes, rotated_weights

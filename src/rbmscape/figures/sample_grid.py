@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.errors import ShapeError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import is_image, mosaic
-from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 
 if TYPE_CHECKING:
     import xarray as xr

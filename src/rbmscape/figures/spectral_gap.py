@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.material import RunKey
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from rbmscape.errors import InputError
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style, provenance_attrs
+from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import bulk_std, bulk_threshold
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur

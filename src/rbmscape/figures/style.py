@@ -1,36 +1,31 @@
-"""What every figure shares: palette, sizes in print, panel letters, provenance, and saving picture and data together.
+"""What every figure shares: palette, sizes in print, panel letters, and saving pictures.
 
 Figures are plain ``matplotlib.figure.Figure`` objects on an Agg canvas.  Nothing here touches pyplot, a display or the
-caller's ``rcParams``, so that ``draw`` functions can run in threads, workers and web servers alike.
+caller's ``rcParams``, so that ``draw`` functions can run in threads, workers and web servers alike.  Matplotlib is
+imported when something is drawn, not with this module, so that finding and computing figures stays light.
 """
 
 from __future__ import annotations
 
 import os
-import platform
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import matplotlib
 import numpy as np
-from cycler import cycler
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
-from rbmscape.files import atomic_file, write_bytes
+from rbmscape.figures.datasets import write_dataset
+from rbmscape.files import atomic_file
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "CLASS_COLOURS",
@@ -47,9 +42,7 @@ __all__ = [
     "new_figure",
     "panel_letters",
     "print_style",
-    "provenance_attrs",
     "save",
-    "write_dataset",
 ]
 
 AxesGrid: TypeAlias = NDArray[np.object_]
@@ -95,7 +88,6 @@ _STYLE: Any = {
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": cycler(color=OKABE_ITO),
     "image.cmap": SEQUENTIAL,
     "image.interpolation": "nearest",
     "figure.facecolor": "white",
@@ -113,7 +105,10 @@ def print_style() -> Iterator[None]:
     ``imshow`` should be decorated with it, because Matplotlib reads those defaults when the artist is made.  The
     settings are the process's, so one thread draws at a time.
     """
-    with _DRAWING, matplotlib.rc_context(_STYLE):
+    import matplotlib
+    from cycler import cycler
+
+    with _DRAWING, matplotlib.rc_context(_STYLE | {"axes.prop_cycle": cycler(color=OKABE_ITO)}):
         yield
 
 
@@ -135,6 +130,9 @@ def new_figure(
     -------
     The figure, and an (nrows, ncols) object array of its Axes (two-dimensional even for one panel)
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     if size is None:
         width = min(COLUMN_WIDTH * ncols, PAGE_WIDTH)
         size = (width, width / ncols * 0.78 * nrows)
@@ -161,36 +159,6 @@ def panel_letters(axes: Iterable[Axes] | AxesGrid, start: str = "a") -> None:
     with print_style():
         for offset, panel in enumerate(flat):
             panel.set_title(f"({chr(ord(start) + offset)})", loc="left", fontweight="bold")
-
-
-def provenance_attrs(seed: int | None = None, **extra: str | float | bool | None) -> dict[str, str | float]:
-    """Attributes that say where a Dataset comes from, for ``Dataset.attrs``.
-
-    Parameters
-    ----------
-    seed : seed of whatever was drawn to compute the data; left out where nothing was
-    **extra : more attributes (``source=...``, ``configuration_hash=...``); None is left out, bool becomes 0 or 1
-
-    Returns
-    -------
-    Mapping that netCDF can hold: package versions, time of creation (ISO 8601, UTC), kind of machine
-    """
-    attrs: dict[str, str | float] = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "python_version": platform.python_version(),
-    }
-    for package in ("rbmscape", "torch", "numpy", "scipy"):
-        try:
-            attrs[f"{package}_version"] = version(package)
-        except PackageNotFoundError:  # running from a source tree that was never installed
-            continue
-    if seed is not None:
-        attrs["seed"] = int(seed)
-    for key, value in extra.items():
-        if value is not None:
-            attrs[key] = int(value) if isinstance(value, bool) else value
-    return attrs
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,21 +195,3 @@ def save(figure: Figure, dataset: xr.Dataset, directory: str | os.PathLike[str],
         figure.savefig(handle, format="pdf", metadata={"CreationDate": None})
     write_dataset(dataset, saved.data)
     return saved
-
-
-def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a Dataset as compressed netCDF (h5netcdf), at once or not at all.
-
-    Raises
-    ------
-    DiskError : the file cannot be written
-    """
-    encoding = {
-        name: {"zlib": True, "complevel": 4}
-        for name, variable in dataset.variables.items()
-        if variable.ndim > 0 and variable.dtype.kind in "fiub"
-    }
-    with tempfile.TemporaryDirectory(prefix="rbmscape-") as scratch:
-        whole = Path(scratch) / "data.nc"
-        dataset.to_netcdf(whole, engine="h5netcdf", encoding=encoding)
-        write_bytes(path, whole.read_bytes())

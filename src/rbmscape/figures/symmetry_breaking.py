@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import InputError, NotConverged
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.runs.samples import RunSamples
 

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from rbmscape.errors import InputError, NotConverged
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style, provenance_attrs
+from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.runs.samples import RunSamples
 from rbmscape.stats import Estimate
 from rbmscape.symmetry.order import CRITICAL_BINDER

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rbmscape.figures.style import provenance_attrs
+from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.machine import machine
 from rbmscape.study.config import fingerprint
 
@@ -26,7 +26,7 @@ def result_attrs(shop: Workshop, task: Task, seconds: float) -> dict[str, str | 
 
     Returns
     -------
-    What `rbmscape.figures.style.provenance_attrs` says, and ``study``, ``data``, ``data_fingerprint``,
+    What `rbmscape.figures.datasets.provenance_attrs` says, and ``study``, ``data``, ``data_fingerprint``,
     ``configuration_hash`` (SHA-256 of the plan), ``task_fingerprint`` (SHA-256 of everything that the result follows
     from), ``processor``, ``gpu``, ``threads``, ``wall_time_seconds``
     """

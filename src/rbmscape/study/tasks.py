@@ -198,7 +198,7 @@ def _collect_likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> 
 
 
 def _write_result(shop: Workshop, task: Task, dataset: xr.Dataset, seconds: float) -> None:
-    from rbmscape.figures.style import write_dataset
+    from rbmscape.figures.datasets import write_dataset
     from rbmscape.study.provenance import result_attrs
 
     dataset.attrs |= result_attrs(shop, task, seconds)
