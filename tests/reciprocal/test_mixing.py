@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rbmscape as rs
-from rbmscape.errors import InputError
+from rbmscape.errors import DataError, InputError
 from rbmscape.model.exact import exact_samples
 from rbmscape.reciprocal.mixing import mixing_audit
 
@@ -52,6 +52,20 @@ def test_a_run_is_audited_at_its_own_length(tmp_path):
     assert [point.n_steps for point in report.points] == [3, 15]
     assert report.in_equilibrium
     assert str(report).startswith("trained in equilibrium: after 3 Gibbs steps")
+
+
+def test_a_run_whose_data_have_changed_is_not_audited(tmp_path):
+    file, rows = tmp_path / "rows.npy", np.random.default_rng(0).integers(0, 2, (40, 6))
+    np.save(file, rows)
+    config = rs.TrainingConfig(n_hidden=3, epochs=1, gibbs_steps=1, batch_size=10, n_chains=10)
+    run = rs.train(rs.load_dataset(file), config, tmp_path / "run", progress=False)
+    assert run.dataset().fingerprint == run.data["fingerprint"]
+    np.save(file, 1 - rows)
+    with pytest.raises(DataError, match=r"rows\.npy has changed since .*run was trained on it; restore it"):
+        rs.mixing_report(run, n_chains=50)
+    memory = rs.train(rs.Dataset.from_array(rows), config, progress=False)
+    with pytest.raises(DataError, match="data in memory"):
+        rs.mixing_report(memory, n_chains=50)
 
 
 @pytest.mark.parametrize(

@@ -104,13 +104,12 @@ def _subject(
 
 def _recorded_data(run: object) -> Dataset | None:
     """The data of a run, or None with a warning where they cannot be had any more."""
-    from rbmscape.cli.models import data_of_run
     from rbmscape.errors import RbmscapeError
     from rbmscape.runs.run import Run
 
     assert isinstance(run, Run)
     try:
-        return data_of_run(run)
+        return run.dataset()
     except (RbmscapeError, OSError) as error:
         typer.echo(f"no data are shown: {error}", err=True)
         return None

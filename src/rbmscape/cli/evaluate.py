@@ -148,7 +148,6 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
 
 
 def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> Dataset:
-    from rbmscape.cli.models import data_of_run
     from rbmscape.data.load import load_dataset
     from rbmscape.errors import InputError
 
@@ -158,7 +157,7 @@ def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> Datas
         raise InputError(f"{opened.name} is a single model that knows no data; name them with --data")
     if loading:
         raise typer.BadParameter(f"--{next(iter(loading)).replace('_', '-')} needs --data, which it applies to")
-    return data_of_run(opened.run)
+    return opened.run.dataset()
 
 
 def _parts(dataset: Dataset) -> list[tuple[str, Binary]]:

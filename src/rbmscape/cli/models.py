@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rbmscape.errors import DataError, EngineError, InputError, RunNotFound
+from rbmscape.errors import EngineError, InputError, RunNotFound
 
 if TYPE_CHECKING:
-    from rbmscape.data.dataset import Dataset
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
-__all__ = ["OpenModel", "check_absent", "data_of_run", "open_model", "resolve_device"]
+__all__ = ["OpenModel", "check_absent", "open_model", "resolve_device"]
 
 
 @dataclass(frozen=True)
@@ -77,30 +76,6 @@ def resolve_device(device: str) -> str:
             f"device {device!r} cannot be used ({str(error).splitlines()[0]}); pass --device cpu"
         ) from error
     return device
-
-
-def data_of_run(run: Run) -> Dataset:
-    """The data that a run was trained on, loaded as they were then.
-
-    Raises
-    ------
-    DataError : the run does not know where they came from, or they have changed since
-    """
-    from rbmscape.data.load import load_dataset
-
-    origin: dict[str, Any] | None = run.data.get("origin")
-    if origin is None:
-        raise DataError(
-            f"{run.directory} was trained on data in memory ({run.data['name']!r}), which are not kept; "
-            "name a file with --data"
-        )
-    dataset = load_dataset(origin["source"], **origin["options"])
-    if dataset.fingerprint != run.data["fingerprint"]:
-        raise DataError(
-            f"{origin['source']} has changed since {run.directory} was trained on it; "
-            "restore it, or name the data with --data"
-        )
-    return dataset
 
 
 def check_absent(paths: list[Path], *, overwrite: bool) -> None:

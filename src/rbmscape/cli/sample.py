@@ -68,7 +68,6 @@ def sample(
 
 
 def _first_states(start: str, opened: OpenModel) -> Any:
-    from rbmscape.cli.models import data_of_run
     from rbmscape.data.load import load_dataset
     from rbmscape.errors import InputError
 
@@ -78,7 +77,7 @@ def _first_states(start: str, opened: OpenModel) -> Any:
         return load_dataset(start, test_fraction=0).train
     if opened.run is None:
         raise InputError(f"{opened.name} is a single model without data; start from random or from a data file")
-    return data_of_run(opened.run)
+    return opened.run.dataset()
 
 
 def _write_npz(path: Path, samples: Samples, attributes: dict[str, Any]) -> None:

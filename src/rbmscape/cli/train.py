@@ -211,7 +211,6 @@ def _config(recipe: Recipe, given: dict[str, Any], known: Run | None) -> Trainin
 
 
 def _dataset(data: str | None, loading: dict[str, Any], known: Run | None) -> Dataset:
-    from rbmscape.cli.models import data_of_run
     from rbmscape.data.load import load_dataset
 
     if data is not None:
@@ -220,7 +219,7 @@ def _dataset(data: str | None, loading: dict[str, Any], known: Run | None) -> Da
         raise typer.BadParameter("name the data: mnist, bars-and-stripes, planted or a file")
     if loading:
         raise typer.BadParameter(f"--{next(iter(loading)).replace('_', '-')} needs the data that it applies to")
-    return data_of_run(known)
+    return known.dataset()
 
 
 def _train(

@@ -134,10 +134,11 @@ def mixing_report(
 
     Raises
     ------
-    InputError : fewer than 20 chains, no factors, factors that do not rise, or data that cannot be found
+    InputError : fewer than 20 chains, no factors, or factors that do not rise
+    DataError : the data are not given and cannot be loaded again, or have changed since
     """
     rbm = run.load(update)
-    rows = data if data is not None else _data_of(run)
+    rows = data if data is not None else run.dataset()
     return mixing_audit(rbm, rows, run.config.gibbs_steps, n_chains, factors, n_modes, seed, engine, precision)
 
 
@@ -184,15 +185,6 @@ def _check(n_chains: int, factors: Sequence[int], training_steps: int, n_modes: 
         raise InputError(f"factors must be rising integers from 1 on, found {list(factors)}; (1, 10, 100) is usual")
     if training_steps < 1 or n_modes < 1:
         raise InputError(f"training_steps and n_modes must be positive, found {training_steps} and {n_modes}")
-
-
-def _data_of(run: Run) -> Dataset:
-    from rbmscape.data.load import load_dataset
-
-    origin: dict[str, Any] | None = run.data.get("origin")
-    if origin is None:
-        raise InputError(f"{run.directory} was trained on data in memory, which are not kept; pass them as data=")
-    return load_dataset(origin["source"], **origin["options"])
 
 
 def _observe(rbm: RBM, modes: Tensor, v: Tensor) -> FloatArray:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import DataError, InputError, NotConverged
 from rbmscape.files import read_tensors
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import recorded_config
@@ -24,6 +24,8 @@ from rbmscape.runs.layout import (
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
+
+    from rbmscape.data.dataset import Dataset
 
 __all__ = ["Run"]
 
@@ -130,6 +132,29 @@ class Run:
             near = min(updates, key=lambda known: abs(known - update))
             raise InputError(f"{self.directory} has no checkpoint at update {update}; the nearest is {near}")
         return update
+
+    def dataset(self) -> Dataset:
+        """The data that the run was trained on, loaded again as they were then.
+
+        Raises
+        ------
+        DataError : the run does not know where they came from, or they have changed since
+        """
+        from rbmscape.data.load import load_dataset
+
+        origin: dict[str, Any] | None = self.data.get("origin")
+        if origin is None:
+            raise DataError(
+                f"{self.directory} was trained on data in memory ({self.data['name']!r}), which are not kept; "
+                "pass them, or name a file with --data"
+            )
+        found = load_dataset(origin["source"], **origin["options"])
+        if found.fingerprint != self.data["fingerprint"]:
+            raise DataError(
+                f"{origin['source']} has changed since {self.directory} was trained on it; "
+                "restore it, or pass the data (--data)"
+            )
+        return found
 
     def models(self, updates: Sequence[int] | None = None, averaged: bool = True) -> Iterator[RBM]:
         """Models of the given checkpoints (all by default), in order of training."""
