@@ -10,13 +10,17 @@ __all__ = [
     "EngineError",
     "FormatError",
     "InputError",
-    "NotConverged",
+    "LadderError",
+    "MissingInputError",
+    "NoChainsError",
+    "NotConvergedError",
     "RbmscapeError",
-    "RunExists",
-    "RunLocked",
-    "RunNotFound",
+    "RunExistsError",
+    "RunLockedError",
+    "RunNotFoundError",
     "ShapeError",
     "StudyError",
+    "UnresolvedError",
 ]
 
 
@@ -40,19 +44,23 @@ class ConfigError(InputError):
     """A configuration holds an unknown key or an impossible value."""
 
 
+class MissingInputError(InputError):
+    """An analysis needs more than it was given: a run, its data, or more checkpoints."""
+
+
 class FormatError(RbmscapeError):
     """A file is not of the expected format, is damaged, or was written by a newer version."""
 
 
-class RunExists(RbmscapeError):
+class RunExistsError(RbmscapeError):
     """A directory already holds results that would be overwritten."""
 
 
-class RunNotFound(RbmscapeError):
+class RunNotFoundError(RbmscapeError):
     """A directory holds no run."""
 
 
-class RunLocked(RbmscapeError):
+class RunLockedError(RbmscapeError):
     """Another process is writing to a run."""
 
 
@@ -68,8 +76,20 @@ class EngineError(RbmscapeError):
     """A sampling engine or a precision is not available on this machine."""
 
 
-class NotConverged(RbmscapeError):
-    """An estimate was asked for that the samples at hand cannot support."""
+class NotConvergedError(RbmscapeError):
+    """An iteration or chains stopped before they had converged."""
+
+
+class UnresolvedError(RbmscapeError):
+    """A quantity was asked for that the samples at hand do not show."""
+
+
+class NoChainsError(RbmscapeError):
+    """A run keeps no Markov chains."""
+
+
+class LadderError(RbmscapeError):
+    """Tempering would need more rungs than are allowed."""
 
 
 class DiskError(RbmscapeError):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from rbmscape.diffusion.mean_field import MeanFieldNotConverged, mean_field
+from rbmscape.diffusion.mean_field import NotConvergedWarning, mean_field
 from rbmscape.diffusion.reference import reference_point
-from rbmscape.errors import DataError, InputError, NotConverged, ShapeError
+from rbmscape.errors import DataError, InputError, NotConvergedError, ShapeError
 from rbmscape.model.exact import exact_log_partition, exact_moments
 from rbmscape.model.rbm import RBM
 
@@ -101,11 +101,11 @@ def test_random_starts_are_reproducible_and_data_are_used_as_starts() -> None:
 def test_no_convergence_is_said() -> None:
     weights, visible_bias, hidden_bias = parameters(4)
     rbm = RBM(weights, visible_bias, hidden_bias)
-    with pytest.warns(MeanFieldNotConverged, match="raise max_iterations"):
+    with pytest.warns(NotConvergedWarning, match="raise max_iterations"):
         result = mean_field(rbm, max_iterations=2)
     assert not result.converged
     assert "NOT CONVERGED" in repr(result)
-    with pytest.raises(NotConverged, match="did not converge"):
+    with pytest.raises(NotConvergedError, match="did not converge"):
         reference_point(rbm, result)
 
 

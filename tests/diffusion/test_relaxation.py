@@ -12,7 +12,7 @@ from rbmscape.diffusion.bosons import boson_spectrum, dressed_singular_values
 from rbmscape.diffusion.cascade import cascade, crossings
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.diffusion.relaxation import autocorrelation, displacement_rate, gibbs_rates, growth_rate
-from rbmscape.errors import InputError, NotConverged, ShapeError
+from rbmscape.errors import InputError, NotConvergedError, ShapeError, UnresolvedError
 from rbmscape.model.exact import binary_states, exact_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -60,15 +60,15 @@ def test_displacement_and_growth_of_simulated_modes() -> None:
         assert abs(estimate.z_score(rate)) < 4
         assert estimate.stderr < 0.05 * abs(rate)
     assert abs(growth_rate(times, series, 1.0).z_score(3.0)) < 4
-    with pytest.raises(NotConverged, match="no faster than free diffusion"):
+    with pytest.raises(UnresolvedError, match="no faster than free diffusion"):
         growth_rate(times, 0.1 * generator.standard_normal((11, 50)), 1.0)
 
 
 def test_unsupported_estimates_are_refused() -> None:
     slow = ar1(0.002, 200, 10, seed=3)
-    with pytest.raises(NotConverged, match="run them longer"):
+    with pytest.raises(NotConvergedError, match="run them longer"):
         autocorrelation(slow)
-    with pytest.raises(NotConverged, match="use more chains"):
+    with pytest.raises(UnresolvedError, match="use more chains"):
         displacement_rate([0.0, 1.0], np.random.default_rng(0).standard_normal((2, 50)))
     with pytest.raises(InputError, match="never changes"):
         autocorrelation(np.ones((50, 4)))

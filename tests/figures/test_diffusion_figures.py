@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rbmscape import RBM, TrainingConfig, train
 from rbmscape.data.dataset import Dataset
 from rbmscape.data.synthetic import planted
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures import bosons, diffused_images, mode_diffusion, mode_potentials, relaxation
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
@@ -171,5 +171,5 @@ def test_runs_without_checkpoints_say_what_is_needed(data, tmp_path):
     )  # fmt: skip
     short = train(data, config, tmp_path / "short", progress=False)
     assert len(short.updates) == 2
-    with pytest.raises(NotConverged, match="early_checkpoints"):
+    with pytest.raises(MissingInputError, match="early_checkpoints"):
         bosons.compute(short, data)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rbmscape import RBM, TrainingConfig, load_dataset, train
 from rbmscape.data.dataset import Dataset
 from rbmscape.data.synthetic import planted
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures import (
     alignment,
     hierarchy,
@@ -216,11 +216,11 @@ def test_modes_align_with_planted_directions(material, tmp_path):
 def test_runs_without_checkpoints_are_refused(planted_data, tmp_path):
     run = train(planted_data, recipe(epochs=0), tmp_path / "untrained", progress=False)
     assert len(run.updates) == 1
-    with pytest.raises(NotConverged, match="early_checkpoints"):
+    with pytest.raises(MissingInputError, match="early_checkpoints"):
         symmetry_breaking.compute({20: (run, None)}, planted_data)
-    with pytest.raises(NotConverged, match="three or more"):
+    with pytest.raises(MissingInputError, match="three or more"):
         landau_wells.compute(run, planted_data, None)
-    with pytest.raises(NotConverged, match="early_checkpoints"):
+    with pytest.raises(MissingInputError, match="early_checkpoints"):
         transitions.compute([run], [])
     for refuse in (rotational_symmetry.compute, lambda none: symmetry_breaking.compute(none, planted_data)):
         with pytest.raises(InputError, match="found none"):

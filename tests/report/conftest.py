@@ -7,7 +7,7 @@ import xarray as xr
 
 from rbmscape.report.claims import CLAIMS
 from rbmscape.report.evidence import Evidence
-from rbmscape.report.verdicts import Missing, Verdict, judge
+from rbmscape.report.verdicts import MissingEvidenceError, Verdict, judge
 from rbmscape.runs.config import TrainingConfig
 
 PAPER = TrainingConfig.paper(epochs=40, gibbs_steps=10)
@@ -28,7 +28,7 @@ def make_evidence():
 
         def load(name) -> xr.Dataset:
             if name not in known:
-                raise Missing(f"the study has no data of the figure {name!r}")
+                raise MissingEvidenceError(f"the study has no data of the figure {name!r}")
             return known[name]
 
         return Evidence(load, recipes, n_visible, n_train=50_000, checks=checks)

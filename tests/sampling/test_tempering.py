@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rbmscape as rs
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import InputError, LadderError
 from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
 from rbmscape.model.exact import exact_moments, exact_samples
 from rbmscape.model.rbm import RBM
@@ -240,7 +240,7 @@ def test_ladder_refuses(models, target, message):
 
 def test_too_long_a_ladder(monkeypatch):
     monkeypatch.setattr(ladders, "MAX_RUNGS", 3)
-    with pytest.raises(NotConverged, match="more than 3 rungs"):
+    with pytest.raises(LadderError, match="more than 3 rungs"):
         choose_ladder([ferromagnet(1.0)], Stream(1, "x"), ANNEALER, 0.9)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 
-from rbmscape.errors import ConfigError, RunLocked, ShapeError, StudyError
+from rbmscape.errors import ConfigError, RunLockedError, ShapeError, StudyError
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.study.execute import HerePool, execute
 from rbmscape.study.graph import build_graph
@@ -139,7 +139,7 @@ def test_overwrite_starts_from_nothing(copy, tiny_plan):
 
 
 def test_two_processes_do_not_share_a_study(copy, tiny_plan):
-    with StudyStore(copy), pytest.raises(RunLocked, match="in use by another process"):
+    with StudyStore(copy), pytest.raises(RunLockedError, match="in use by another process"):
         run_study(tiny_plan, copy, progress=False)
 
 

@@ -11,7 +11,15 @@ import pytest
 import torch
 
 import rbmscape as rs
-from rbmscape.errors import ConfigError, DivergenceError, FormatError, InputError, NotConverged, RunExists, RunNotFound
+from rbmscape.errors import (
+    ConfigError,
+    DivergenceError,
+    FormatError,
+    InputError,
+    NoChainsError,
+    RunExistsError,
+    RunNotFoundError,
+)
 from rbmscape.kernels import select_engine
 from rbmscape.model.exact import exact_log_likelihood
 from rbmscape.runs.writer import RunWriter
@@ -167,7 +175,7 @@ def test_degenerate_data_train_without_nan(rows, init):
 
 def test_an_existing_run_is_never_overwritten_unasked(patterns, tmp_path):
     first = train(patterns, tmp_path / "a")
-    with pytest.raises(RunExists, match="already holds a run; pass resume=True"):
+    with pytest.raises(RunExistsError, match="already holds a run; pass resume=True"):
         train(patterns, tmp_path / "a", seed=1)
     with pytest.raises(ConfigError, match="trained with seed=0, not 1"):
         train(patterns, tmp_path / "a", seed=1, resume=True)
@@ -182,10 +190,10 @@ def test_an_existing_run_is_never_overwritten_unasked(patterns, tmp_path):
 
 def test_directories_of_other_things_are_left_alone(patterns, tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(RunExists, match=r"other files \(thesis.tex\)"):
+    with pytest.raises(RunExistsError, match=r"other files \(thesis.tex\)"):
         train(patterns, tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "x"
-    with pytest.raises(RunNotFound, match="holds no run"):
+    with pytest.raises(RunNotFoundError, match="holds no run"):
         rs.Run.open(tmp_path)
 
 
@@ -200,7 +208,7 @@ def test_a_finished_run_tells_what_it_holds(patterns, tmp_path):
     np.testing.assert_allclose(table["singular_values"].iloc[3], top[:10], rtol=1e-6)
     with pytest.raises(InputError, match="no checkpoint at update 17; the nearest is"):
         run.load(17)
-    with pytest.raises(NotConverged, match="keeps no Markov chains"):
+    with pytest.raises(NoChainsError, match="keeps no Markov chains"):
         _ = train(patterns, method="cd").chains
 
 

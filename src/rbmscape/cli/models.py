@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rbmscape.errors import EngineError, InputError, RunNotFound
+from rbmscape.errors import EngineError, InputError, RunNotFoundError
 
 if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
@@ -36,7 +36,7 @@ def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
 
     Raises
     ------
-    RunNotFound : there is nothing at that path, or a directory without a run
+    RunNotFoundError : there is nothing at that path, or a directory without a run
     InputError : a file was given together with a checkpoint's number, or the run has no such checkpoint
     EngineError : the device is not there
     """
@@ -45,7 +45,7 @@ def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
 
     place = Path(path)
     if not place.exists():
-        raise RunNotFound(f"there is no run or model file {path}; give a run's directory or a .safetensors file")
+        raise RunNotFoundError(f"there is no run or model file {path}; give a run's directory or a .safetensors file")
     if place.is_dir():
         run = Run.open(place)
         rbm = run.load(update)

@@ -209,7 +209,7 @@ def boson_spectrum(
     Raises
     ------
     InputError : beta is not above 0, or the reference is unknown or not inside the cube
-    DataError, NotConverged : the reference cannot be made
+    DataError, NotConvergedError : the reference cannot be made
     """
     beta = check_positive("beta", beta)
     point = reference_point(rbm, reference, data, beta)

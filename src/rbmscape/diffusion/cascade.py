@@ -96,7 +96,7 @@ def cascade(
     Raises
     ------
     InputError : no checkpoint, or beta not above 0
-    DataError, NotConverged : the reference cannot be made
+    DataError, NotConvergedError : the reference cannot be made
     """
     beta = check_positive("beta", beta)
     check_count("n_modes", n_modes)

@@ -20,13 +20,13 @@ from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
-__all__ = ["MeanField", "MeanFieldNotConverged", "MeanFieldSolution", "mean_field"]
+__all__ = ["MeanField", "MeanFieldSolution", "NotConvergedWarning", "mean_field"]
 
 _DISTINCT = 1e-3
 _LOOSE = 1e-5
 
 
-class MeanFieldNotConverged(RuntimeWarning):
+class NotConvergedWarning(RuntimeWarning):
     """No start of a mean-field iteration reached the tolerance."""
 
 
@@ -234,7 +234,7 @@ def mean_field(
 
     Warns
     -----
-    MeanFieldNotConverged : no start reached the tolerance
+    NotConvergedWarning : no start reached the tolerance
     """
     beta = check_positive("beta", beta)
     tolerance = check_positive("tolerance", tolerance)
@@ -256,7 +256,7 @@ def mean_field(
         warnings.warn(
             f"mean field did not converge in {max_iterations} iterations (residual {result.best.residual:.1e} against "
             f"{tolerance:.1e}); raise max_iterations or damping",
-            MeanFieldNotConverged,
+            NotConvergedWarning,
             stacklevel=2,
         )
     return result

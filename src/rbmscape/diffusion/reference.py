@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rbmscape.diffusion.checks import check_choice, check_positive
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution, mean_field
-from rbmscape.errors import DataError, InputError, NotConverged
+from rbmscape.errors import DataError, InputError, NotConvergedError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
 
@@ -71,7 +71,7 @@ def reference_point(
     ------
     InputError : unknown name, or a given point that is not inside the cube
     DataError : ``data`` without data
-    NotConverged : the mean field did not converge
+    NotConvergedError : the mean field did not converge
     ShapeError : data or a given point do not fit the model
     """
     beta = check_positive("beta", beta)
@@ -103,7 +103,7 @@ def _data_means(rbm: RBM, data: Arrays | None, beta: float) -> Reference:
 
 def _solution(rbm: RBM, solution: MeanField | MeanFieldSolution) -> Reference:
     if not solution.converged:
-        raise NotConverged(
+        raise NotConvergedError(
             "the mean-field reference did not converge; call mean_field with more max_iterations and pass its result"
         )
     point = _given(rbm, solution.m, solution.n, "mean_field", closed=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.diffusion.checks import check_count, check_positive
-from rbmscape.errors import InputError, NotConverged, ShapeError
+from rbmscape.errors import InputError, NotConvergedError, ShapeError, UnresolvedError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -61,7 +61,7 @@ def displacement_rate(times: ArrayLike, displacement: ArrayLike, seed: int = 0) 
 
     Raises
     ------
-    NotConverged : fewer than two such times
+    UnresolvedError : fewer than two such times
     ShapeError : fewer than two times or chains
     """
     t, series = np.asarray(times, dtype=np.float64), _series(displacement, 2)
@@ -70,7 +70,7 @@ def displacement_rate(times: ArrayLike, displacement: ArrayLike, seed: int = 0) 
     clear = np.abs(mean) > _SIGNAL * error
     last = int(np.argmin(clear)) if not clear.all() else clear.size
     if last < 2:
-        raise NotConverged("the mean displacement drowns in noise from the first times on; use more chains")
+        raise UnresolvedError("the mean displacement drowns in noise from the first times on; use more chains")
     used = slice(0, last)
     relative = np.maximum(error[used] / np.abs(mean[used]), 1e-12 + 1e-3 * np.max(error[used] / np.abs(mean[used])))
     slope = _slope(t[used], np.log(np.abs(mean[used])), 1 / relative**2)
@@ -92,7 +92,7 @@ def growth_rate(times: ArrayLike, values: ArrayLike, diffusion: float, seed: int
 
     Raises
     ------
-    NotConverged : the spread is not above 2 D t, that of a free particle, so that nothing grows
+    UnresolvedError : the spread is not above 2 D t, that of a free particle, so that nothing grows
     """
     from scipy.optimize import brentq
 
@@ -111,7 +111,7 @@ def growth_rate(times: ArrayLike, values: ArrayLike, diffusion: float, seed: int
     estimate = rate(float(last.var(ddof=1)))
     rates = np.array([rate(float(spread)) for spread in spreads])
     if math.isnan(estimate) or bool(np.isnan(rates).any()):
-        raise NotConverged("the ensemble spreads no faster than free diffusion, so that no growth rate exists")
+        raise UnresolvedError("the ensemble spreads no faster than free diffusion, so that no growth rate exists")
     return Estimate(estimate, float(rates.std(ddof=1)), float(series.shape[1]))
 
 
@@ -155,7 +155,7 @@ def autocorrelation(series: ArrayLike, interval: float = 1.0, seed: int = 0, min
 
     Raises
     ------
-    NotConverged : fewer than min_ess effective draws, or chains shorter than ten times τ
+    NotConvergedError : fewer than min_ess effective draws, or chains shorter than ten times τ
     ShapeError : fewer than four times or two chains
     InputError : the quantity never changes
     """
@@ -175,7 +175,7 @@ def autocorrelation(series: ArrayLike, interval: float = 1.0, seed: int = 0, min
     tau = float(partial[window])
     ess = values.size / (2 * max(tau, 0.5))
     if window >= length - 1 or tau > length / 10 or ess < min_ess:
-        raise NotConverged(
+        raise NotConvergedError(
             f"chains of {length} records are too short or too few for a correlation time of about {tau:.0f} records "
             f"(effective size {ess:.0f}); run them longer"
         )
@@ -235,6 +235,6 @@ def gibbs_rates(
     for position in range(len(mode_indices)):
         try:
             found.append(autocorrelation(series[:, :, position].T.cpu().numpy(), 1.0, seed))
-        except NotConverged:
+        except NotConvergedError:
             found.append(None)
     return tuple(found)

@@ -14,7 +14,7 @@ import numpy as np
 from rbmscape.diffusion.bosons import curvature_matrix, dressed_singular_values
 from rbmscape.diffusion.cascade import crossings
 from rbmscape.diffusion.reference import reference_point
-from rbmscape.errors import NotConverged
+from rbmscape.errors import MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.style import (
     DIVERGING,
@@ -53,10 +53,12 @@ def for_model(subject: Subject) -> xr.Dataset:
 
     Raises
     ------
-    NotConverged : there is no run with checkpoints, or no data
+    MissingInputError : there is no run with checkpoints, or no data
     """
     if subject.run is None or subject.dataset is None:
-        raise NotConverged("bosons along training need a run with checkpoints and its data; analyse a run's directory")
+        raise MissingInputError(
+            "bosons along training need a run with checkpoints and its data; analyse a run's directory"
+        )
     return compute(subject.run, subject.dataset)
 
 
@@ -79,14 +81,14 @@ def compute(run: Run, dataset: Dataset, n_modes: int = 100, n_data: int = 2000, 
 
     Raises
     ------
-    NotConverged : fewer than three checkpoints
+    MissingInputError : fewer than three checkpoints
     """
     import torch
     import xarray as xr
 
     updates = run.updates
     if len(updates) < FEWEST_CHECKPOINTS:
-        raise NotConverged(
+        raise MissingInputError(
             f"{run.directory} has {len(updates)} checkpoint(s), bosons along training need {FEWEST_CHECKPOINTS} or "
             f"more; train with early_checkpoints=14 or more"
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
-from rbmscape.errors import NotConverged
+from rbmscape.errors import MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
@@ -78,13 +78,13 @@ def compute(
 
     Raises
     ------
-    NotConverged : the run has fewer than three checkpoints
+    MissingInputError : the run has fewer than three checkpoints
     """
     import xarray as xr
 
     updates = np.asarray(run.updates)
     if updates.size < 3:
-        raise NotConverged(
+        raise MissingInputError(
             f"{run.directory} has {updates.size} checkpoint(s), Landau's wells need three or more; train with "
             "early_checkpoints=14 or more"
         )

@@ -18,7 +18,7 @@ from rbmscape.diffusion.fokker_planck import FokkerPlanck1D
 from rbmscape.diffusion.langevin import langevin, largest_stable_step
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.diffusion.relaxation import autocorrelation, displacement_rate, gibbs_rates
-from rbmscape.errors import NotConverged
+from rbmscape.errors import MissingInputError, NotConvergedError, UnresolvedError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
@@ -54,10 +54,10 @@ def for_model(subject: Subject) -> xr.Dataset:
 
     Raises
     ------
-    NotConverged : there is no run with checkpoints, or no data
+    MissingInputError : there is no run with checkpoints, or no data
     """
     if subject.run is None or subject.dataset is None:
-        raise NotConverged(
+        raise MissingInputError(
             "relaxation along training needs a run with checkpoints and its data; analyse a run's directory"
         )
     return compute(subject.run, subject.dataset, seed=subject.seed)
@@ -96,7 +96,7 @@ def compute(
 
     Raises
     ------
-    NotConverged : the run has fewer than two checkpoints
+    MissingInputError : the run has fewer than two checkpoints
     """
     import xarray as xr
 
@@ -136,7 +136,7 @@ def _checkpoints(run: Run, n_checkpoints: int) -> list[int]:
     import torch
 
     if len(run.updates) < 2:
-        raise NotConverged(
+        raise MissingInputError(
             f"{run.directory} has {len(run.updates)} checkpoint(s), relaxation along training needs two or more; train "
             f"with early_checkpoints=14 or more"
         )
@@ -230,7 +230,7 @@ def _confined(rbm: RBM, modes: Modes, kept: list[int], n_chains: int, n_steps: i
 def _tried(measure: Any) -> Estimate | None:
     try:
         result: Estimate = measure()
-    except NotConverged:
+    except (NotConvergedError, UnresolvedError):
         return None
     return result
 

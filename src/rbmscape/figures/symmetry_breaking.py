@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
@@ -65,7 +65,7 @@ def compute(
     Raises
     ------
     InputError : no run, or a mode that does not exist
-    NotConverged : a run has fewer than three checkpoints
+    MissingInputError : a run has fewer than three checkpoints
     """
     import xarray as xr
 
@@ -75,7 +75,7 @@ def compute(
     parts = []
     for hidden, (run, samples) in sorted(runs.items()):
         if len(run.updates) < FEWEST_CHECKPOINTS:
-            raise NotConverged(
+            raise MissingInputError(
                 f"{run.directory} has {len(run.updates)} checkpoint(s), the coordinates along training need "
                 f"{FEWEST_CHECKPOINTS} or more; train with early_checkpoints=14 or more"
             )

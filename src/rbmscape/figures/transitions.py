@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
@@ -70,7 +70,7 @@ def compute(
     Raises
     ------
     InputError : no run, or replicas with different checkpoints
-    NotConverged : a run has fewer than three checkpoints
+    MissingInputError : a run has fewer than three checkpoints
     """
     import xarray as xr
 
@@ -95,7 +95,7 @@ def _common_updates(runs: Sequence[Run]) -> tuple[int, ...]:
         raise InputError("transitions along training need at least one run, found none")
     updates = runs[0].updates
     if len(updates) < FEWEST_CHECKPOINTS:
-        raise NotConverged(
+        raise MissingInputError(
             f"{runs[0].directory} has {len(updates)} checkpoint(s), transitions along training need "
             f"{FEWEST_CHECKPOINTS} or more; train with early_checkpoints=14 or more"
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import StudyError
-from rbmscape.report.verdicts import Missing
+from rbmscape.report.verdicts import MissingEvidenceError
 from rbmscape.runs.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Evidence:
 
     Parameters
     ----------
-    load : name of a figure, or `LIKELIHOOD`, to its Dataset; raises `Missing` where there is none
+    load : name of a figure, or `LIKELIHOOD`, to its Dataset; raises `MissingEvidenceError` where there is none
     recipes : name to training configuration, the main one first
     n_visible : units of the data
     n_train : training samples
@@ -80,11 +80,11 @@ class Evidence:
                 try:
                     return study.result("likelihood")
                 except StudyError:
-                    raise Missing("the study has no likelihood estimates") from None
+                    raise MissingEvidenceError("the study has no likelihood estimates") from None
             if name not in paths or not paths[name].is_file():
                 reason = reasons.get(f"figure/{name}")
                 because = f": {reason}" if reason else ""
-                raise Missing(f"the study has no data of the figure {name!r}{because}")
+                raise MissingEvidenceError(f"the study has no data of the figure {name!r}{because}")
             return xr.load_dataset(paths[name], engine="h5netcdf")
 
         config = study.config
@@ -97,7 +97,7 @@ class Evidence:
 
         Raises
         ------
-        Missing : it is not there, or lacks one of the variables
+        MissingEvidenceError : it is not there, or lacks one of the variables
         """
         if name not in self._known:
             self._known[name] = self._load(name)
@@ -105,7 +105,7 @@ class Evidence:
         dataset = self._known[name]
         lacking = [variable for variable in variables if variable not in dataset]
         if lacking:
-            raise Missing(f"the data of {name!r} have no {lacking[0]!r}")
+            raise MissingEvidenceError(f"the data of {name!r} have no {lacking[0]!r}")
         return dataset
 
     def forget_used(self) -> None:
@@ -122,9 +122,9 @@ class Evidence:
         return f"Samples {', '.join(parts)} are not shown to be in equilibrium." if parts else ""
 
     def check(self, key: str) -> Check:
-        """The check of an erratum; `Missing` where it was not done."""
+        """The check of an erratum; `MissingEvidenceError` where it was not done."""
         if key not in self.checks:
-            raise Missing(f"the check {key!r} was not done")
+            raise MissingEvidenceError(f"the check {key!r} was not done")
         return self.checks[key]
 
     @cached_property
@@ -136,7 +136,7 @@ class Evidence:
         """The recipe nearest to the paper's (plain gradient, Adam, PCD) among some; else the first of them."""
         names = [name for name in self.recipes if among is None or name in set(among)]
         if not names:
-            raise Missing("the data hold none of the study's recipes")
+            raise MissingEvidenceError("the data hold none of the study's recipes")
         for name in names:
             config = self.recipes[name]
             if (config.gradient, config.optimizer, config.method) == ("plain", "adam", "pcd"):

@@ -17,7 +17,7 @@ from rbmscape.stats import Estimate
 if TYPE_CHECKING:
     from rbmscape.report.evidence import Evidence
 
-__all__ = ["Claim", "Finding", "Judged", "Missing", "Number", "Verdict", "judge"]
+__all__ = ["Claim", "Finding", "Judged", "MissingEvidenceError", "Number", "Verdict", "judge"]
 
 
 class Verdict(StrEnum):
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
     UNTESTED = "not tested at this profile"
 
 
-class Missing(StudyError):
+class MissingEvidenceError(StudyError):
     """A study lacks what a claim's rule needs; the message says what."""
 
 
@@ -112,7 +112,7 @@ def judge(claim: Claim, evidence: Evidence) -> Judged:
     evidence.forget_used()
     try:
         finding = claim.judge(evidence)
-    except Missing as reason:
+    except MissingEvidenceError as reason:
         return Judged(claim, Finding(Verdict.UNTESTED, str(reason)))
     doubt = evidence.doubt()
     return Judged(claim, replace(finding, measured=f"{finding.measured} {doubt}") if doubt else finding)

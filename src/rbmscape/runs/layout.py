@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rbmscape.errors import DiskError, FormatError, RunNotFound
+from rbmscape.errors import DiskError, FormatError, RunNotFoundError
 
 __all__ = [
     "CHECKPOINT_FORMAT",
@@ -60,10 +60,10 @@ class RunLayout:
 
         Raises
         ------
-        RunNotFound : there is no config.json
+        RunNotFoundError : there is no config.json
         """
         if not self.config.is_file():
-            raise RunNotFound(
+            raise RunNotFoundError(
                 f"{self.directory} holds no run (there is no config.json); give the directory that training wrote"
             )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmscape.errors import DataError, InputError, NotConverged
+from rbmscape.errors import DataError, InputError, NoChainsError
 from rbmscape.files import read_tensors
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import recorded_config
@@ -62,7 +62,7 @@ class Run:
 
         Raises
         ------
-        RunNotFound : the directory holds no run
+        RunNotFoundError : the directory holds no run
         FormatError : its files are damaged or written by a newer release
         """
         return cls(directory)
@@ -167,10 +167,10 @@ class Run:
 
         Raises
         ------
-        NotConverged : the recipe keeps no chains (method "cd" or "rdm"), or training has not begun
+        NoChainsError : the recipe keeps no chains (method "cd" or "rdm"), or training has not begun
         """
         if self.config.method != "pcd" or not self._layout.state.is_file():
-            raise NotConverged(
+            raise NoChainsError(
                 f"{self.directory} keeps no Markov chains (method {self.config.method!r}); "
                 f"draw samples with rbmscape.sample instead"
             )

@@ -27,7 +27,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import InputError, NoChainsError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.run import Run
@@ -183,7 +183,7 @@ def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None
     Raises
     ------
     InputError : there is no such checkpoint, or an option that does not exist
-    NotConverged : the checkpoints are so far apart that the ladder would have more than 400 rungs
+    LadderError : the checkpoints are so far apart that the ladder would have more than 400 rungs
     """
     final = run.load(update)
     last = run.last_update if update == -1 else update
@@ -211,7 +211,7 @@ def _training_chains(run: Run) -> Tensor | None:
     """Where the chains of the training stand, if it kept any."""
     try:
         return run.chains
-    except NotConverged:
+    except NoChainsError:
         return None
 
 

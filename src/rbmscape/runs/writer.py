@@ -13,7 +13,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from rbmscape.errors import ConfigError, DiskError, RunExists, RunLocked
+from rbmscape.errors import ConfigError, DiskError, RunExistsError, RunLockedError
 from rbmscape.files import TEMPORARY_SUFFIX, read_tensors, write_tensors, write_text
 from rbmscape.runs.config import TrainingConfig, recorded_config
 from rbmscape.runs.layout import (
@@ -39,7 +39,7 @@ class RunWriter:
 
     Raises
     ------
-    RunLocked : another process writes to it
+    RunLockedError : another process writes to it
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -56,7 +56,7 @@ class RunWriter:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise RunLocked(
+            raise RunLockedError(
                 f"{self.layout.directory} is in use by another process; wait for it to end or choose another directory"
             ) from None
         return self
@@ -76,7 +76,7 @@ class RunWriter:
 
         Raises
         ------
-        RunExists : there is a run already and neither resume nor overwrite was asked for
+        RunExistsError : there is a run already and neither resume nor overwrite was asked for
         ConfigError : the run to be resumed has another recipe or other data
         """
         if not self.exists:
@@ -86,7 +86,7 @@ class RunWriter:
             self._clear()
             return self._write_record(record)
         if not resume:
-            raise RunExists(
+            raise RunExistsError(
                 f"{self.layout.directory} already holds a run; pass resume=True (--resume) to continue it, "
                 f"overwrite=True (--overwrite) to replace it, or choose another directory"
             )
@@ -104,7 +104,7 @@ class RunWriter:
             p for p in self.layout.directory.iterdir() if p not in known and not p.name.endswith(TEMPORARY_SUFFIX)
         ]
         if strangers:
-            raise RunExists(
+            raise RunExistsError(
                 f"{self.layout.directory} holds other files ({strangers[0].name}); choose an empty or new directory"
             )
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmscape.errors import InputError, NotConverged
+from rbmscape.errors import InputError, LadderError
 from rbmscape.kernels.floats.annealing import Annealer, PathParameters
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
@@ -166,7 +166,7 @@ def choose_ladder(
     Raises
     ------
     InputError : no models, different shapes, or an impossible target
-    NotConverged : more than max_rungs rungs would be needed
+    LadderError : more than max_rungs rungs would be needed
     """
     _check(models, target)
     lowest = base if base is not None else independent_base(models[0], models[0], stream, annealer)
@@ -194,7 +194,7 @@ def shortest_ladder(
     for start in sorted({len(models) * quarter // 4 for quarter in range(4)}, reverse=True):
         limit = MAX_RUNGS if best is None else len(best.models) - 1
         lowest = base if base is not None else independent_base(models[0], models[start], stream, annealer)
-        with suppress(NotConverged):
+        with suppress(LadderError):
             best = choose_ladder(models[start:], stream, annealer, target, max_rungs=limit, base=lowest)
     return best if best is not None else choose_ladder(models, stream, annealer, target, base=base)
 
@@ -277,7 +277,7 @@ class _Climb:
         positions, models, start = [position], [self.base], [states]
         while position < top:
             if len(positions) >= max_rungs:
-                raise NotConverged(
+                raise LadderError(
                     f"tempering needs more than {max_rungs} rungs for an acceptance of {self.target}; "
                     "lower the target or give more checkpoints of the training"
                 )

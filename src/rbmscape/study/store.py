@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from filelock import FileLock, Timeout
 
-from rbmscape.errors import DiskError, RunLocked, StudyError
+from rbmscape.errors import DiskError, RunLockedError, StudyError
 from rbmscape.files import write_text
 from rbmscape.runs.layout import check_schema, read_json
 from rbmscape.study.config import StudyConfig
@@ -54,7 +54,7 @@ class StudyStore:
             self.directory.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise RunLocked(
+            raise RunLockedError(
                 f"{self.directory} is in use by another process; wait for it to end or choose another directory"
             ) from None
         except OSError as error:

@@ -143,7 +143,7 @@ def run_study(
     Raises
     ------
     StudyError : the directory holds another study or other files, or no scheduler answers
-    RunLocked : another process works on it
+    RunLockedError : another process works on it
     DataError, ConfigError : the data or the plan cannot be used
     DiskError : results cannot be written
     KeyboardInterrupt : Ctrl-C; the same call continues

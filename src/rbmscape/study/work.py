@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rbmscape.errors import DiskError, RbmscapeError, RunLocked
+from rbmscape.errors import DiskError, RbmscapeError, RunLockedError
 from rbmscape.study.graph import Task
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.tasks import Workshop, run_task
@@ -73,7 +73,7 @@ def _patiently(shop: Workshop, task: Task, reporter: StudyReporter, run: TaskFun
     while True:
         try:
             return run(shop, task, reporter)
-        except RunLocked:
+        except RunLockedError:
             if time.monotonic() > give_up:
                 raise
             reporter.advance(task, 0.0, "waiting for another process that trains this run")

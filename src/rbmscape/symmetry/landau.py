@@ -178,7 +178,7 @@ def landau(
     Raises
     ------
     InputError : mode or branch does not exist, the mode is flat, beta or fluctuation is out of range
-    DataError, NotConverged, ShapeError : from the reference, see `rbmscape.diffusion.reference.reference_point`
+    DataError, NotConvergedError, ShapeError : from the reference, see `rbmscape.diffusion.reference.reference_point`
     """
     return landau_modes(rbm, [mode], branch, reference, beta, fluctuation, data=data, modes=modes)[0]
 

@@ -61,8 +61,8 @@ def train(
 
     Raises
     ------
-    RunExists : ``directory`` holds a run and neither resume nor overwrite was asked for
-    RunLocked : another process trains there
+    RunExistsError : ``directory`` holds a run and neither resume nor overwrite was asked for
+    RunLockedError : another process trains there
     ConfigError : the run to be resumed has another recipe or other data
     DivergenceError : parameters left the finite numbers; the last good checkpoint is kept
     KeyboardInterrupt : Ctrl-C or SIGTERM; everything is saved and resume continues

@@ -9,7 +9,7 @@ import numpy as np
 from rbmscape.report.claims.section3 import of_recipe
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.rules import FEW_FALSE_ALARM, in_words, mean_over, normal_threshold, separation, slope
-from rbmscape.report.verdicts import Claim, Finding, Missing, Number, Verdict
+from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _measured_wells(evidence: Evidence) -> Finding:
     known = np.isfinite(value) & np.isfinite(error) & (error > 0)
     value, error = value[known], error[known]
     if value.size < _SIZES:
-        raise Missing("the potential of mean force has fewer than three bins with an error")
+        raise MissingEvidenceError("the potential of mean force has fewer than three bins with an error")
     barrier = _barrier(value, error)
     limit = normal_threshold(value.size**2, sides=1)
     words = (
@@ -61,7 +61,7 @@ def _measured_wells(evidence: Evidence) -> Finding:
     )
     highest = barrier.value + normal_threshold(sides=1) * barrier.stderr
     if barrier.value <= limit * barrier.stderr and highest > _NO_BARRIER:
-        raise Missing(f"{words}, which these samples do not resolve; more of them are needed")
+        raise MissingEvidenceError(f"{words}, which these samples do not resolve; more of them are needed")
     verdict = Verdict.HOLDS if barrier.value > limit * barrier.stderr else Verdict.FAILS
     words = f"{words} ({limit:.1f} standard errors are called for)."
     numbers = (Number.of("barrier", barrier, "k_B T"),)
@@ -146,7 +146,7 @@ def _asymmetric(evidence: Evidence) -> Finding:
             kind = name
             break
     else:
-        raise Missing("the first mode's free energy has one well at the last checkpoint")
+        raise MissingEvidenceError("the first mode's free energy has one well at the last checkpoint")
     offset = abs(left + right) / (right - left)
     verdict = Verdict.HOLDS if offset > _ASYMMETRY else Verdict.FAILS
     words = f"Minima at u = {left:.2f} and {right:.2f} ({kind}): their middle is off by {offset:.2f} of their distance."
@@ -160,7 +160,7 @@ def _flattens(evidence: Evidence) -> Finding:
     epoch = one.epoch.values
     late = np.isfinite(epoch) & (epoch >= epoch[np.isfinite(epoch)].max() / 2)
     if late.sum() < 2:
-        raise Missing("fewer than two checkpoints lie in the second half of training")
+        raise MissingEvidenceError("fewer than two checkpoints lie in the second half of training")
     drift = {
         z: float(np.ptp(one[f"data_{z}_mean"].values[late]) / one[f"data_{z}_sd"].values[late].mean()) for z in "uw"
     }
@@ -183,7 +183,7 @@ def _persists(evidence: Evidence) -> Finding:
     runs = _main_trained(evidence)
     sizes = sorted(set(runs.hidden.values.tolist()))
     if len(sizes) < 2:
-        raise Missing("the study has one size of the hidden layer only")
+        raise MissingEvidenceError("the study has one size of the hidden layer only")
     share = {
         variance: [float(_of_size(runs, m).double_well.sel(fluctuation=variance).mean()) for m in sizes]
         for variance in _NAMES
@@ -211,10 +211,14 @@ def _approaches(evidence: Evidence) -> Finding:
     first = runs.isel(mode=0)
     distance = np.abs(first.random_u - first.data_u).values
     if len(sizes) < _SIZES or distance.size < _SIZES + 1:
-        raise Missing(f"a trend needs {_SIZES} sizes with replicas, found {len(sizes)} sizes and {distance.size} runs")
+        raise MissingEvidenceError(
+            f"a trend needs {_SIZES} sizes with replicas, found {len(sizes)} sizes and {distance.size} runs"
+        )
     trend, pvalue = slope(np.log(first.hidden.values), distance)
     if pvalue > FEW_FALSE_ALARM:
-        raise Missing(f"the trend of the distance with ln M, {trend}, is not resolved by {distance.size} runs")
+        raise MissingEvidenceError(
+            f"the trend of the distance with ln M, {trend}, is not resolved by {distance.size} runs"
+        )
     verdict = Verdict.HOLDS if trend.value < 0 else Verdict.FAILS
     parts = []
     numbers = [Number.of("slope of |μ - data| in ln M", trend)]
@@ -232,7 +236,7 @@ def _square(evidence: Evidence) -> Finding:
     sizes = sorted(set(runs.hidden.values.tolist()))
     square = evidence.n_visible
     if square not in sizes or len(sizes) < 2:
-        raise Missing(
+        raise MissingEvidenceError(
             f"the study needs M = N = {square} and another size, it has M = {in_words([str(m) for m in sizes])}"
         )
     found = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from rbmscape.report.evidence import LIKELIHOOD, Evidence
 from rbmscape.report.rules import in_words, last_known, mean_over, normal_threshold, separation
-from rbmscape.report.verdicts import Claim, Finding, Missing, Number, Verdict
+from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _rises(evidence: Evidence) -> Finding:
         gains.append((value[-1] - value[0], math.hypot(error[0], error[-1])))
         steps += zip(np.diff(value), np.hypot(error[1:], error[:-1]), strict=True)
     if not gains:
-        raise Missing("no run has the likelihood of two checkpoints")
+        raise MissingEvidenceError("no run has the likelihood of two checkpoints")
     limit = normal_threshold(len(steps), sides=1)
     up = sum(gain > limit * error for gain, error in gains)
     down = sum(step < -limit * error for step, error in steps)
@@ -80,7 +80,7 @@ def _orders(evidence: Evidence) -> Finding:
     estimates, recipe = _chosen(evidence)
     best = _last_by_size(estimates)
     if len(best) < 2:
-        raise Missing("the likelihood is known for one size of the hidden layer only")
+        raise MissingEvidenceError("the likelihood is known for one size of the hidden layer only")
     sizes = sorted(best)
     steps = [separation(best[small], best[large]) for small, large in itertools.pairwise(sizes)]
     rising = [step.value > limit * step.stderr for step, limit in steps]
@@ -93,7 +93,7 @@ def _orders(evidence: Evidence) -> Finding:
     elif any(falling):
         verdict = Verdict.FAILS
     else:
-        raise Missing("no step between sizes is significant with these replicas; more of them are needed")
+        raise MissingEvidenceError("no step between sizes is significant with these replicas; more of them are needed")
     listed = in_words([f"{best[size]} at M = {size}" for size in sizes])
     words = (
         f"Last estimates, nats: {listed}; {sum(rising)} of {len(steps)} steps rise significantly, {sum(falling)} fall."
@@ -109,17 +109,17 @@ def _bounds(evidence: Evidence) -> Finding:
     printed = ahead.value > limit * ahead.stderr and back.value < -limit * back.stderr
     opposite = ahead.value < -limit * ahead.stderr and back.value > limit * back.stderr
     if not printed and not opposite:
-        raise Missing("neither direction of annealing is biased significantly in this check")
+        raise MissingEvidenceError("neither direction of annealing is biased significantly in this check")
     return Finding(Verdict.HOLDS if printed else Verdict.FAILS, check.measured, check.numbers)
 
 
 def _bracket(evidence: Evidence) -> Finding:
     estimates = evidence.data(LIKELIHOOD)
     if "lower" not in estimates:
-        raise Missing("likelihoods were estimated from one direction only, so there is no bracket")
+        raise MissingEvidenceError("likelihoods were estimated from one direction only, so there is no bracket")
     known = np.isfinite(estimates.lower.values) & np.isfinite(estimates.upper.values)
     if not known.any():
-        raise Missing("no estimate has both bounds")
+        raise MissingEvidenceError("no estimate has both bounds")
     gap = (estimates.upper - estimates.lower).values[known]
     error = np.hypot(estimates.upper_stderr.values, estimates.lower_stderr.values)[known]
     crossed = int((gap < -normal_threshold(gap.size, sides=1) * error).sum())
@@ -143,13 +143,13 @@ def _better(better: str, worse: str) -> Callable[[Evidence], Finding]:
     def rule(evidence: Evidence) -> Finding:
         pairs = list(evidence.siblings(better, worse))
         if not pairs:
-            raise Missing(f"no two recipes of the study differ in {better} against {worse} alone")
+            raise MissingEvidenceError(f"no two recipes of the study differ in {better} against {worse} alone")
         estimates = evidence.data(LIKELIHOOD, "log_likelihood", "stderr")
         known = set(estimates.recipe.values.tolist())
         for first, second in pairs:
             if {first, second} <= known:
                 return _compared(evidence, estimates, first, second)
-        raise Missing(f"the likelihood is not known for both {pairs[0][0]!r} and {pairs[0][1]!r}")
+        raise MissingEvidenceError(f"the likelihood is not known for both {pairs[0][0]!r} and {pairs[0][1]!r}")
 
     return rule
 
@@ -168,13 +168,13 @@ def _compared(evidence: Evidence, estimates: xr.Dataset, first: str, second: str
             found.append((ends[0][0] - ends[1][0], math.hypot(ends[0][1], ends[1][1])))
             spreads.append(_replica_spread(estimates.sel(hidden=hidden)))
     if not found:
-        raise Missing(f"no size and replica was trained by both {first!r} and {second!r}")
+        raise MissingEvidenceError(f"no size and replica was trained by both {first!r} and {second!r}")
     if len(found) == 1:  # one pair shows no scatter of its own
         found = [(found[0][0], math.hypot(found[0][1], math.sqrt(2.0) * spreads[0]))]
     mean = mean_over(*np.array(found).T)
     difference, limit = separation(Estimate(0.0, 0.0, 1.0), mean)
     if abs(difference.value) <= limit * difference.stderr:
-        raise Missing(f"the difference, {mean} nats over {_pairs(found)}, is not significant")
+        raise MissingEvidenceError(f"the difference, {mean} nats over {_pairs(found)}, is not significant")
     verdict = Verdict.HOLDS if difference.value > 0 else Verdict.FAILS
     words = f"{first} ends {mean} nats above {second} (mean over {_pairs(found)} with the same seed)."
     return Finding(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.rules import in_words, normal_threshold
-from rbmscape.report.verdicts import Claim, Finding, Missing, Number, Verdict
+from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ _SMALLEST_OF_PAPER = 500
 
 
 def of_recipe(dataset: xr.Dataset, recipe: str) -> xr.Dataset:
-    """The runs of one recipe; `Missing` where there is none."""
+    """The runs of one recipe; `MissingEvidenceError` where there is none."""
     chosen = np.flatnonzero(dataset.recipe.values == recipe)
     if not chosen.size:
-        raise Missing(f"the data hold no run of the recipe {recipe!r}")
+        raise MissingEvidenceError(f"the data hold no run of the recipe {recipe!r}")
     return dataset.isel(run=chosen)
 
 
@@ -148,7 +148,9 @@ def _profiles(spectra: xr.Dataset, groups: list[int]) -> tuple[NDArray[Any], flo
     """Largest ratio between groups of the singular values of one rank, over the ranks outside the bulk in all."""
     ranks = int(min(spectra.outside.values[groups].min(), 100))
     if ranks < _LEAST_MODES:
-        raise Missing(f"only {ranks} modes have left the random bulk in all models, {_LEAST_MODES} are needed")
+        raise MissingEvidenceError(
+            f"only {ranks} modes have left the random bulk in all models, {_LEAST_MODES} are needed"
+        )
     values = np.nanmean(spectra.singular_value.values[groups][:, :, :ranks], axis=1)
     ratios = values.max(0) / values.min(0)
     return ratios, float(ratios.max()), ranks
@@ -172,7 +174,7 @@ def _similar_sizes(evidence: Evidence) -> Finding:
     }
     several = {method: groups for method, groups in by_method.items() if len(groups) > 1}
     if not several:
-        raise Missing("no recipe was trained with two sizes of the hidden layer")
+        raise MissingEvidenceError("no recipe was trained with two sizes of the hidden layer")
     found = {method: _profiles(spectra, groups) for method, groups in several.items()}
     worst = max(ratio for _, ratio, _ in found.values())
     parts = [
@@ -194,7 +196,7 @@ def _similar_methods(evidence: Evidence) -> Finding:
     ]
     hidden, groups = max(sizes, key=lambda pair: len(pair[1]))
     if len(groups) < 2:
-        raise Missing("no size of the hidden layer was trained by two methods")
+        raise MissingEvidenceError("no size of the hidden layer was trained by two methods")
     ratios, ratio, ranks = _profiles(spectra, groups)
     methods = [str(spectra.method.values[group]) for group in groups]
     words = (

@@ -10,7 +10,7 @@ from scipy import stats
 
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.rules import in_words, normal_threshold, rank_correlation
-from rbmscape.report.verdicts import Claim, Finding, Missing, Number, Verdict
+from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _unstable(evidence: Evidence) -> tuple[xr.Dataset, NDArray[np.bool_]]:
     rates = evidence.data("relaxation", "predicted_u", "gaussian_u", "gaussian_u_stderr", "confined_u")
     unstable = rates.predicted_u.values < 0
     if not unstable.any():
-        raise Missing("at no checkpoint that was looked at a mode is beyond λ = 4")
+        raise MissingEvidenceError("at no checkpoint that was looked at a mode is beyond λ = 4")
     return rates, unstable
 
 
@@ -52,7 +52,7 @@ def _diverges(evidence: Evidence) -> Finding:
     expected = rates.predicted_u.values[unstable]
     known = np.isfinite(value) & np.isfinite(error)
     if not known.any():
-        raise Missing("no rate of an unstable mode could be measured")
+        raise MissingEvidenceError("no rate of an unstable mode could be measured")
     value, error, expected = value[known], error[known], expected[known]
     limit = normal_threshold(2 * value.size)
     growing = int((value < -limit * error).sum())
@@ -73,11 +73,11 @@ def _diverges(evidence: Evidence) -> Finding:
 def _confined(evidence: Evidence) -> Finding:
     rates, unstable = _unstable(evidence)
     if "confined_u_stderr" not in rates:
-        raise Missing("the confined rates have no errors")
+        raise MissingEvidenceError("the confined rates have no errors")
     value, error = rates.confined_u.values[unstable], rates.confined_u_stderr.values[unstable]
     known = np.isfinite(value) & np.isfinite(error)
     if not known.any():
-        raise Missing("no confined rate could be measured; the chains are too short")
+        raise MissingEvidenceError("no confined rate could be measured; the chains are too short")
     limit = normal_threshold(int(known.sum()), sides=1)
     relaxing = int((value[known] > limit * error[known]).sum())
     verdict = Verdict.HOLDS if relaxing == known.sum() else Verdict.PART if relaxing else Verdict.FAILS
@@ -115,7 +115,9 @@ def _gibbs(evidence: Evidence) -> Finding:
     value, error, expected = (rates[name].values.ravel() for name in ("gibbs", "gibbs_stderr", "predicted_gibbs"))
     known = np.isfinite(value) & np.isfinite(error) & np.isfinite(expected) & (error > 0)
     if known.sum() < _SEVERAL:
-        raise Missing(f"the rates of {int(known.sum())} stable modes could be measured, {_SEVERAL} are needed")
+        raise MissingEvidenceError(
+            f"the rates of {int(known.sum())} stable modes could be measured, {_SEVERAL} are needed"
+        )
     value, error, expected = value[known], error[known], expected[known]
     score = np.abs((value - expected) / error)
     relative = float(np.median(np.abs(value / expected - 1.0)))
@@ -181,7 +183,7 @@ def _higher_orders(evidence: Evidence) -> Finding:
     potentials = evidence.data("mode_potentials", "curvature", "distance_harmonic", "distance_relaxed")
     unstable = potentials.curvature.values < 0
     if not unstable.any():
-        raise Missing("none of the modes that were looked at is beyond λ = 4")
+        raise MissingEvidenceError("none of the modes that were looked at is beyond λ = 4")
     harmonic, full = potentials.distance_harmonic.values[unstable], potentials.distance_relaxed.values[unstable]
     better = int((full < harmonic).sum())
     pvalue = float(stats.binomtest(better, harmonic.size, alternative="greater").pvalue)

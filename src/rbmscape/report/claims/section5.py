@@ -9,7 +9,7 @@ import numpy as np
 
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.rules import FALSE_ALARM, in_words, normal_threshold, rank_correlation, t_threshold
-from rbmscape.report.verdicts import Claim, Finding, Missing, Number, Verdict
+from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _symmetric_before(evidence: Evidence) -> Finding:
     data = evidence.data("rotational_symmetry", "along", "null_mean", "null_sd", "update")
     first = data.isel(checkpoint=0)
     if not (first["update"] == 0).all():
-        raise Missing("the first checkpoint that was turned is not the untrained model")
+        raise MissingEvidenceError("the first checkpoint that was turned is not the untrained model")
     excess = np.abs(((first.along - data.null_mean) / data.null_sd).values)
     limit = _null_threshold(data, 2 * excess.size)
     inside = int((excess <= limit).sum())
@@ -63,7 +63,7 @@ def _broken(evidence: Evidence) -> Finding:
     limit = _null_threshold(data, int(known.sum()))
     above = int((excess[known] > limit).sum())
     if not above and int(data.attrs["n_null"]) < _ENOUGH_NULL:
-        raise Missing(
+        raise MissingEvidenceError(
             f"{data.attrs['n_null']} random matrices do not settle the null level: the largest excess is "
             f"{float(np.nanmax(excess)):.1f} of its standard deviations, {limit:.1f} are called for"
         )
@@ -132,7 +132,7 @@ def _principal(evidence: Evidence) -> Finding:
                 else Verdict.FAILS
             )  # fmt: skip
     if verdict is Verdict.UNTESTED:
-        raise Missing("the overlap with principal components is not known for any run")
+        raise MissingEvidenceError("the overlap with principal components is not known for any run")
     chance = normal_threshold(1) / math.sqrt(evidence.n_visible)
     words = f"Best overlap during training: {'; '.join(parts)}. Random directions stay below {chance:.2f}."
     return Finding(verdict, words, tuple(numbers), evidence.describe(recipe))
@@ -170,7 +170,7 @@ def _local(evidence: Evidence) -> Finding:
     patch, control = _estimate(data, "printed_connected", 1), _estimate(data, "printed_connected_random", 1)
     area = [_estimate(data, "printed_area", place) for place in (0, 1)]
     if not math.isfinite(patch.value):
-        raise Missing("the data are no images, so that local has no meaning")
+        raise MissingEvidenceError("the data are no images, so that local has no meaning")
     tests = [_significant(patch, control, 2), _significant(area[0], area[1], 2)]
     verdict = Verdict.HOLDS if all(tests) else Verdict.PART if any(tests) else Verdict.FAILS
     words = (
@@ -208,7 +208,7 @@ def _order(evidence: Evidence) -> Finding:
     final = data.singular_value.isel(update=-1).values
     known = np.isfinite(left)
     if known.sum() < _LEAST_MODES:
-        raise Missing(f"{int(known.sum())} modes have left the random bulk, {_LEAST_MODES} are needed")
+        raise MissingEvidenceError(f"{int(known.sum())} modes have left the random bulk, {_LEAST_MODES} are needed")
     rho, pvalue = rank_correlation(left[known], -final[known])
     sure = rho > 0 and pvalue < FALSE_ALARM
     verdict = Verdict.FAILS if not sure else Verdict.HOLDS if rho > 0.5 else Verdict.PART

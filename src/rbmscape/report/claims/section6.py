@@ -9,7 +9,7 @@ import numpy as np
 from rbmscape.report.claims.section3 import of_recipe
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.rules import FEW_FALSE_ALARM
-from rbmscape.report.verdicts import Claim, Finding, Missing, Number, Verdict
+from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,7 +37,9 @@ def _gap(evidence: Evidence) -> Finding:
     largest = max(float(end.singular_value.values[0]) for end in ends)
     beyond = [end for end in ends if np.isfinite(float(end["empty"]))]
     if not beyond:
-        raise Missing(f"no singular value exceeds {high:g} (the largest is {largest:.1f}); longer training is needed")
+        raise MissingEvidenceError(
+            f"no singular value exceeds {high:g} (the largest is {largest:.1f}); longer training is needed"
+        )
     empty = sum(float(end["empty"]) == 1.0 for end in beyond)
     chance = float(np.mean([float(end.chance) for end in beyond]))
     together = chance ** len(beyond)
@@ -64,7 +66,7 @@ def _cause(evidence: Evidence) -> Finding:
     adam = [n for n, c in evidence.recipes.items() if n in known and (c.gradient, c.optimizer) == ("plain", "adam")]
     centred = [n for n, c in evidence.recipes.items() if n in known and c.gradient == "centered" and c.method == "pcd"]
     if not adam or not centred:
-        raise Missing(
+        raise MissingEvidenceError(
             "the cause shows between a plain gradient with Adam and a centred one; the study lacks one of them"
         )
     plain, other = _last(of_recipe(data, adam[0])), _last(of_recipe(data, centred[0]))
