@@ -91,6 +91,54 @@ def test_stationary_density_and_conservation_of_mass() -> None:
     np.testing.assert_allclose(operator.evolve(start, [50.0])[0], p, atol=1e-9)
 
 
+def test_twenty_thousand_nodes_have_the_harmonic_levels() -> None:
+    """As the dense solution does it at 353 nodes, to the same digits, with the same eigenfunctions and evolution."""
+    operator = harmonic(3.0, 0.5, n_points=5001, order=4)
+    assert operator.nodes.size == 20_001
+    np.testing.assert_allclose(operator.energies[:9], 0.75 * np.arange(9), atol=1e-8)
+    assert operator.energies.shape == (64,)
+    xi = math.sqrt(0.75) * operator.grid
+    for n in range(5):
+        norm = (0.75 / math.pi) ** 0.25 / math.sqrt(2.0**n * math.factorial(n))
+        expected = norm * eval_hermite(n, xi) * np.exp(-(xi**2) / 2)
+        np.testing.assert_allclose(operator.eigenfunctions[n], expected, atol=1e-8)
+    for time in (0.002, 0.1, 0.7, 30.0):
+        decay = math.exp(-3.0 * time)
+        spread = 0.02 * decay**2 + (1 - decay**2) / 1.5
+        p = operator.evolve(lambda z: np.exp(-((z - 0.6) ** 2) / 0.04), [time])[0]
+        expected = np.exp(-((operator.grid - 0.6 * decay) ** 2) / (2 * spread)) / math.sqrt(2 * math.pi * spread)
+        np.testing.assert_allclose(p, expected, atol=1e-9)
+    np.testing.assert_allclose(operator.autocorrelation([[0.0], [0.3]]), [[1.0], [math.exp(-0.9)]], rtol=1e-10)
+
+
+@pytest.mark.parametrize("walls", ["reflecting", "absorbing"])
+def test_few_levels_are_the_lowest_of_all(walls) -> None:
+    """The banded solution against the dense one, on 401 nodes of a lopsided double well."""
+
+    def potential(z):
+        return 8 * (z**2 - 1) ** 2 + 0.7 * z
+
+    grid = np.linspace(-1.7, 1.7, 101)
+    dense, banded = (FokkerPlanck1D(potential, grid, 1.3, walls=walls, n_levels=n) for n in (None, 20))
+    np.testing.assert_allclose(banded.relaxation_rates[1:], dense.relaxation_rates[1:20], rtol=1e-9)
+    assert banded.relaxation_rates[0] == pytest.approx(dense.relaxation_rates[0], rel=1e-9, abs=1e-20)
+    np.testing.assert_allclose(banded.eigenfunctions, dense.eigenfunctions[:20], atol=1e-8)
+    start = np.exp(-((grid + 0.9) ** 2) / 0.01)
+    times = [0.0, 1e-4, 0.02, 1.0, 1e4]
+    np.testing.assert_allclose(banded.evolve(start, times), dense.evolve(start, times), atol=1e-9)
+
+
+@pytest.mark.parametrize("barrier", [6.0, 30.0])
+def test_an_exponentially_small_gap_keeps_its_digits_on_a_fine_grid(barrier: float) -> None:
+    """Γ_1 down to 5e-12 and the level above it, against 181 nodes of order 6 solved densely."""
+    coarse = FokkerPlanck1D(lambda z: barrier * (z**2 - 1) ** 2, np.linspace(-1.6, 1.6, 31), order=6)
+    fine = FokkerPlanck1D(lambda z: barrier * (z**2 - 1) ** 2, np.linspace(-1.6, 1.6, 5001))
+    np.testing.assert_allclose(fine.relaxation_rates[1:6], coarse.relaxation_rates[1:6], rtol=1e-7)
+    half = math.log(2) / fine.relaxation_rates[1]
+    right = fine.evolve(lambda z: np.exp(-((z - 0.9) ** 2) / 0.01), [half])[0]
+    assert np.trapezoid(right[fine.grid > 0], fine.grid[fine.grid > 0]) == pytest.approx(0.75, abs=1e-3)
+
+
 def test_tabulated_potential_is_interpolated() -> None:
     grid = np.linspace(-5, 5, 81)
     np.testing.assert_allclose(FokkerPlanck1D(grid**2, grid).relaxation_rates[:4], [0, 2, 4, 6], atol=1e-6)
@@ -107,7 +155,9 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="strictly inside the potential's domain"):
         FokkerPlanck1D(lambda z: np.where(z > 0.5, np.inf, 0.0), grid)
     with pytest.raises(InputError, match="take a coarser grid"):
-        FokkerPlanck1D(lambda z: z, np.linspace(0, 1, 5000))
+        FokkerPlanck1D(lambda z: 1e7 * z, np.linspace(0, 1, 5000))
+    with pytest.raises(InputError, match="there are 41 levels on this grid, got n_levels=42; pass fewer"):
+        FokkerPlanck1D(grid**2, grid, n_levels=42)
     operator = FokkerPlanck1D(grid**2, grid)
     with pytest.raises(InputError, match="times >= 0"):
         operator.evolve(np.ones(11), [-1.0])
