@@ -41,6 +41,8 @@ _HOMES = {
     "random_rotation": "rbmscape.symmetry.rotations",
     "rotated_weights": "rbmscape.symmetry.rotations",
     "rotation_divergence": "rbmscape.symmetry.divergence",
+    "linear_growth": "rbmscape.symmetry.growth",
+    "measured_growth": "rbmscape.symmetry.growth",
     "landau": "rbmscape.symmetry.landau",
     "Landau": "rbmscape.symmetry.landau",
     "StudyConfig": "rbmscape.study.config",

@@ -22,9 +22,9 @@ from rbmscape.errors import (
 )
 from rbmscape.kernels import select_engine
 from rbmscape.model.exact import exact_log_likelihood
+from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.progress import SilentReporter
-from rbmscape.training.schedule import averaging_weight, learning_rate_factor
 from rbmscape.training.trainer import Trainer
 
 SMALL = {"n_hidden": 6, "batch_size": 10, "n_chains": 20, "gibbs_steps": 2, "epochs": 4, "averaging": 5}

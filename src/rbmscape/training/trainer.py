@@ -20,9 +20,9 @@ from rbmscape.kernels.reference.gradient import Gradient
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.training.gradient import center
 from rbmscape.training.initial import initial_model
-from rbmscape.training.schedule import averaging_weight, learning_rate_factor
 
 __all__ = ["Trainer"]
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmscape.errors import InputError
 from rbmscape.runs.config import TrainingConfig
 
-__all__ = ["averaging_weight", "learning_rate_factor"]
+__all__ = ["averaging_weight", "exposure", "learning_rate_factor"]
 
 
 def learning_rate_factor(config: TrainingConfig, update: int, total_updates: int) -> float:
@@ -24,6 +29,35 @@ def _decay(config: TrainingConfig, update: int, total_updates: int) -> float:
         return 1.0
     left = (total_updates - update) / (total_updates - start)
     return left if config.schedule == "linear" else 0.5 * (1.0 - math.cos(math.pi * left))
+
+
+def exposure(config: TrainingConfig, updates: Sequence[int], total_updates: int) -> NDArray[np.float64]:
+    """Sum of the learning rates of all updates before each checkpoint, over 1 - μ for SGD with momentum μ: the time of
+    gradient flow, in which training is compared with theory.
+
+    Parameters
+    ----------
+    config : a recipe with plain SGD; clipping, where it acts, shortens updates and is left out here
+    updates : (T,) checkpoints
+    total_updates : length of the whole training
+
+    Returns
+    -------
+    (T,) float64
+
+    Raises
+    ------
+    InputError : Adam, whose steps do not follow the gradient's length
+    """
+    if config.optimizer != "sgd":
+        raise InputError(
+            f"optimizer {config.optimizer!r} does not move by learning rate times gradient, so that its training has "
+            "no flow time; train with optimizer='sgd' to compare growth with theory"
+        )
+    last = max(updates, default=0)
+    rates = [config.learning_rate * learning_rate_factor(config, update, total_updates) for update in range(last)]
+    spent = np.concatenate([[0.0], np.cumsum(rates)]) / (1.0 - config.momentum)
+    return np.asarray(spent[list(updates)])
 
 
 def averaging_weight(window: int, update: int) -> float:
