@@ -17,6 +17,7 @@ import torch
 import rbmscape as rs
 from rbmscape.cli.main import main
 from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
+from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.report.build import write_report
 
 HOME = Path(__file__).parent
@@ -70,7 +71,7 @@ def test_it_is_continued_as_the_release_that_wrote_it_would_have(archive, images
     new = rs.train(images, longer, archive.run, resume=True, progress=False)
     assert new.last_update == archive.more_epochs * new.updates_per_epoch
     known = rs.RBM.load(archive.resumed)
-    for name in ("weights", "visible_bias", "hidden_bias"):
+    for name in PARAMETER_NAMES:
         found = getattr(new.load(), name)
         torch.testing.assert_close(found, getattr(known, name), rtol=1e-4, atol=1e-5)
         assert not torch.allclose(found, getattr(old.load(300), name), atol=1e-3)

@@ -17,6 +17,7 @@ import torch
 import rbmscape as rs
 from rbmscape.cli.main import main
 from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
+from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.training.display import TrainingDisplay
 
 SMALL = ["--hidden", "6", "--epochs", "12", "--chains", "20", "--steps", "2", "--engine", "reference", "--quiet"]
@@ -95,7 +96,7 @@ def test_interrupt_then_resume_gives_the_undisturbed_run(tmp_path, trained, monk
     assert not rs.Run.open(directory).is_complete
     assert main(["train", "--resume", "--out", str(directory), "--quiet"]) == 0
     undisturbed, resumed = rs.Run.open(trained).load(), rs.Run.open(directory).load()
-    for name in ("weights", "visible_bias", "hidden_bias"):
+    for name in PARAMETER_NAMES:
         assert torch.equal(getattr(undisturbed, name), getattr(resumed, name))
 
 

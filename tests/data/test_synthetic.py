@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.errors import DataError
 from rbmscape.model.exact import exact_log_likelihood, exact_log_partition, exact_moments, visible_log_probabilities
-from rbmscape.model.rbm import RBM
+from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 
 
 def model_of(dataset):
     """The RBM that a planted set was drawn from."""
     known = dataset.attributes
-    return RBM(*(torch.from_numpy(known[name]) for name in ("weights", "visible_bias", "hidden_bias")))
+    return RBM(*(torch.from_numpy(known[name]) for name in PARAMETER_NAMES))
 
 
 @given(st.integers(1, 5), st.integers(1, 5))

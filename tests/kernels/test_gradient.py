@@ -13,9 +13,10 @@ from rbmscape.kernels.integers.engine import FixedEngine
 from rbmscape.kernels.llvm.amx import has_tiles
 from rbmscape.kernels.reference.gradient import Gradient
 from rbmscape.kernels.select import has_table_lookup
+from rbmscape.model.rbm import PARAMETER_NAMES
 
 pytestmark = pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
-PARTS = ("weights", "visible_bias", "hidden_bias")
+PARTS = PARAMETER_NAMES
 
 
 def case(n_data, n_chains, n_visible, n_hidden, std=0.2, seed=0):

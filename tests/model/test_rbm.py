@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import rbmscape as rs
 from rbmscape.errors import DiskError, FormatError, InputError, ShapeError
+from rbmscape.model.rbm import PARAMETER_NAMES
 
 
 def small_model(seed: int = 0, n_visible: int = 5, n_hidden: int = 3, dtype=np.float64) -> rs.RBM:
@@ -126,7 +127,7 @@ def test_saved_models_come_back_bit_for_bit(tmp_path):
         rbm = small_model(2, dtype=dtype)
         rbm.save(tmp_path / "model.safetensors")
         loaded = rs.RBM.load(tmp_path / "model.safetensors")
-        for name in ("weights", "visible_bias", "hidden_bias"):
+        for name in PARAMETER_NAMES:
             assert torch.equal(getattr(rbm, name), getattr(loaded, name))
             assert getattr(loaded, name).dtype == getattr(rbm, name).dtype
 

@@ -22,6 +22,7 @@ from rbmscape.errors import (
 )
 from rbmscape.kernels import select_engine
 from rbmscape.model.exact import exact_log_likelihood
+from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.progress import SilentReporter
@@ -36,7 +37,7 @@ def train(dataset, directory=None, *, resume=False, **changes) -> rs.Run:
 
 
 def same_model(one: rs.RBM, other: rs.RBM) -> bool:
-    names = ("weights", "visible_bias", "hidden_bias")
+    names = PARAMETER_NAMES
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -266,7 +267,7 @@ def first_step(dataset, clip):
     before = trainer.model(averaged=False)
     trainer.step()
     after = trainer.model(averaged=False)
-    names = ("weights", "visible_bias", "hidden_bias")
+    names = PARAMETER_NAMES
     return torch.cat([(getattr(after, name) - getattr(before, name)).flatten() for name in names])
 
 

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from rbmscape.diffusion.checks import check_choice, check_mode, check_width
 from rbmscape.errors import InputError
+from rbmscape.reciprocal.rotation import AXES
 
 __all__ = [
     "COORDINATES",
@@ -112,16 +113,14 @@ def mode_columns(basis: Basis, coordinate: Coordinate) -> Columns:
     check_choice("coordinate", coordinate, COORDINATES[:-1])
     left, right = basis.left, basis.right
     n_pairs = min(left.shape[0], right.shape[0])
-    half = math.sqrt(0.5)
     match coordinate:
         case "x":
             return left, None
         case "y":
             return None, right
-        case "u":
-            return half * left[:, :n_pairs], half * right[:, :n_pairs]
-        case "w":
-            return -half * left[:, :n_pairs], half * right[:, :n_pairs]
+        case "u" | "w":
+            along_x, along_y = AXES[coordinate]
+            return along_x * left[:, :n_pairs], along_y * right[:, :n_pairs]
     if left.shape[0] >= right.shape[0]:
         return left[:, n_pairs:], None
     return None, right[:, n_pairs:]

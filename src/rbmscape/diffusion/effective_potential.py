@@ -22,10 +22,9 @@ from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.rotation import rotate, rotate_back
 
 __all__ = ["EffectivePotential"]
-
-_ROOT_HALF = math.sqrt(0.5)
 
 
 class EffectivePotential:
@@ -106,8 +105,9 @@ class EffectivePotential:
         u, w = point[..., :paired], point[..., paired : 2 * paired]
         x = point.new_empty(*point.shape[:-1], self.n_visible)
         y = point.new_empty(*point.shape[:-1], self.n_hidden)
-        torch.sub(u, w, out=x[..., :paired]).mul_(_ROOT_HALF).add_(x0)
-        torch.add(u, w, out=y[..., :paired]).mul_(_ROOT_HALF).add_(y0)
+        along_x, along_y = rotate_back(u, w)
+        torch.add(along_x, x0, out=x[..., :paired])
+        torch.add(along_y, y0, out=y[..., :paired])
         longer = x if self.n_visible > self.n_hidden else y
         longer[..., paired:] = point[..., 2 * paired :]
         left, right = self._rotations
@@ -199,12 +199,10 @@ class EffectivePotential:
         left, right = self._rotations
         along_x, along_y = visible_slope @ left, hidden_slope @ right
         gradient = torch.empty_like(point)
-        scale = _ROOT_HALF / self.beta
+        along_u, along_w = rotate(along_x[..., :paired], along_y[..., :paired])
         u, w = gradient[..., :paired], gradient[..., paired : 2 * paired]
-        torch.add(along_y[..., :paired], along_x[..., :paired], out=u).mul_(scale)
-        torch.sub(along_y[..., :paired], along_x[..., :paired], out=w).mul_(scale)
-        u.addcmul_(point[..., :paired], singular_values, value=-1.0)
-        w.addcmul_(point[..., paired : 2 * paired], singular_values)
+        torch.div(along_u, self.beta, out=u).addcmul_(point[..., :paired], singular_values, value=-1.0)
+        torch.div(along_w, self.beta, out=w).addcmul_(point[..., paired : 2 * paired], singular_values)
         longer = along_x if self.n_visible > self.n_hidden else along_y
         torch.div(longer[..., paired:], self.beta, out=gradient[..., 2 * paired :]).sub_(rest)
         value = self._energy(point) + (visible_cost + hidden_cost - self._entropy) / self.beta
@@ -254,19 +252,19 @@ class EffectivePotential:
         self._require_inside(m, n)
         left, right = self._rotations
         u, w = direction[..., :paired], direction[..., paired : 2 * paired]
-        x, y = (u - w) * _ROOT_HALF, (u + w) * _ROOT_HALF
+        x, y = rotate_back(u, w)
         if self.n_visible > self.n_hidden:
             x = torch.cat([x, direction[..., 2 * paired :]], -1)
         else:
             y = torch.cat([y, direction[..., 2 * paired :]], -1)
         along_x = ((x @ left.mT) / (m * (1 - m) * self.beta)) @ left
         along_y = ((y @ right.mT) / (n * (1 - n) * self.beta)) @ right
-        pair_x, pair_y = along_x[..., :paired], along_y[..., :paired]
+        along_u, along_w = rotate(along_x[..., :paired], along_y[..., :paired])
         longer = along_x if self.n_visible > self.n_hidden else along_y
         return torch.cat(
             [
-                (pair_x + pair_y) * _ROOT_HALF - singular_values * u,
-                (pair_y - pair_x) * _ROOT_HALF + singular_values * w,
+                along_u - singular_values * u,
+                along_w + singular_values * w,
                 longer[..., paired:],
             ],
             -1,

@@ -26,13 +26,13 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.rotation import rotate
 from rbmscape.rng import Stream
 
 __all__ = ["Trajectory", "langevin", "largest_stable_step"]
 
 _LARGEST_GROWTH = 300.0
 _DEFAULT_SHARE = 0.1
-_ROOT_HALF = math.sqrt(0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,8 +275,7 @@ class _Recorder:
         """Record the state after a step if the plan wants it."""
         if step in self._plan.record_steps:
             x, y = m @ self._left - self._origin[0], n @ self._right - self._origin[1]
-            self._u[self._recorded] = (x + y) * _ROOT_HALF
-            self._w[self._recorded] = (y - x) * _ROOT_HALF
+            self._u[self._recorded], self._w[self._recorded] = rotate(x, y)
             self._recorded += 1
         if step in self._plan.snapshot_steps:
             self._pictures.append((m[: self._plan.n_kept].clone(), n[: self._plan.n_kept].clone()))

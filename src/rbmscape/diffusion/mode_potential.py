@@ -25,6 +25,7 @@ from rbmscape.diffusion.rate_function import RateFunction
 from rbmscape.diffusion.reference import Reference
 from rbmscape.errors import InputError
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.rotation import rotate
 
 __all__ = ["BRANCHES", "Branch", "ModePotential", "mode_potential"]
 
@@ -177,6 +178,5 @@ def _energy_part(modes: Modes, mode: int, branch: Branch) -> tuple[float, float,
         longer = modes.visible_bias if modes.n_visible > modes.n_hidden else modes.hidden_bias
         return 0.0, -float(longer[modes.n_paired + mode]), 0.0
     x0, y0, singular_value = (float(v[mode]) for v in (modes.saddle_x, modes.saddle_y, modes.singular_values))
-    if branch == "u":
-        return -singular_value, 0.0, math.sqrt(0.5) * (x0 + y0)
-    return singular_value, 0.0, math.sqrt(0.5) * (y0 - x0)
+    u0, w0 = rotate(x0, y0)
+    return (-singular_value, 0.0, u0) if branch == "u" else (singular_value, 0.0, w0)

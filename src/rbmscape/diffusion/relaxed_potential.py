@@ -8,8 +8,6 @@ NumPy float64 out; energies in units of k_B T at beta = 1.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +20,7 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.rotation import rotate
 
 __all__ = ["relaxed_branches", "relaxed_potential"]
 
@@ -81,7 +80,7 @@ def relaxed_branches(
         old = m
         m = torch.sigmoid(beta * (n @ problem.weights.mT + problem.visible_bias + pull * first))
     residual = (m - old).abs().amax(1)
-    origin = math.sqrt(0.5) * float(modes.saddle_y[index] + (1 if branch == "u" else -1) * modes.saddle_x[index])
+    origin = float(rotate(modes.saddle_x[index], modes.saddle_y[index])[0 if branch == "u" else 1])
     z = m @ first + n @ second - origin
     shape = (values.shape[0], n_starts)
     return tuple(  # type: ignore[return-value]

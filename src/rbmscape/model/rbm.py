@@ -17,7 +17,7 @@ from rbmscape.errors import FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
 
-__all__ = ["RBM"]
+__all__ = ["PARAMETER_NAMES", "RBM"]
 
 MODEL_FORMAT: Final = "rbmscape-model"
 MODEL_SCHEMA: Final = 1

@@ -22,6 +22,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import bulk_threshold, departure_updates, outliers
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.rotation import rotate
 from rbmscape.runs.run import Run
 from rbmscape.sampling.sample import sample
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["evolution", "run_evolution"]
 
 FloatArray = NDArray[np.float64]
-ROOT = math.sqrt(0.5)
 CHUNK = 1000  # states projected at once
 COORDINATES = ("x", "y", "u", "w")
 LONG_NAMES = {
@@ -235,7 +235,8 @@ def _named_moments(
     """Means and standard deviations of x, y, u, w from means, variances and covariance of x and y (equation 18)."""
     (mean_x, mean_y), (var_x, var_y, covariance) = means, variances
     offset_x, offset_y = mean_x - modes.saddle_x, mean_y - modes.saddle_y
-    centres = {"x": mean_x, "y": mean_y, "u": (offset_y + offset_x) * ROOT, "w": (offset_y - offset_x) * ROOT}
+    mean_u, mean_w = rotate(offset_x, offset_y)
+    centres = {"x": mean_x, "y": mean_y, "u": mean_u, "w": mean_w}
     along_u, along_w = 0.5 * (var_x + var_y) + covariance, 0.5 * (var_x + var_y) - covariance
     undefined = torch.full_like(var_x, math.nan)
     spreads = {"x": var_x, "y": var_y}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rbmscape.errors import InputError
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.rotation import AXES
 
 __all__ = ["Landscape", "landscape"]
 
@@ -73,7 +74,6 @@ def landscape(modes: Modes, mode: int, points: list[Coordinates] | None = None, 
         values += [getattr(c, name)[..., mode].reshape(-1).cpu().numpy() for c in points or []]
         axes.append(_axis(np.concatenate(values), saddle[axis], n_grid))
     grid_x, grid_y = np.meshgrid(*axes)
-    root = math.sqrt(0.5)
     return Landscape(
         mode=mode,
         singular_value=float(modes.singular_values[mode]),
@@ -82,8 +82,8 @@ def landscape(modes: Modes, mode: int, points: list[Coordinates] | None = None, 
         energy=modes.mode_energy(mode, torch.from_numpy(grid_x), torch.from_numpy(grid_y)).cpu().numpy(),
         saddle=saddle,
         saddle_energy=float(modes.saddle_energy[mode]),
-        axis_u=np.array([root, root]),
-        axis_w=np.array([-root, root]),
+        axis_u=np.array(AXES["u"]),
+        axis_w=np.array(AXES["w"]),
     )
 
 

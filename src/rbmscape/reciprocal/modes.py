@@ -22,6 +22,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.alignment import Alignment, match_vectors, mode_crossings, transport_basis
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.factorize import flat_modes, full_svd
+from rbmscape.reciprocal.rotation import rotate, rotate_back
 
 __all__ = ["Modes"]
 
@@ -149,15 +150,15 @@ class Modes:
         """Coordinates with the given (..., N) x and (..., M) y."""
         along_x = x[..., : self.n_paired] - self.saddle_x
         along_y = y[..., : self.n_paired] - self.saddle_y
-        root = math.sqrt(0.5)
-        return Coordinates(x=x, y=y, u=(along_y + along_x) * root, w=(along_y - along_x) * root)
+        u, w = rotate(along_x, along_y)
+        return Coordinates(x=x, y=y, u=u, w=w)
 
     def from_z(self, z: Arrays) -> Coordinates:
         """Coordinates of points z = [u, w, unpaired], (..., N + M); NaN for flat modes, which have no u and w."""
         point = as_layer(z, self.n_visible + self.n_hidden, "reciprocal", torch.float64, self.device)
         u, w, unpaired = torch.split(point, [self.n_paired, self.n_paired, self.n_modes - self.n_paired], dim=-1)
-        root = math.sqrt(0.5)
-        x, y = self.saddle_x + (u - w) * root, self.saddle_y + (u + w) * root
+        along_x, along_y = rotate_back(u, w)
+        x, y = self.saddle_x + along_x, self.saddle_y + along_y
         if self.n_visible > self.n_hidden:
             x = torch.cat([x, unpaired], dim=-1)
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rbmscape.errors import DataError, InputError, NoChainsError
 from rbmscape.files import read_tensors
-from rbmscape.model.rbm import RBM
+from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.runs.config import recorded_config
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
@@ -120,7 +120,7 @@ class Run:
         tensors, metadata = read_tensors(path)
         check_schema(metadata, CHECKPOINT_FORMAT, path)
         prefix = "" if averaged or "raw_weights" not in tensors else "raw_"
-        return RBM(*(tensors[prefix + name] for name in ("weights", "visible_bias", "hidden_bias")))
+        return RBM(*(tensors[prefix + name] for name in PARAMETER_NAMES))
 
     def _resolve(self, update: int) -> int:
         updates = self.updates

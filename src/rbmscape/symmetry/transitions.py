@@ -25,6 +25,7 @@ from rbmscape.diffusion.bosons import dressed_weights
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.rotation import rotate
 from rbmscape.rng import Stream
 from rbmscape.sampling.draws import Draws
 from rbmscape.stats import Estimate
@@ -110,7 +111,7 @@ def mode_coordinates(draws: Draws, modes: Modes, indices: Sequence[int]) -> tupl
     chosen = torch.as_tensor(list(indices), device=modes.device)
     x = draws.v.double() @ modes.left[:, chosen] - modes.saddle_x[chosen]
     y = draws.h.double() @ modes.right[:, chosen] - modes.saddle_y[chosen]
-    u, w = (y + x) * math.sqrt(0.5), (y - x) * math.sqrt(0.5)
+    u, w = rotate(x, y)
     return u.cpu().numpy(), w.cpu().numpy()
 
 
@@ -141,7 +142,7 @@ def critical_fluctuations(
     # Units that never change have no part in any mode: their rows of U and V are 0.
     whiten_v = torch.where(spread_v > 0, 1 / spread_v, 0.0)[:, None] * left[:, :n_modes]
     whiten_h = torch.where(spread_h > 0, 1 / spread_h, 0.0)[:, None] * right[:n_modes].T
-    zeta = ((v - m) @ whiten_v + (h - n) @ whiten_h).mul_(math.sqrt(0.5)).cpu().numpy()
+    zeta = rotate((v - m) @ whiten_v, (h - n) @ whiten_h)[0].cpu().numpy()
     orders = tuple(order_parameter(zeta[..., k], seed=seed) for k in range(n_modes))
     quartic = ((left[:, :n_modes] ** 4).sum(0) + (right[:n_modes] ** 4).sum(1)) / 4
     critical = _CRITICAL_MOMENT / quartic.sqrt()

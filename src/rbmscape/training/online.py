@@ -18,7 +18,7 @@ from rbmscape.errors import FormatError
 from rbmscape.kernels.interface import Engine
 from rbmscape.likelihood.estimate import LogPartition
 from rbmscape.likelihood.trajectory import OnlineLogPartition
-from rbmscape.model.rbm import RBM
+from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 
@@ -27,7 +27,6 @@ __all__ = ["OnlineLikelihood"]
 MAX_CHAINS: Final = 256
 RELAXATION: Final = 20
 _PREFIX: Final = "online."
-_PARAMETERS: Final = ("weights", "visible_bias", "hidden_bias")
 
 
 class OnlineLikelihood:
@@ -88,7 +87,7 @@ class OnlineLikelihood:
             return {}
         log_z = running.log_partition
         numbers = [log_z.value, log_z.stderr, log_z.overlap, float(running.updates), float(log_z.n_chains)]
-        tensors = {name: getattr(running.rbm, name) for name in _PARAMETERS}
+        tensors = {name: getattr(running.rbm, name) for name in PARAMETER_NAMES}
         tensors |= {"states": running.states, "numbers": torch.tensor(numbers, dtype=torch.float64)}
         return {_PREFIX + name: value for name, value in tensors.items()}
 
@@ -99,14 +98,14 @@ class OnlineLikelihood:
         ------
         FormatError : it is not among the tensors
         """
-        missing = [name for name in (*_PARAMETERS, "states", "numbers") if _PREFIX + name not in tensors]
+        missing = [name for name in (*PARAMETER_NAMES, "states", "numbers") if _PREFIX + name not in tensors]
         if missing:
             raise FormatError(
                 f"the saved state lacks {_PREFIX}{missing[0]}, which online_likelihood needs; "
                 "train again with overwrite=True"
             )
         device = self._engine.device
-        rbm = RBM(*(tensors[_PREFIX + name].to(device) for name in _PARAMETERS))
+        rbm = RBM(*(tensors[_PREFIX + name].to(device) for name in PARAMETER_NAMES))
         value, stderr, overlap, updates, n_chains = (float(number) for number in tensors[_PREFIX + "numbers"])
         log_z = LogPartition(value, stderr, method="online", n_chains=int(n_chains), overlap=overlap)
         states = tensors[_PREFIX + "states"].to(device)

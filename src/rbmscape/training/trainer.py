@@ -17,7 +17,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError
 from rbmscape.kernels.interface import Engine, Parameters
 from rbmscape.kernels.reference.gradient import Gradient
-from rbmscape.model.rbm import RBM
+from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
@@ -27,7 +27,6 @@ from rbmscape.training.initial import initial_model
 __all__ = ["Trainer"]
 
 MAX_WEIGHT: Final = 1e4
-PARAMETERS: Final = ("weights", "visible_bias", "hidden_bias")
 
 
 class Trainer:
@@ -57,7 +56,7 @@ class Trainer:
         self.total_updates = config.epochs * self.updates_per_epoch
         self._streams = {name: Stream(config.seed, f"training/{name}") for name in ("chains", "shuffle", "start")}
         start = initial_model(self.train, config, dtype)
-        self._parameters = {name: getattr(start, name).clone() for name in PARAMETERS}
+        self._parameters = {name: getattr(start, name).clone() for name in PARAMETER_NAMES}
         self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
         self._optimizer = self._make_optimizer()
         per_sample = 1.0 / self.batch_size + 1.0 / self.n_chains
