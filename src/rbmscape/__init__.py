@@ -30,6 +30,7 @@ _HOMES = {
     "Modes": "rbmscape.reciprocal.modes",
     "Coordinates": "rbmscape.reciprocal.coordinates",
     "MarchenkoPastur": "rbmscape.reciprocal.marchenko_pastur",
+    "effective_couplings": "rbmscape.reciprocal.couplings",
     "kurtosis": "rbmscape.reciprocal.gaussianity",
     "mean_field": "rbmscape.diffusion.mean_field",
     "MeanField": "rbmscape.diffusion.mean_field",
