@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from typing import Any, ClassVar
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from rbmscape.errors import ConfigError
 
 __all__ = ["Recipe", "nearest"]
+
+_PLACE: Final = "{parameters}"
 
 
 class Recipe(BaseModel):
@@ -30,9 +34,57 @@ class Recipe(BaseModel):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**values)
+            super().__init__(**{name: _plain(value) for name, value in values.items()})
         except ValidationError as error:
             raise ConfigError(_explain(error, type(self))) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Put the descriptions of the fields into the docstring, where it says ``{parameters}``."""
+        super().__pydantic_init_subclass__(**options)
+        if cls.__doc__ and _PLACE in cls.__doc__:
+            cls.__doc__ = cls.__doc__.replace(_PLACE, _parameters(cls.model_fields))
+
+    @classmethod
+    def derived(cls) -> tuple[str, ...]:
+        """Names of the values that follow from others where they are not given."""
+        return tuple(name for name, field in cls.model_fields.items() if field.default_factory_takes_validated_data)
+
+    def default_of(self, name: str) -> Any:
+        """What a value would be if only the others were given."""
+        others = {other: value for other, value in self if other != name}
+        return type(self).model_fields[name].get_default(call_default_factory=True, validated_data=others)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """What differs from the defaults, so that the text makes the same recipe again and fits a line."""
+        return [(name, value) for name, value in self if value != self.default_of(name)]
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy and torch as those of Python, which JSON and TOML can hold."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(part) for part in value)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _parameters(fields: Mapping[str, FieldInfo]) -> str:
+    """The docstring's section Parameters, in the indentation of a class."""
+    lines = ["Parameters", "----------"]
+    for name, field in fields.items():
+        text = f"{name} : {_choices(field)}{field.description}"
+        lines += textwrap.wrap(text, 114, subsequent_indent="    ", break_long_words=False)
+    return "\n    ".join(lines)
+
+
+def _choices(field: FieldInfo) -> str:
+    """The words among which a value is chosen, if it is one of some."""
+    if get_origin(field.annotation) is not Literal:
+        return ""
+    *words, last = (f'"{word}"' for word in get_args(field.annotation))
+    return f"{', '.join(words)} or {last}. "
 
 
 def nearest(word: int | str, known: Iterable[str], what: str) -> str:

@@ -23,6 +23,7 @@ from rbmscape.errors import (
 from rbmscape.kernels import select_engine
 from rbmscape.model.exact import exact_log_likelihood
 from rbmscape.model.rbm import PARAMETER_NAMES
+from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.progress import SilentReporter
@@ -74,9 +75,9 @@ def test_training_reaches_the_optimum_of_bars_and_stripes(gradient):
 
 
 @pytest.mark.parametrize("method", ["pcd", "cd", "rdm"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_method_raises_the_exact_likelihood(patterns, method, optimizer):
-    rate = 0.5 if optimizer == "sgd" else 0.02
+    rate = {"sgd": 0.5, "nesterov": 0.1}.get(optimizer, 0.02)
     recipe = {"method": method, "optimizer": optimizer, "learning_rate": rate, "weight_std": 0.1}
     run = train(patterns, epochs=40, gibbs_steps=5, **recipe)
     first, last = (float(exact_log_likelihood(run.load(u), patterns.train).mean()) for u in (0, -1))
@@ -94,6 +95,8 @@ def test_the_paper_s_chains_start_from_data(patterns):
 RECIPES = [
     {"momentum": 0.5},
     {"optimizer": "adam", "learning_rate": 0.01, "gradient": "plain", "averaging": 0},
+    {"optimizer": "rmsprop", "learning_rate": 0.01},
+    {"optimizer": "nesterov"},
     {"method": "cd", "schedule": "cosine"},
     {"method": "rdm", "l1": 1e-3, "l2": 1e-2, "schedule": "constant"},
     {"online_likelihood": True},
@@ -110,6 +113,17 @@ def test_a_run_in_slices_is_the_run_in_one_piece(patterns, tmp_path, recipe):
     assert same_run(whole, part)
     other = train(patterns, tmp_path / "other", seed=1, **recipe)
     assert not same_model(whole.load(), other.load())
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_table_tells_how_many_tensors_an_optimizer_carries(patterns, optimizer, momentum):
+    given = {"momentum": momentum} if momentum or not OPTIMIZERS[optimizer].momentum else {}
+    config = rs.TrainingConfig(**(SMALL | {"optimizer": optimizer} | given))
+    trainer = Trainer(patterns, config, select_engine("reference", "fp32"))
+    trainer.step()
+    carried = [value for name, value in trainer.state().items() if name.startswith("optimizer.0.")]
+    assert sum(value.shape == (12, 6) for value in carried) == OPTIMIZERS[optimizer].state(config)
 
 
 def test_more_epochs_continue_a_constant_schedule_only(patterns, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 from rbmscape.errors import StudyError
 from rbmscape.report.verdicts import MissingEvidenceError
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -147,8 +148,7 @@ class Evidence:
         """A recipe's name and what it is."""
         config = self.recipes[recipe]
         steps = f"{config.method.upper() if config.method != 'rdm' else 'Rdm'}-{config.gibbs_steps}"
-        optimiser = "Adam" if config.optimizer == "adam" else "SGD"
-        how = f"{optimiser} {config.learning_rate:g}, {steps}, {config.epochs} epochs"
+        how = f"{OPTIMIZERS[config.optimizer].label} {config.learning_rate:g}, {steps}, {config.epochs} epochs"
         return f"{recipe}: {config.gradient} gradient, {how}"
 
     def updates_per_epoch(self, recipe: str) -> int:

@@ -3,59 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from rbmscape.recipe import Recipe
+from rbmscape.runs.optimizers import OPTIMIZERS, OptimizerName
 
 __all__ = ["TrainingConfig", "recorded_config"]
 
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(strict=True, ge=1)]
+NonNegativeInt = Annotated[int, Field(strict=True, ge=0)]
+NonNegative = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0.0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
+BelowOne = Annotated[float, Field(strict=True, ge=0.0, lt=1.0)]
+Flag = Annotated[bool, Field(strict=True)]
+
+_RATES = ", ".join(f"{rule.learning_rate:g} for {name}" for name, rule in OPTIMIZERS.items())
+_MOMENTA = ", ".join(f"{rule.momentum:g} for {name}" for name, rule in OPTIMIZERS.items() if rule.momentum)
 
 
-def _usual_rate(values: Mapping[str, Any]) -> float:
-    """The best step measured for clipped SGD (`benchmarks/recipes.py`); for Adam the usual one."""
-    return 1e-3 if values.get("optimizer") == "adam" else 0.8
+def _usual(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """What a value is that was not given: what the chosen optimiser says."""
+    return lambda values: getattr(OPTIMIZERS[values.get("optimizer", "sgd")], name)
+
+
+def _option(group: str, description: str, default: Any, **more: Any) -> Any:
+    """A value with one sentence that serves the docstring and the command line.
+
+    Parameters
+    ----------
+    group : heading under which the command line lists it
+    description : the sentence
+    default : the value when none is given, or a function of the values before it
+    """
+    more |= {"default_factory": default} if callable(default) else {"default": default}
+    return Field(description=description, json_schema_extra={"group": group}, **more)
+
+
+_MODEL, _OPTIMISATION, _RUN = "Model and sampling", "Optimisation", "Run"
 
 
 class TrainingConfig(Recipe):
     """A training recipe; immutable, and refused when a key is unknown or a value impossible.
 
-    Parameters
-    ----------
-    n_hidden : hidden units M
-    method : negative phase: "pcd" (persistent chains, the first from data), "cd" (chains start at the minibatch),
-        "rdm" (fresh Bernoulli(1/2) states at every update)
-    gibbs_steps : K block Gibbs steps an update
-    epochs : passes over the training data
-    batch_size : samples a minibatch; a smaller data set is one batch; an incomplete last batch is left out
-    n_chains : Markov chains of "pcd" and "rdm"; "cd" has as many as the minibatch
-    gradient : "centered" (offsets: data means of both layers) or "plain" (equation 6)
-    optimizer : "sgd" or "adam" of torch.optim
-    learning_rate : η of equation 13, or Adam's step; by default 0.8 for "sgd" and 0.001 for "adam"
-    momentum : of SGD
-    adam_betas : Adam's two decay rates
-    clip : gradients longer than this times √(N M (1/B + 1/C)), B samples and C chains, are shortened to that; twice
-        this bounds the length of what is noise in them.  Nothing is clipped at 0.
-    warmup : updates over which the learning rate grows from nearly zero
-    schedule : "constant", or "linear" or "cosine" decay to zero from ``decay_start`` on
-    decay_start : fraction of training after which the schedule decays
-    l1, l2 : strengths of the penalties l1 Σ|W| and (l2/2) Σ W² on the weights
-    averaging : updates over which parameters are averaged exponentially; 0 averages nothing.  The window grows as one
-        tenth of the updates done until it reaches this length, so that early averages do not lag behind.
-    visible_bias_init : "data" (logit of the smoothed pixel means), "zeros", or "normal" (Normal(0, weight_std²))
-    weight_std : standard deviation of the initial weights
-    seed : of everything random in the run
-    engine, precision : of the sampling; "auto" picks the fastest that the machine has
-    early_checkpoints : checkpoints at about this many log-spaced updates within the first epoch
-    online_likelihood : carry ln Z from checkpoint to checkpoint with the chains of "pcd" and write the log-likelihood
-        beside the other metrics (0.3 s of processor time a checkpoint at M = 500)
-    checkpoint_epochs : epochs with a checkpoint; by default 1, 2, 3, 4, 6, 8, 11, … (a factor √2) and the last
+    A value that is not given follows the others, also after `replace`: the step size and the momentum are those of the
+    optimiser.
+
+    {parameters}
 
     Raises
     ------
@@ -64,38 +61,110 @@ class TrainingConfig(Recipe):
 
     title = "the training configuration"
 
-    n_hidden: PositiveInt = 500
-    method: Literal["pcd", "cd", "rdm"] = "pcd"
-    gibbs_steps: PositiveInt = 10
-    epochs: NonNegativeInt = 50
-    batch_size: PositiveInt = 500
-    n_chains: PositiveInt = 500
-    gradient: Literal["centered", "plain"] = "centered"
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    learning_rate: Positive = Field(default_factory=_usual_rate)
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    adam_betas: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], Annotated[float, Field(ge=0.0, lt=1.0)]] = (0.9, 0.999)
-    clip: NonNegative = 0.25
-    warmup: NonNegativeInt = 0
-    schedule: Literal["constant", "linear", "cosine"] = "linear"
-    decay_start: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    l1: NonNegative = 0.0
-    l2: NonNegative = 0.0
-    averaging: NonNegativeInt = 300
-    visible_bias_init: Literal["data", "zeros", "normal"] = "data"
-    weight_std: NonNegative = 0.01
-    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
-    engine: Literal["auto", "reference", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "fixed", "fp32", "bf16", "fp64"] = "auto"
-    online_likelihood: bool = False
-    early_checkpoints: NonNegativeInt = 14
-    checkpoint_epochs: tuple[PositiveInt, ...] | None = None
+    n_hidden: PositiveInt = _option(_MODEL, "The hidden layer has this many units, M.", 500)
+    method: Literal["pcd", "cd", "rdm"] = _option(
+        _MODEL,
+        "The negative phase starts from persistent chains (pcd, the first ones from data), from the minibatch (cd), or "
+        "from fresh Bernoulli(1/2) states at every update (rdm).",
+        "pcd",
+    )
+    gibbs_steps: PositiveInt = _option(_MODEL, "An update makes this many block Gibbs steps, K.", 10)
+    n_chains: PositiveInt = _option(
+        _MODEL, "This many Markov chains run with pcd and rdm; cd has as many as the minibatch has samples.", 500
+    )
+    visible_bias_init: Literal["data", "zeros", "normal"] = _option(
+        _MODEL,
+        "The visible biases start as the logit of the smoothed means of the data, as zeros, or as normal numbers "
+        "with the standard deviation of the weights.",
+        "data",
+    )
+    weight_std: NonNegative = _option(_MODEL, "The first weights have this standard deviation.", 0.01)
+    engine: Literal["auto", "reference", "cpu", "cuda"] = _option(
+        _MODEL, "This engine samples; auto takes the fastest that the machine has.", "auto"
+    )
+    precision: Literal["auto", "fixed", "fp32", "bf16", "fp64"] = _option(
+        _MODEL, "The matrix products of the sampling have this precision; auto takes the fastest.", "auto"
+    )
+    epochs: NonNegativeInt = _option(_OPTIMISATION, "Training passes over the data this many times.", 50)
+    batch_size: PositiveInt = _option(
+        _OPTIMISATION,
+        "A minibatch has this many samples; smaller data are one batch, and an incomplete last batch is left out.",
+        500,
+    )
+    gradient: Literal["centered", "plain"] = _option(
+        _OPTIMISATION,
+        "The gradient is centered (its offsets are the data means of both layers) or plain (equation 6).",
+        "centered",
+    )
+    optimizer: OptimizerName = _option(_OPTIMISATION, "This update rule of torch.optim moves the parameters.", "sgd")
+    learning_rate: Positive = _option(
+        _OPTIMISATION,
+        f"Steps have this size, η of equation 13; if it is not given it follows the optimizer: {_RATES}.",
+        _usual("learning_rate"),
+    )
+    momentum: BelowOne = _option(
+        _OPTIMISATION,
+        "This share of the last step is added to the next one by sgd and nesterov; if it is not given it follows the "
+        f"optimizer: {_MOMENTA}, else none.",
+        _usual("momentum"),
+    )
+    adam_betas: tuple[BelowOne, BelowOne] = _option(
+        _OPTIMISATION,
+        "Adam's averages of the gradient and of its square decay at these two rates.",
+        (0.9, 0.999),
+        examples=["0.9,0.999"],
+    )
+    clip: NonNegative = _option(
+        _OPTIMISATION,
+        "Gradients longer than this times √(N M (1/B + 1/C)), with B samples and C chains, are shortened to that; "
+        "twice this bounds the length of what is noise in them, and at 0 nothing is clipped.",
+        0.25,
+    )
+    warmup: NonNegativeInt = _option(
+        _OPTIMISATION, "The step size grows from nearly zero to its full value over this many updates.", 0
+    )
+    schedule: Literal["constant", "linear", "cosine"] = _option(
+        _OPTIMISATION, "The step size stays constant, or decays to zero along a line or half a cosine.", "linear"
+    )
+    decay_start: Fraction = _option(_OPTIMISATION, "The decay starts after this fraction of training.", 0.5)
+    l1: NonNegative = _option(_OPTIMISATION, "The penalty l1 Σ|W| on the weights has this strength.", 0.0)
+    l2: NonNegative = _option(_OPTIMISATION, "The penalty (l2/2) Σ W² on the weights has this strength.", 0.0)
+    averaging: NonNegativeInt = _option(
+        _OPTIMISATION,
+        "Checkpoints hold parameters that are averaged exponentially over this many updates, or the last ones at 0; "
+        "the window grows as one tenth of the updates done, so that early averages do not lag behind.",
+        300,
+    )
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**64)] = _option(
+        _RUN, "Everything random in the run follows from this seed.", 0
+    )
+    online_likelihood: Flag = _option(
+        _RUN,
+        "Checkpoints get a running log-likelihood: ln Z is carried along with the chains of pcd (0.3 s of processor "
+        "time each at M = 500).",
+        False,
+    )
+    early_checkpoints: NonNegativeInt = _option(
+        _RUN, "The first epoch has checkpoints at about this many log-spaced updates.", 14
+    )
+    checkpoint_epochs: tuple[PositiveInt, ...] | None = _option(
+        _RUN,
+        "Checkpoints are kept after these epochs and the last; by default after 1, 2, 3, 4, 6, 8, 11 and so on, each "
+        "√2 times the one before.",
+        None,
+        examples=["1,5,20"],
+    )
 
     @model_validator(mode="after")
-    def _epochs_exist(self) -> Self:
+    def _values_fit(self) -> Self:
         late = [epoch for epoch in self.checkpoint_epochs or () if epoch > self.epochs]
         if late:
             raise ValueError(f"epoch {late[0]} is after the last one, {self.epochs}; choose epochs within training")
+        if OPTIMIZERS[self.optimizer].momentum and not self.momentum:
+            raise ValueError(
+                f"optimizer {self.optimizer!r} needs a momentum above 0, found {self.momentum}; leave it out for "
+                f"{OPTIMIZERS[self.optimizer].momentum}, or choose 'sgd'"
+            )
         if self.online_likelihood and self.method != "pcd":
             raise ValueError(
                 f"online_likelihood needs the persistent chains of method 'pcd', found {self.method!r}; "
@@ -127,7 +196,6 @@ class TrainingConfig(Recipe):
             "epochs": 100,
             "gradient": "plain",
             "optimizer": "adam",
-            "learning_rate": 1e-3,
             "clip": 0.0,
             "schedule": "constant",
             "averaging": 0,
@@ -135,8 +203,11 @@ class TrainingConfig(Recipe):
         return cls(**(recipe | changes))
 
     def replace(self, **changes: Any) -> TrainingConfig:
-        """Copy with some values changed, checked again."""
-        return TrainingConfig(**(self.model_dump() | changes))
+        """Copy with some values changed, checked again; what was not given follows the changes.
+
+        ``TrainingConfig.recommended().replace(optimizer="adam")`` takes the usual step of Adam.
+        """
+        return TrainingConfig(**(self.model_dump(exclude_unset=True) | changes))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingConfig:
@@ -175,8 +246,13 @@ class TrainingConfig(Recipe):
 def recorded_config(values: Mapping[str, Any]) -> TrainingConfig:
     """The recipe in a run's record; choices that are younger than the record have the value that they had before.
 
+    A record holds every value.  One that is what the other values imply counts as not given, so that it follows them
+    in `TrainingConfig.replace`.
+
     Raises
     ------
     ConfigError : an unknown key or a value out of range
     """
-    return TrainingConfig.from_mapping({"clip": 0.0} | dict(values))
+    full = TrainingConfig.from_mapping({"clip": 0.0} | dict(values))
+    implied = {name for name in full.derived() if getattr(full, name) == full.default_of(name)}
+    return TrainingConfig(**{name: value for name, value in full if name not in implied})

@@ -11,6 +11,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.material import RunKey
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.study.config import StudyConfig
 
 __all__ = [
@@ -28,8 +29,9 @@ PROGRAM: Final = 450 * 2**20
 """Interpreter, torch and the other libraries in one process."""
 FIGURE: Final = 2 * 2**20
 """Picture, PDF and data of one figure, on average."""
-COPIES: Final = 8
-"""Of the parameters while a model trains: optimiser, gradient, average, forms for sampling, checkpoint."""
+COPIES: Final = 6
+"""Of the parameters while a model trains, beside the optimiser's: themselves, gradient, average, two forms for
+sampling, checkpoint."""
 FACTORS: Final = 6
 """Float64 matrices of the larger layer's size squared while a figure looks at modes: V, its rotations, work space."""
 
@@ -42,8 +44,7 @@ def disk_of_run(recipe: TrainingConfig, n_visible: int, updates_per_epoch: int) 
     """Bytes of a run's directory when it is complete."""
     model = FLOAT * _parameters(n_visible, recipe.n_hidden)
     kept = 2 if recipe.averaging else 1
-    slots = 2 if recipe.optimizer == "adam" else 1 if recipe.momentum else 0
-    state = model * (kept + slots) + recipe.n_chains * n_visible
+    state = model * (kept + OPTIMIZERS[recipe.optimizer].state(recipe)) + recipe.n_chains * n_visible
     return len(recipe.checkpoint_updates(updates_per_epoch)) * model * kept + state
 
 
@@ -61,7 +62,8 @@ def memory_of_process(config: StudyConfig, key: RunKey, dataset: Dataset) -> int
     """Bytes of a process that trains and looks at the models of one size."""
     recipe = config.training(key)
     rows = min(recipe.batch_size, len(dataset.train)) + recipe.n_chains
-    training = COPIES * FLOAT * _parameters(dataset.n_visible, key.hidden)
+    copies = COPIES + OPTIMIZERS[recipe.optimizer].state(recipe)
+    training = copies * FLOAT * _parameters(dataset.n_visible, key.hidden)
     training += 3 * FLOAT * rows * (dataset.n_visible + key.hidden)
     figures = FACTORS * 2 * FLOAT * max(dataset.n_visible, key.hidden) ** 2
     data = 2 * (dataset.train.nbytes + dataset.test.nbytes)

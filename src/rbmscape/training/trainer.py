@@ -20,6 +20,7 @@ from rbmscape.kernels.reference.gradient import Gradient
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.training.gradient import center
 from rbmscape.training.initial import initial_model
@@ -78,9 +79,7 @@ class Trainer:
         config = self.config
         weights, *biases = self._parameters.values()
         groups: list[dict[str, Any]] = [{"params": [weights], "weight_decay": config.l2}, {"params": biases}]
-        if config.optimizer == "adam":
-            return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.adam_betas, fused=True)
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        return OPTIMIZERS[config.optimizer].make(groups, config)
 
     def _prepare(self, out: Parameters | None = None) -> Parameters:
         weights, visible_bias, hidden_bias = self._parameters.values()
