@@ -37,6 +37,8 @@ _HOMES = {
     "EffectivePotential": "rbmscape.diffusion.effective_potential",
     "boson_spectrum": "rbmscape.diffusion.bosons",
     "Bosons": "rbmscape.diffusion.bosons",
+    "CurieWeiss": "rbmscape.diffusion.curie_weiss",
+    "slow_modes": "rbmscape.diffusion.slowing",
     "FokkerPlanck1D": "rbmscape.diffusion.fokker_planck",
     "langevin": "rbmscape.diffusion.langevin",
     "random_rotation": "rbmscape.symmetry.rotations",
