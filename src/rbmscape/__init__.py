@@ -39,6 +39,7 @@ _HOMES = {
     "Bosons": "rbmscape.diffusion.bosons",
     "CurieWeiss": "rbmscape.diffusion.curie_weiss",
     "slow_modes": "rbmscape.diffusion.slowing",
+    "hysteresis": "rbmscape.diffusion.hysteresis",
     "FokkerPlanck1D": "rbmscape.diffusion.fokker_planck",
     "langevin": "rbmscape.diffusion.langevin",
     "random_rotation": "rbmscape.symmetry.rotations",
