@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rbmscape.figures.registry import in_order
 from rbmscape.files import write_bytes, write_text
-from rbmscape.report.build import PAPER_FIGURES, SYMBOLS
+from rbmscape.report.build import SYMBOLS
 from rbmscape.report.runs import RunRow, mean_by_size, run_rows
 from rbmscape.report.verdicts import Verdict
 from rbmscape.report.words import duration, format_estimate
@@ -135,12 +136,11 @@ def page(study: Study, ledger: Mapping[str, Any], title: str, folder: str) -> st
         cost(records),
         "## Figures",
     ]
-    shown = {entry.name: entry for entry, _ in study.figures() if f"figure/{entry.name}" in records}
-    order = [*(name for name in PAPER_FIGURES if name in shown), *(name for name in shown if name not in PAPER_FIGURES)]
-    for name in order:
-        number = f" (figure {PAPER_FIGURES[name]})" if name in PAPER_FIGURES else ""
-        alt_text = str(records[f"figure/{name}"]["outcome"]["alt_text"]).replace("[", "(").replace("]", ")")
-        parts += [f"### {shown[name].title}{number}", shown[name].caption, f"![{alt_text}]({folder}/{name}.png)"]
+    for entry in in_order(entry for entry, _ in study.figures() if f"figure/{entry.name}" in records):
+        number = f" (figure {entry.spec.paper})" if entry.spec.paper else ""
+        alt_text = str(records[f"figure/{entry.name}"]["outcome"]["alt_text"]).replace("[", "(").replace("]", ")")
+        picture = f"![{alt_text}]({folder}/{entry.stem}.png)"
+        parts += [f"### {entry.spec.title}{number}", entry.spec.caption, picture]
     return "\n\n".join(parts) + "\n"
 
 
@@ -159,7 +159,7 @@ def main() -> None:
     records = study.records()
     for entry, path in study.figures():
         if f"figure/{entry.name}" in records:
-            write_bytes(chosen.target / f"{entry.name}.png", small(path))
+            write_bytes(chosen.target / f"{entry.stem}.png", small(path))
     write_text(chosen.target.with_suffix(".md"), page(study, ledger, chosen.title, chosen.target.name))
     sys.stdout.write(f"wrote {chosen.target.with_suffix('.md')} and {len(list(chosen.target.iterdir()))} files\n")
 

@@ -10,7 +10,7 @@ import torch
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.data.load import load_dataset
-from rbmscape.errors import InputError, ShapeError
+from rbmscape.errors import ConfigError, InputError, ShapeError
 from rbmscape.figures.gallery import alt_text, compute, draw
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.samples import model_samples
@@ -72,7 +72,7 @@ def test_data_without_image_shape_are_drawn_as_rows(images):
 
 def test_bad_input(images):
     small = drawn(RBM(torch.zeros(4, 2), torch.zeros(4), torch.zeros(2)))
-    with pytest.raises(InputError, match="shows 1 to 20 of these samples, found n_samples=0"):
+    with pytest.raises(ConfigError, match="gallery's n_samples cannot be 0"):
         compute({"m": small}, images, n_samples=0)
     with pytest.raises(InputError, match="found n_samples=21"):
         compute({"m": small}, images, n_samples=21)

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 import rbmscape as rs
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import ConfigError, InputError
+from rbmscape.errors import InputError
 from rbmscape.figures import evolution, gaussianity, image_landscapes, kurtosis, landscapes, random_spectra, spectrum
-from rbmscape.figures.analysis import ANALYSES, Subject, select
+from rbmscape.figures.analysis import Subject
 from rbmscape.figures.material import Material, RunKey
+from rbmscape.figures.registry import select
 from rbmscape.figures.style import save
 
 FEW = {"n_chains": 40}
@@ -47,8 +48,8 @@ def material(dataset, tmp_path_factory):
     return Material(dataset, runs, result=lambda name: pytest.fail(f"asked for {name}"), seed=1)
 
 
-def with_options(material, **options):
-    return replace(material, options=options)
+def with_options(material, module, **options):
+    return replace(material, options=module.Options(**options))
 
 
 def checked(module, found, directory):
@@ -79,7 +80,7 @@ def legend_words(figure):
 
 
 def test_generated_image_among_its_landscapes(material, tmp_path):
-    found = image_landscapes.for_study(with_options(material, wanted_label=0))
+    found = image_landscapes.for_study(with_options(material, image_landscapes, wanted_label=0))
     modes = rs.Modes.of(material.run().load())
     x = found.state.values @ modes.left.numpy()
     np.testing.assert_allclose(found.point_x, x[found["mode"].values - 1], atol=1e-12)
@@ -117,7 +118,7 @@ def test_generated_state_of_the_wanted_class(dataset):
 
 
 def test_landscapes_with_classes_and_samples(material, dataset, tmp_path):
-    found = landscapes.for_study(with_options(material, n_points=15))
+    found = landscapes.for_study(with_options(material, landscapes, n_points=15))
     assert found.model.values.tolist() == ["untrained", "trained"]
     untrained = found.sel(model="untrained")
     assert float(np.abs(untrained.saddle_x).max()) == 0.0  # no biases
@@ -139,7 +140,7 @@ def test_landscapes_with_classes_and_samples(material, dataset, tmp_path):
 
 
 def test_random_spectra_follow_the_law(material, tmp_path):
-    found = random_spectra.for_study(with_options(material, hidden=[8, 40], n_simulations=19))
+    found = random_spectra.for_study(with_options(material, random_spectra, hidden=[8, 40], n_simulations=19))
     for hidden in (8, 40):
         one = found.sel(hidden=hidden)
         width = np.diff(one.bin_edge)
@@ -151,7 +152,7 @@ def test_random_spectra_follow_the_law(material, tmp_path):
 
 
 def test_kurtosis_against_size(material, tmp_path):
-    found = kurtosis.for_study(with_options(material, hidden=[10, 20, 40], n_states=40_000))
+    found = kurtosis.for_study(with_options(material, kurtosis, hidden=[10, 20, 40], n_states=40_000))
     hidden = found.sel(layer="hidden")
     # sampled means against exact ones: three sizes, two layers, each within 4.5 standard errors (false alarm 4e-5)
     assert float((np.abs(found.kurtosis - found.exact) / found.stderr).max()) < 4.5
@@ -163,11 +164,11 @@ def test_kurtosis_against_size(material, tmp_path):
     for element in ("hidden layer", "visible layer", "Gaussian", "exact", "line:"):
         assert element in words
     with pytest.raises(InputError, match="three different"):
-        kurtosis.compute(12, [10, 10, 20])
+        kurtosis.compute(12, hidden=[10, 10, 20])
 
 
 def test_densities_of_random_states(material, tmp_path):
-    found = gaussianity.for_study(with_options(material, n_states=2000))
+    found = gaussianity.for_study(with_options(material, gaussianity, n_states=2000))
     exact = rs.kurtosis(material.run().load())
     np.testing.assert_allclose(found.exact_kurtosis.sel(model="trained", layer="y"), exact.y[:12])
     assert float(np.abs(found.sampled_mean - found["mean"]).max()) < 5 * 0.5 / np.sqrt(2000)
@@ -206,11 +207,11 @@ def test_evolution_of_a_run(material, tmp_path):
 @pytest.mark.parametrize(("n_visible", "n_hidden"), [(6, 3), (3, 7), (1, 1)])
 def test_any_bare_model_can_be_analysed(n_visible, n_hidden):
     subject = Subject(rs.RBM.random(n_visible, n_hidden, std=1.0), sampling=FEW)
-    made = [entry.name for entry in ANALYSES if not entry.missing(subject)]
+    made = [entry.name for entry in select() if entry.spec.analysis is not None and not entry.missing(subject)]
     assert {"spectrum", "image_landscapes", "landscapes", "gaussianity"} <= set(made)
     assert "evolution" not in made
     for entry in select(["spectrum", "image_landscapes", "landscapes", "gaussianity"]):
-        found = entry.compute(subject)
+        found = entry.analyse(subject)
         entry.draw(found).canvas.draw()
         assert entry.alt_text(found)
 
@@ -219,7 +220,7 @@ def test_model_without_coupling_is_drawn():
     subject = Subject(rs.RBM(np.zeros((4, 3)), np.ones(4), np.ones(3)), sampling=FEW, image_shape=(2, 2))
     for name in ("spectrum", "image_landscapes", "landscapes", "gaussianity"):
         entry = select([name])[0]
-        found = entry.compute(subject)
+        found = entry.analyse(subject)
         entry.draw(found).canvas.draw()
     words = {text.get_text() for axes in landscapes.draw(landscapes.for_model(subject)).axes for text in axes.texts}
     assert "flat: no saddle" in words
@@ -234,23 +235,8 @@ def test_figures_made_for_studies_take_a_single_run(material, dataset):
     entry = select(["alignment"])[0]
     assert not entry.missing(subject)
     assert entry.missing(replace(subject, dataset=None)) == ("data",)
-    assert "overlap" in entry.alt_text(entry.compute(subject)).lower()
+    assert "overlap" in entry.alt_text(entry.analyse(subject)).lower()
     with pytest.raises(InputError, match="no likelihood of a study"):
         alone.result("likelihood")
     with pytest.raises(InputError, match="needs both"):
         Subject(run.load()).as_study()
-
-
-def test_every_analysis_has_its_functions():
-    from importlib import import_module
-
-    for entry in ANALYSES:
-        module = import_module(entry.module or f"rbmscape.figures.{entry.name}")
-        assert callable(module.draw)
-        assert callable(module.alt_text)
-        assert hasattr(module, "for_model") or (hasattr(module, "for_study") and set(entry.needs) == {"run", "data"})
-
-
-def test_unknown_analysis_is_refused():
-    with pytest.raises(ConfigError, match="did you mean 'spectrum'"):
-        select(["spektrum"])

@@ -66,8 +66,8 @@ def material(planted_data, tmp_path_factory):
     return Material(planted_data, runs, lambda name: pytest.fail(f"asked for {name}"), seed=1, sampler=sampler)
 
 
-def with_options(material, **options):
-    return replace(material, options=options)
+def with_options(material, module, **options):
+    return replace(material, options=module.Options(**options))
 
 
 def check_drawing(module, dataset, tmp_path, n_panels):
@@ -84,7 +84,7 @@ def check_drawing(module, dataset, tmp_path, n_panels):
 
 
 def test_rotational_symmetry_against_untrained_matrices(material, tmp_path):
-    found = rotational_symmetry.for_study(with_options(material, n_null=8, n_rotations=4, bins=60))
+    found = rotational_symmetry.for_study(with_options(material, rotational_symmetry, n_null=8, n_rotations=4, bins=60))
     at = found.sel(hidden=20)
     # The first checkpoint is untrained (8 null matrices, fixed seeds); along and at the end are one quantity.
     assert abs(float(at.along[0]) - float(at.null_mean)) < 5 * float(at.null_sd)
@@ -110,13 +110,13 @@ def test_training_on_stripes_breaks_the_rotational_symmetry(tmp_path):
     plan = recipe(epochs=40, batch_size=50, checkpoint_epochs=(40,))
     keys = {RunKey("recommended", 20, seed): plan.model_copy(update={"seed": seed}) for seed in (0, 1)}
     runs = {key: train(stripes, changed, tmp_path / str(key), progress=False) for key, changed in keys.items()}
-    options = {"n_null": 64, "n_rotations": 4, "bins": 60}
+    options = rotational_symmetry.Options(n_null=64, n_rotations=4, bins=60)
     found = rotational_symmetry.for_study(Material(stripes, runs, lambda _: None, seed=1, options=options))
     assert float(found.excess.min()) > 5
 
 
 def test_hierarchy_of_planted_modes(material, tmp_path):
-    found = hierarchy.for_study(with_options(material, indices=[0, 1, 5, 15]))
+    found = hierarchy.for_study(with_options(material, hierarchy, indices=[0, 1, 5, 15]))
     changed = found.pixels_changed.values
     # Two modes are planted: planes with one of them change many pixels, planes of noise few.
     assert changed[0] > 5 * changed[2]
@@ -164,7 +164,7 @@ def test_other_sizes_and_single_size(material, tmp_path):
 
 
 def test_landau_wells_turn_double(material, tmp_path):
-    found = landau_wells.for_study(with_options(material, n_modes=2))
+    found = landau_wells.for_study(with_options(material, landau_wells, n_modes=2))
     held = found.sel(fluctuation=0.0)
     assert held.curvature.values[0] == pytest.approx(4.0, abs=0.5)  # 4 - λ of an untrained model
     assert float(held.curvature[-1, 0]) < 0
@@ -182,7 +182,7 @@ def test_landau_wells_turn_double(material, tmp_path):
 
 
 def test_predicted_transitions_agree_with_measured_ones(material, tmp_path):
-    found = transitions.for_study(with_options(material, n_modes=2))
+    found = transitions.for_study(with_options(material, transitions, n_modes=2))
     assert found.sizes["replica"] == 2
     assert found.attrs["critical_binder"] == CRITICAL_BINDER
     for mode in range(2):
@@ -200,7 +200,7 @@ def test_predicted_transitions_agree_with_measured_ones(material, tmp_path):
 
 
 def test_modes_align_with_planted_directions(material, tmp_path):
-    found = alignment.for_study(with_options(material, n_components=2, n_values=4))
+    found = alignment.for_study(with_options(material, alignment, n_components=2, n_values=4))
     assert found.recipe.values.tolist() == ["recommended", "adam"]
     recommended = found.sel(recipe="recommended")
     assert float(recommended.overlap.max("checkpoint").min()) > 0.9

@@ -11,12 +11,12 @@ import pytest
 import rbmscape.files
 import rbmscape.study.needs as needs
 from rbmscape.errors import ConfigError, DiskError
-from rbmscape.figures.registry import FIGURES
+from rbmscape.figures.registry import all_figures
+from rbmscape.figures.spec import FigureScene
 from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
 from rbmscape.study.execute import HerePool, execute
-from rbmscape.study.figure_costs import FIGURE_COSTS, FigureScene, figure_seconds
 from rbmscape.study.graph import build_graph
-from rbmscape.study.plan import check_plan, figure_options, read_plan
+from rbmscape.study.plan import check_plan, read_plan
 from rbmscape.study.profiles import PROFILES, profile
 from rbmscape.study.progress import SilentReporter
 from rbmscape.study.store import StudyStore
@@ -108,7 +108,7 @@ def test_mistakes_in_a_plan_are_named_with_the_file(tmp_path, change, message):
     ("change", "message"),
     [
         (("figure_options.gallery", "figure_options.galery"), "figure 'galery'; did you mean 'gallery'"),
-        (("n_samples", "n_sample"), "'gallery' has no option 'n_sample'; did you mean 'n_samples'"),
+        (("n_samples", "n_sample"), "gallery has no key 'n_sample'; did you mean 'n_samples'"),
         (('["gallery"]', '["galery"]'), "no figure 'galery'; did you mean 'gallery'"),
     ],
 )
@@ -126,12 +126,6 @@ def test_other_files_are_refused(tmp_path):
         read_plan(tmp_path / "none.toml")
 
 
-def test_options_reach_through_to_what_a_figure_passes_them_on_to():
-    assert {"n_data", "n_chains", "n_steps", "leading"} <= figure_options("evolution").keys()
-    assert {"sampling", "n_bins", "n_starts"} <= figure_options("mode_potentials").keys()
-    assert "seed" not in figure_options("evolution")
-
-
 def test_built_in_plans_fit_their_data_and_figures():
     dataset = profile("quick").data.load()
     for name in PROFILES:
@@ -139,12 +133,11 @@ def test_built_in_plans_fit_their_data_and_figures():
 
 
 def test_every_figure_has_a_cost():
-    assert set(FIGURE_COSTS) == {entry.name for entry in FIGURES}
     sizes = {"n_visible": 784, "hidden": (100, 500), "main": 500, "replicas": 2, "runs": 4, "checkpoints": 10}
     speeds = dict.fromkeys(("sweep", "annealing", "svd"), lambda hidden: 1e-6 * hidden)
     scene = FigureScene(**sizes, **speeds, slowness=1.0)
-    for name in FIGURE_COSTS:
-        assert 0.0 < figure_seconds(name, scene, figure_options(name)) < 1000.0
+    for entry in all_figures():
+        assert 0.0 < entry.spec.cost(scene, entry.spec.options()) < 1000.0, entry.name
 
 
 def test_the_papers_design():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from rbmscape.errors import ConfigError
-from rbmscape.study.plan import check_sampling
+from rbmscape.figures.registry import select
 
 
 def test_known_options_pass():
-    check_sampling("gallery", {"n_chains": 50, "budget": 1e10})
+    sampling = {"n_chains": 50, "budget": 1e10}
+    (gallery,) = select(["gallery"])
+    assert gallery.options({"n_samples": 3, "sampling": sampling})[1] == sampling
 
 
 @pytest.mark.parametrize(
@@ -23,5 +25,5 @@ def test_known_options_pass():
 )
 def test_others_are_refused_with_the_figure_s_name(options, words):
     with pytest.raises(ConfigError, match=words) as refusal:
-        check_sampling("gallery", options)
+        select(["gallery"])[0].options({"sampling": options})
     assert "'gallery'" in str(refusal.value)

@@ -18,7 +18,8 @@ from rbmscape.cli.options import (
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
-    from rbmscape.figures.analysis import AnalysisEntry, Subject
+    from rbmscape.figures.analysis import Subject
+    from rbmscape.figures.registry import FigureEntry
 
 __all__ = ["analyze"]
 
@@ -53,7 +54,7 @@ def analyze(
 
     entries = _chosen(figures)
     check_absent(
-        [out / f"{entry.name}.{kind}" for entry in entries for kind in ("png", "pdf", "nc")], overwrite=overwrite
+        [out / f"{entry.stem}.{kind}" for entry in entries for kind in ("png", "pdf", "nc")], overwrite=overwrite
     )
     subject = _subject(model, data, image_shape, update, device, seed, chains)
     failed: dict[str, str] = {}
@@ -66,11 +67,18 @@ def analyze(
         raise StudyError(f"{len(failed)} of {len(entries)} figures could not be made, the first is {name}: {reason}")
 
 
-def _chosen(names: str | None) -> tuple[AnalysisEntry, ...]:
-    """Entries of the registry by name, all for None."""
-    from rbmscape.figures.analysis import select
+def _chosen(names: str | None) -> tuple[FigureEntry, ...]:
+    """Figures of models by name, all for None."""
+    from rbmscape.errors import ConfigError
+    from rbmscape.figures.registry import select
 
-    return select(None if names is None else [name.strip() for name in names.split(",")])
+    entries = select(None if names is None else [name.strip() for name in names.split(",")])
+    fitting = tuple(entry for entry in entries if entry.spec.analysis is not None)
+    if names is not None and len(fitting) < len(entries):
+        wrong = next(entry.name for entry in entries if entry not in fitting)
+        known = ", ".join(entry.name for entry in select() if entry.spec.analysis is not None)
+        raise ConfigError(f"the figure {wrong!r} is of a study, not of one model; these are: {known}")
+    return fitting
 
 
 def _subject(
@@ -115,7 +123,7 @@ def _recorded_data(run: object) -> Dataset | None:
         return None
 
 
-def _make(entry: AnalysisEntry, subject: Subject, out: Path, failed: dict[str, str]) -> None:
+def _make(entry: FigureEntry, subject: Subject, out: Path, failed: dict[str, str]) -> None:
     """Compute, draw and save one figure, or say why not."""
     from rbmscape.errors import DiskError, RbmscapeError
     from rbmscape.figures.style import save
@@ -125,8 +133,8 @@ def _make(entry: AnalysisEntry, subject: Subject, out: Path, failed: dict[str, s
         typer.echo(f"{entry.name}: left out, it needs {' and '.join(missing)}")
         return
     try:
-        dataset = entry.compute(subject).assign_attrs(source=subject.name)
-        saved = save(entry.draw(dataset), dataset, out, entry.name)
+        dataset = entry.analyse(subject).assign_attrs(source=subject.name)
+        saved = save(entry.draw(dataset), dataset, out, entry.stem)
     except DiskError:
         raise
     except RbmscapeError as error:

@@ -10,12 +10,13 @@ early only: what is measured is until which update mode 1 is nearer to the unifo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.symmetry.principal import (
@@ -33,10 +34,36 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["EARLY", "alt_text", "compute", "draw", "for_study"]
+__all__ = ["EARLY", "SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 EARLY = 60
 """Updates in which the modes are asked to be principal components."""
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_components : modes and components
+    n_values : singular values
+    """
+
+    n_components: Count = 3
+    n_values: Count = 10
+
+
+SPEC = FigureSpec(
+    title="Modes and principal components",
+    caption=(
+        "Overlap of the first left singular vectors with the principal components of the data, and the largest "
+        "singular values, against updates, for every recipe of the study. The dashed line is the threshold λ = 4."
+    ),
+    order=260,
+    analysis=("run", "data"),
+    cost=lambda scene, _: scene.base(1.5) + scene.runs / len(scene.hidden) * scene.checkpoints * scene.factors(1),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -47,17 +74,14 @@ def for_study(material: Material) -> xr.Dataset:
     return compute(runs, material.dataset, **material.settings)
 
 
-def compute(
-    runs: Mapping[str, Sequence[Run]], dataset: Dataset, n_components: int = 3, n_values: int = 10
-) -> xr.Dataset:
+def compute(runs: Mapping[str, Sequence[Run]], dataset: Dataset, **options: Any) -> xr.Dataset:
     """Overlaps and singular values at every checkpoint of every run; exact to rounding.
 
     Parameters
     ----------
     runs : label of the recipe to replicas
     dataset : the data that they were trained on
-    n_components : modes and components
-    n_values : singular values
+    **options : of `Options`
 
     Returns
     -------
@@ -74,14 +98,15 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     if not runs or any(len(replicas) == 0 for replicas in runs.values()):
         raise InputError("the alignment along training needs at least one run of each recipe, found none")
     components = {
-        centred: principal_components(dataset.train, n_components, centred=centred) for centred in (True, False)
+        centred: principal_components(dataset.train, asked.n_components, centred=centred) for centred in (True, False)
     }
     parts = []
     for replicas in runs.values():
-        found = [_one_run(run, components, n_values) for run in replicas]
+        found = [_one_run(run, components, asked.n_values) for run in replicas]
         parts.append(xr.concat(found, "replica", join="outer").assign_coords(replica=np.arange(len(found))))
     result = xr.concat(parts, "recipe", join="outer").assign_coords(recipe=list(runs))
     result.attrs = provenance_attrs(data=dataset.name, n_hidden=next(iter(runs.values()))[0].config.n_hidden)

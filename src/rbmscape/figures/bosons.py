@@ -7,15 +7,17 @@ each rank crosses the threshold.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from rbmscape.diffusion.bosons import curvature_matrix, dressed_singular_values
 from rbmscape.diffusion.cascade import crossings
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import (
     DIVERGING,
     PAGE_WIDTH,
@@ -36,11 +38,40 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 FEWEST_CHECKPOINTS = 3
 UNIFORM_THRESHOLD = 4.0
 N_DRAWN = 8
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_modes : ranks kept
+    n_data : training samples behind the activities, at most
+    beta : inverse temperature
+    """
+
+    n_modes: Count = 100
+    n_data: Count = 2000
+    beta: Annotated[float, Field(gt=0)] = 1.0
+
+
+SPEC = FigureSpec(
+    title="Bosons along training",
+    caption=(
+        "Frequencies of the softest bosons against updates (section 4.1, equations 40 and 44), around activities ½ "
+        "and around the data's mean activities; below 0 a mode does not relax. Stability map: dressed singular values "
+        "by rank, threshold in black; and the update at which each rank crosses it."
+    ),
+    order=270,
+    analysis=("run", "data"),
+    cost=lambda scene, _: scene.base(2.0) + scene.checkpoints * scene.factors(1.5),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -62,16 +93,14 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute(subject.run, subject.dataset)
 
 
-def compute(run: Run, dataset: Dataset, n_modes: int = 100, n_data: int = 2000, beta: float = 1.0) -> xr.Dataset:
+def compute(run: Run, dataset: Dataset, **options: Any) -> xr.Dataset:
     """Frequencies and dressed singular values at every checkpoint.
 
     Parameters
     ----------
     run : with three checkpoints or more
     dataset : its data, for the mean activities
-    n_modes : ranks kept
-    n_data : training samples behind the activities, at most
-    beta : inverse temperature
+    **options : of `Options`
 
     Returns
     -------
@@ -86,22 +115,23 @@ def compute(run: Run, dataset: Dataset, n_modes: int = 100, n_data: int = 2000, 
     import torch
     import xarray as xr
 
+    asked = Options(**options)
     updates = run.updates
     if len(updates) < FEWEST_CHECKPOINTS:
         raise MissingInputError(
             f"{run.directory} has {len(updates)} checkpoint(s), bosons along training need {FEWEST_CHECKPOINTS} or "
             f"more; train with early_checkpoints=14 or more"
         )
-    kept = min(n_modes, run.config.n_hidden, dataset.n_visible)
+    kept = min(asked.n_modes, run.config.n_hidden, dataset.n_visible)
     columns: dict[str, list[np.ndarray]] = {"bare": [], "dressed": [], "frequency_uniform": [], "frequency_data": []}
     unstable = []
     for update in updates:
         rbm = run.load(update, averaged=False)
         singular_values = torch.linalg.svdvals(rbm.weights.double()).cpu().numpy()
-        point = reference_point(rbm, "data", dataset.train[:n_data], beta)
-        dressed = beta * dressed_singular_values(rbm, point)
-        frequencies = torch.linalg.eigvalsh(curvature_matrix(rbm, point, beta)).cpu().numpy() / 2
-        bare = beta * singular_values / UNIFORM_THRESHOLD
+        point = reference_point(rbm, "data", dataset.train[: asked.n_data], asked.beta)
+        dressed = asked.beta * dressed_singular_values(rbm, point)
+        frequencies = torch.linalg.eigvalsh(curvature_matrix(rbm, point, asked.beta)).cpu().numpy() / 2
+        bare = asked.beta * singular_values / UNIFORM_THRESHOLD
         columns["bare"].append(bare[:kept])
         columns["dressed"].append(dressed[:kept])
         columns["frequency_uniform"].append(UNIFORM_THRESHOLD / 2 * (1 - bare[:kept]))
@@ -118,7 +148,9 @@ def compute(run: Run, dataset: Dataset, n_modes: int = 100, n_data: int = 2000, 
             "crossing_dressed": ("rank", crossings(updates, np.stack(columns["dressed"]), 1.0), {"units": "updates"}),
         },
         coords={"update": list(updates), "rank": np.arange(kept)},
-        attrs=provenance_attrs(beta=beta, n_hidden=run.config.n_hidden, n_data=min(n_data, len(dataset.train))),
+        attrs=provenance_attrs(
+            beta=asked.beta, n_hidden=run.config.n_hidden, n_data=min(asked.n_data, len(dataset.train))
+        ),
     )
 
 

@@ -19,6 +19,7 @@ import torch
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.material import RunKey
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["STAGES", "alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "STAGES", "Options", "alt_text", "compute", "draw", "for_study"]
 
 STAGES = ("weights", "initial", "trained")
 NEAR = 3.0
@@ -45,23 +46,46 @@ FLUCTUATIONS = (0.0, 0.25)
 _STEP = 1.0  # the energy is of second order, so that any step gives its curvature exactly
 
 
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_modes : modes by singular value that are kept singly
+    n_data : samples, at most
+    """
+
+    n_modes: Count = 8
+    n_data: Count = 2000
+
+
+SPEC = FigureSpec(
+    title="Saddles, random states and data",
+    caption=(
+        "Left: distance of the test data from the saddle points in standard deviations of the data, median over all "
+        "modes, for every replica (dashed: 3). Right: u of the first mode after training: saddle, centre μ of random "
+        "states, and mean and standard deviation of the test data, by size of the hidden layer."
+    ),
+    order=220,
+    cost=lambda scene, _: scene.base(1.0) + sum(scene.factors(3 * scene.replicas, hidden) for hidden in scene.hidden),
+    options=Options,
+)
+
+
 def for_study(material: Material) -> xr.Dataset:
     """Every run of the study."""
     return compute(material.runs, material.dataset, seed=material.seed, **material.settings)
 
 
-def compute(
-    runs: Mapping[RunKey, Run], dataset: Dataset, n_modes: int = 8, n_data: int = 2000, seed: int = 0
-) -> xr.Dataset:
+def compute(runs: Mapping[RunKey, Run], dataset: Dataset, seed: int = 0, **options: Any) -> xr.Dataset:
     """Positions and distances in every run.
 
     Parameters
     ----------
     runs : key to run
     dataset : its test data (training data where there are none) are projected, with h drawn from p(h | v)
-    n_modes : modes by singular value that are kept singly
-    n_data : samples, at most
     seed : of their choice and of h
+    **options : of `Options`
 
     Returns
     -------
@@ -79,11 +103,12 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     if not runs:
         raise InputError("saddle and data positions need at least one run, found none")
     pool = dataset.test if len(dataset.test) else dataset.train
-    points = pool[Stream(seed, "figures/centres").numpy().permutation(len(pool))[:n_data]]
-    parts = [_one_run(run, points, n_modes, seed) for run in runs.values()]
+    points = pool[Stream(seed, "figures/centres").numpy().permutation(len(pool))[: asked.n_data]]
+    parts = [_one_run(run, points, asked.n_modes, seed) for run in runs.values()]
     result = xr.concat(parts, "run", join="outer").assign_coords(
         recipe=("run", [key.recipe for key in runs]),
         hidden=("run", [key.hidden for key in runs]),

@@ -8,15 +8,17 @@ means and spreads and of free energies.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from rbmscape.diffusion.langevin import langevin, largest_stable_step
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import is_image, mosaic
 from rbmscape.figures.samples import sampled, verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
@@ -34,10 +36,43 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.model.rbm import RBM
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 N_PICTURES = 6
 """Moments of the last quench that are kept, the start and the end among them."""
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    diffusions : D of the quenches, all from the same bits uniform in the cube; the last is shown along time
+    n_chains : chains
+    n_shown : how many of them are drawn
+    time : diffusion time of each quench
+    n_modes : modes compared
+    """
+
+    diffusions: tuple[Annotated[float, Field(gt=0)], ...] = (1.0, 0.1, 0.02)
+    n_chains: Count = 100
+    n_shown: Count = 10
+    time: Annotated[float, Field(gt=0)] = 8.0
+    n_modes: Count = 40
+
+
+SPEC = FigureSpec(
+    title="Diffusion that generates images",
+    caption=(
+        "Confined Langevin dynamics from random bits, decoded to pixels, at D = 1/β and at smaller D, the smallest "
+        "along time; equilibrium samples below. Means and standard deviations of u by mode, and free energies."
+    ),
+    order=310,
+    samples="main",
+    analysis=(),
+    cost=lambda scene, options: scene.base(1.0) + scene.chains(options.n_chains, 300 * options.time),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -52,14 +87,7 @@ def for_model(subject: Subject) -> xr.Dataset:
 
 
 def compute(
-    samples: ModelSamples,
-    image_shape: tuple[int, int] | None = None,
-    diffusions: Sequence[float] = (1.0, 0.1, 0.02),
-    n_chains: int = 100,
-    n_shown: int = 10,
-    time: float = 8.0,
-    n_modes: int = 40,
-    seed: int = 0,
+    samples: ModelSamples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any
 ) -> xr.Dataset:
     """Quench random bits by the confined diffusion at several D and compare with equilibrium samples.
 
@@ -67,11 +95,8 @@ def compute(
     ----------
     samples : of the model, one a column
     image_shape : height and width of the images; None for data that are no images
-    diffusions : D of the quenches, all from the same bits uniform in the cube; the last is shown along time
-    n_chains, n_shown : chains, and how many are drawn
-    time : diffusion time of each quench
-    n_modes : modes compared
     seed : of everything random
+    **options : of `Options`
 
     Returns
     -------
@@ -87,19 +112,26 @@ def compute(
     """
     import xarray as xr
 
-    if not diffusions:
+    asked = Options(**options)
+    if not asked.diffusions:
         raise InputError("diffused images need at least one D, found none; pass diffusions=(1.0, 0.1)")
     rbm = samples.model
     modes = Modes.of(rbm)
-    kept = list(range(min(n_modes, modes.n_paired - int(modes.flat.sum()))))
-    stages = _quenches(rbm, modes, diffusions, n_chains, time, seed)
+    kept = list(range(min(asked.n_modes, modes.n_paired - int(modes.flat.sum()))))
+    stages = _quenches(rbm, modes, asked.diffusions, asked.n_chains, asked.time, seed)
     stages.append(("Gibbs", samples.v, samples.h))
-    parts = [_stage(rbm, modes, kept, name, m, n, n_shown, seed) for name, m, n in stages]
+    parts = [_stage(rbm, modes, kept, name, m, n, asked.n_shown, seed) for name, m, n in stages]
     height, width = image_shape or (0, 0)
     names = [name for name, _, _ in stages]
     result = xr.concat(parts, "stage").assign_coords(stage=names, mode=kept)
     result.attrs = provenance_attrs(
-        seed=seed, n_chains=n_chains, time=time, height=height, width=width, beta=1.0, diffusion=diffusions[0]
+        seed=seed,
+        n_chains=asked.n_chains,
+        time=asked.time,
+        height=height,
+        width=width,
+        beta=1.0,
+        diffusion=asked.diffusions[0],
     ) | _comparison(result, 1)
     return sampled(result, samples)
 

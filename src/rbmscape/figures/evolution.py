@@ -6,12 +6,14 @@ Singular values and energies are in k_B T at beta = 1, coordinates dimensionless
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.rng import Stream
@@ -27,10 +29,41 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 N_SHOWN = 5
-N_DATA = 2000
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_data : randomly chosen test samples (training samples where there are none) that are projected
+    leading : modes that are followed singly, see `rbmscape.reciprocal.evolution.evolution`
+    weight_std : standard deviation of the initial weights; that of the run by default
+    false_alarm : probability that a random matrix has a value above the threshold of the bulk
+    """
+
+    n_data: Count = 2000
+    leading: Count | None = None
+    weight_std: Annotated[float, Field(gt=0)] | None = None
+    false_alarm: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+
+SPEC = FigureSpec(
+    title="Modes during training",
+    caption=(
+        "Singular values (grey: every mode in order; dotted: edge of the random bulk; dashed: λ = 4), saddle "
+        "energies, and mean ± standard deviation of u and w of the first mode for test data and equilibrium samples, "
+        "against updates. Modes are followed by the overlap of their vectors."
+    ),
+    order=210,
+    samples="main",
+    analysis=("run",),
+    cost=lambda scene, _: scene.base(1.0) + scene.following(),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -45,23 +78,29 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute(subject.run, subject.all_samples, subject.dataset, seed=subject.seed)
 
 
-def compute(
-    run: Run, samples: RunSamples, dataset: Dataset | None = None, n_data: int = N_DATA, seed: int = 0, **options: Any
-) -> xr.Dataset:
+def compute(run: Run, samples: RunSamples, dataset: Dataset | None = None, seed: int = 0, **options: Any) -> xr.Dataset:
     """`rbmscape.reciprocal.evolution.run_evolution` with some test data.
 
     Parameters
     ----------
     run, samples : checkpoints as they were trained, and their samples
-    n_data : randomly chosen test samples (training samples where there are none) that are projected
-    **options : passed on
+    **options : of `Options`
     """
+    asked = Options(**options)
     data = None
     if dataset is not None:
         pool = dataset.test if len(dataset.test) else dataset.train
-        data = pool[Stream(seed, "figures/evolution").numpy().permutation(len(pool))[:n_data]]
+        data = pool[Stream(seed, "figures/evolution").numpy().permutation(len(pool))[: asked.n_data]]
     states = [samples.at(update).all for update in samples.updates]
-    result = run_evolution(run, data, samples.updates, averaged=False, samples=states, seed=seed, **options)
+    result = run_evolution(
+        run,
+        data,
+        samples.updates,
+        averaged=False,
+        samples=states,
+        seed=seed,
+        **asked.model_dump(exclude={"n_data"}, exclude_none=True),
+    )
     result = result.merge(samples.along(), combine_attrs="no_conflicts")
     return result.assign_attrs(provenance_attrs(seed=seed, n_hidden=run.config.n_hidden, method=run.config.method))
 

@@ -6,7 +6,7 @@ States are (group, sample, unit) uint8; the first group is data.  Data that are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import draw_row, is_image
 from rbmscape.figures.samples import shared_facts, verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import ModelSamples
@@ -25,7 +26,28 @@ if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_samples : pictures of each model, each from a column of its own
+    """
+
+    n_samples: Count = 12
+
+
+SPEC = FigureSpec(
+    title="Samples",
+    caption="Test data, and equilibrium samples of the trained models (replica exchange along the training).",
+    order=200,
+    samples="sizes",
+    cost=lambda scene, _: scene.base(0.5) + 0.01 * sum(scene.factors(1, hidden) for hidden in scene.hidden),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -34,20 +56,15 @@ def for_study(material: Material) -> xr.Dataset:
     return compute(samples, material.dataset, seed=material.seed, **material.settings)
 
 
-def compute(
-    samples: Mapping[str, ModelSamples],
-    dataset: Dataset,
-    n_samples: int = 12,
-    seed: int = 0,
-) -> xr.Dataset:
+def compute(samples: Mapping[str, ModelSamples], dataset: Dataset, seed: int = 0, **options: Any) -> xr.Dataset:
     """The first samples of every model and as many test samples.
 
     Parameters
     ----------
     samples : label to samples of a model
     dataset : data of the same width, for comparison and for the shape of images
-    n_samples : pictures of each model, each from a column of its own
     seed : of the choice of data
+    **options : of `Options`
 
     Returns
     -------
@@ -56,14 +73,15 @@ def compute(
 
     Raises
     ------
-    InputError : fewer than one sample is asked for, or more than there are
+    InputError : more samples are asked for than there are
     ShapeError : a model has another number of visible units than the data
     """
     import xarray as xr
 
-    fewest = min((len(found.v) for found in samples.values()), default=n_samples)
-    if not 1 <= n_samples <= fewest:
-        raise InputError(f"a gallery shows 1 to {fewest} of these samples, found n_samples={n_samples}")
+    asked = Options(**options)
+    fewest = min((len(found.v) for found in samples.values()), default=asked.n_samples)
+    if asked.n_samples > fewest:
+        raise InputError(f"a gallery shows 1 to {fewest} of these samples, found n_samples={asked.n_samples}")
     for label, found in samples.items():
         if found.model.n_visible != dataset.n_visible:
             raise ShapeError(
@@ -71,9 +89,10 @@ def compute(
                 "show it beside the data it was trained on"
             )
     pool = dataset.test if len(dataset.test) else dataset.train
-    picks = Stream(seed, "gallery/data").numpy().choice(len(pool), size=n_samples, replace=n_samples > len(pool))
+    random = Stream(seed, "gallery/data").numpy()
+    picks = random.choice(len(pool), size=asked.n_samples, replace=asked.n_samples > len(pool))
     groups = [np.asarray(pool[picks])]
-    groups += [found.v[:n_samples].cpu().numpy() for found in samples.values()]
+    groups += [found.v[: asked.n_samples].cpu().numpy() for found in samples.values()]
     height, width = dataset.image_shape or (0, 0)
     units = {"samples_r_hat": "1", "samples_ess": "draws", "samples_equilibrated": "1"}
     known = {name: ("group", [np.nan, *(float(found.facts[name]) for found in samples.values())], {"units": unit})

@@ -5,13 +5,14 @@ Modes are numbered from 1; coordinates are dimensionless.  The curves are Normal
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscapes import default_modes
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -25,9 +26,39 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 LAYERS = ("x", "y")
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    modes : mode numbers, from 1, whose densities are drawn
+    n_states : random states; the paper takes 10 000
+    n_bins : bins of each density
+    """
+
+    modes: tuple[Count, ...] | None = None
+    n_states: Count = 10_000
+    n_bins: Count = 60
+
+
+SPEC = FigureSpec(
+    title="Reciprocal variables of random states",
+    caption=(
+        "Probability densities of x_i and y_i for random binary states, untrained and trained, with the normal curves "
+        "of equation 51, as in the paper's figure 5; below, Kolmogorov-Smirnov distances of all modes (dashed: 1 % "
+        "level)."
+    ),
+    order=80,
+    paper="5",
+    analysis=(),
+    cost=lambda scene, _: scene.base(1.5) + scene.factors(8),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -43,20 +74,13 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute({"untrained": subject.untrained, "trained": subject.modes}, seed=subject.seed)
 
 
-def compute(
-    models: Mapping[str, RBM | Modes],
-    modes: Sequence[int] | None = None,
-    n_states: int = 10_000,
-    n_bins: int = 60,
-    seed: int = 0,
-) -> xr.Dataset:
+def compute(models: Mapping[str, RBM | Modes], seed: int = 0, **options: Any) -> xr.Dataset:
     """Densities of x_i and y_i for some modes, and moments and distances from the Gaussian for all paired ones.
 
     Parameters
     ----------
     models : label to model, all of one size
-    modes : mode numbers, from 1, whose densities are drawn
-    n_states : random states; the paper takes 10 000
+    **options : of `Options`
 
     Returns
     -------
@@ -66,11 +90,13 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     spaces = {name: model if isinstance(model, Modes) else Modes.of(model) for name, model in models.items()}
     paired = next(iter(spaces.values())).n_paired
-    numbers = default_modes(paired) if modes is None else tuple(modes)
+    numbers = default_modes(paired) if asked.modes is None else tuple(asked.modes)
     found = {
-        name: random_state_gaussianity(space, n_states, range(paired), n_bins, seed) for name, space in spaces.items()
+        name: random_state_gaussianity(space, asked.n_states, range(paired), asked.n_bins, seed)
+        for name, space in spaces.items()
     }
 
     def stack(field: str) -> np.ndarray[Any, Any]:
@@ -85,7 +111,7 @@ def compute(
     return xr.Dataset(
         variables,
         coords={"model": list(models), "layer": list(LAYERS), "mode": np.arange(1, paired + 1), "shown": list(numbers)},
-        attrs=provenance_attrs(seed=seed, n_states=n_states),
+        attrs=provenance_attrs(seed=seed, n_states=asked.n_states),
     )
 
 

@@ -7,15 +7,17 @@ the modes after the fifth; then pixels changed, area and connectedness of the ch
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import draw_row, is_image
 from rbmscape.figures.samples import sampled, verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.samples import ModelSamples
@@ -38,10 +40,44 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 QUANTITIES = ("pixels_changed", "area", "connected", "connected_random", "spread")
 GROUPS = ("samples", "modes 1 and 2", "later modes")
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_pictures : samples that are shown, at most
+    n_rotations : turns by π of the third group of pictures, at most as many as there are planes
+    first_mode : these turns are in random planes of modes from this index on
+    indices : modes i of the planes (i, i + 1) whose effect is measured; by default log-spaced
+    """
+
+    n_pictures: Count = 10
+    n_rotations: Count = 10
+    first_mode: Annotated[int, Field(ge=0)] = 5
+    indices: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+
+
+SPEC = FigureSpec(
+    title="Hierarchy of modes",
+    caption=(
+        "Samples, the same with modes 1 and 2 turned by π, and with ten turns by π among the modes after the fifth, "
+        "as in the paper's figure 6; below, what a turn by π of modes i and i + 1 changes: number of pixels, share of "
+        "the largest connected patch (beside as many pixels in random places) and of the bounding box, and the "
+        "number of pixels that share the change. Bars are standard errors over independent samples."
+    ),
+    order=90,
+    paper="6",
+    samples="main",
+    analysis=(),
+    cost=lambda scene, _: scene.base(1.0) + scene.factors(8),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -56,13 +92,7 @@ def for_model(subject: Subject) -> xr.Dataset:
 
 
 def compute(
-    samples: ModelSamples,
-    image_shape: tuple[int, int] | None = None,
-    n_pictures: int = 10,
-    n_rotations: int = 10,
-    first_mode: int = 5,
-    indices: Sequence[int] | None = None,
-    seed: int = 0,
+    samples: ModelSamples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any
 ) -> xr.Dataset:
     """Samples before and after rotations, and the effect of every mode.
 
@@ -70,11 +100,8 @@ def compute(
     ----------
     samples : of a trained model; its hidden states, one a column, are those of the last sampling step
     image_shape : height and width of the images; None for data that are no images
-    n_pictures : samples that are shown, at most
-    n_rotations, first_mode : the third group of pictures has turns by π in random planes of modes from this index on,
-        at most as many as there are planes
-    indices : modes i of the planes (i, i + 1) whose effect is measured; by default log-spaced
     seed : of planes and last steps
+    **options : of `Options`
 
     Returns
     -------
@@ -85,22 +112,23 @@ def compute(
     ------
     InputError : fewer than two samples, or a model with too few modes for the rotations
     """
-    if len(samples.h) < 2 or n_pictures < 1:
-        raise InputError(f"the figure needs 2 samples or more and shows some, found {len(samples.h)}, {n_pictures}")
+    asked = Options(**options)
+    if len(samples.h) < 2:
+        raise InputError(f"the figure needs 2 samples or more, found {len(samples.h)}; draw more")
     rbm = samples.model
     modes = Modes.of(rbm)
     h = samples.h
-    chosen = _log_spaced(modes.n_paired - 1) if indices is None else np.asarray(indices)
+    chosen = _log_spaced(modes.n_paired - 1) if asked.indices is None else np.asarray(asked.indices)
     effects = hierarchy_profile(rbm, modes, h, chosen.tolist(), image_shape, seed=seed)
-    later = range(min(first_mode, modes.n_paired - 2), modes.n_paired)
-    n_rotations = min(n_rotations, math.comb(len(later), 2))  # small models have fewer planes
+    later = range(min(asked.first_mode, modes.n_paired - 2), modes.n_paired)
+    n_rotations = min(asked.n_rotations, math.comb(len(later), 2))  # small models have fewer planes
     rotations = [
         mode_rotation(modes.n_visible, [(0, 1)]),
         random_mode_rotation(modes.n_visible, later, n_rotations, seed=seed),
     ]
     drawn = [rotated_samples(rbm, modes, h, rotation, seed=seed) for rotation in rotations]
     without = [rotated_samples(rbm, modes, h, rotation, pixels=False, seed=seed) for rotation in rotations]
-    states = np.stack([x.cpu().numpy()[:n_pictures] for x in (drawn[0].before, drawn[0].after, drawn[1].after)])
+    states = np.stack([x.cpu().numpy()[: asked.n_pictures] for x in (drawn[0].before, drawn[0].after, drawn[1].after)])
     result = _table(effects, "mode").assign_coords(mode=chosen)
     for name, groups in (("printed", drawn), ("modes_only", without)):
         of_group = _table([mode_effect(x, image_shape, seed) for x in groups], "rotation")

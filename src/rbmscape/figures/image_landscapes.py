@@ -6,7 +6,6 @@ dimensionless.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, point_style, saddle_style
 from rbmscape.figures.samples import verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.samples import ModelSamples
@@ -30,11 +30,41 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
 
-__all__ = ["PAPER_MODES", "alt_text", "chosen_modes", "compute", "draw", "for_model", "for_study"]
+__all__ = ["PAPER_MODES", "SPEC", "Options", "alt_text", "chosen_modes", "compute", "draw", "for_model", "for_study"]
 
 PAPER_MODES = (1, 2, 3, 4, 20, 30, 50, 100, 200, 300, 498, 500)
 CLOCKWISE = ((0, 0), (0, 1), (0, 2), (0, 3), (1, 3), (2, 3), (3, 3), (3, 2), (3, 1), (3, 0), (2, 0), (1, 0))
 NEIGHBOURS = 5
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    modes : mode numbers, from 1, at most twelve; the paper's by default
+    wanted_label : take the first state whose nearest test samples mostly have this label
+    """
+
+    modes: tuple[Count, ...] | None = None
+    wanted_label: int | str | None = 3
+
+
+SPEC = FigureSpec(
+    title="A generated image on the energy landscapes",
+    caption=(
+        "A generated 3 (the first sample whose nearest test images are mostly threes; where there is none, the first "
+        "of all) and its position, black pentagon, in the energy landscapes of twelve modes, clockwise from the upper "
+        "left corner, as on the right of the paper's figure 1. Magenta star: saddle point (hollow, with its "
+        "coordinates, where it lies outside); white lines: principal axes u, along which the energy falls, and w."
+    ),
+    order=20,
+    paper="1, right",
+    samples="main",
+    analysis=(),
+    cost=lambda scene, _: scene.base(2.0) + scene.factors(1),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -65,10 +95,9 @@ def chosen_modes(n_paired: int, count: int = 12) -> tuple[int, ...]:
 def compute(
     samples: ModelSamples,
     dataset: Dataset | None = None,
-    modes: Sequence[int] | None = None,
-    wanted_label: Any = None,
     image_shape: tuple[int, int] | None = None,
     seed: int = 0,
+    **options: Any,
 ) -> xr.Dataset:
     """Landscapes of twelve modes and one state on them.
 
@@ -76,9 +105,8 @@ def compute(
     ----------
     samples : of the model, to choose from
     dataset : labels and image shape come from here; may be absent
-    modes : mode numbers, from 1; the paper's by default
-    wanted_label : take the first state whose nearest test samples mostly have this label
     image_shape : (height, width) where there is no data set
+    **options : of `Options`
 
     Returns
     -------
@@ -90,12 +118,13 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     rbm, states = samples.model, samples.all
     space = Modes.of(rbm)
-    numbers = chosen_modes(space.n_paired) if modes is None else tuple(modes)
+    numbers = chosen_modes(space.n_paired) if asked.modes is None else tuple(asked.modes)
     if not numbers or len(numbers) > len(CLOCKWISE):
         raise InputError(f"between one and twelve modes fit around the picture, found {len(numbers)}")
-    index, label = _pick(states[0].cpu().numpy(), dataset, wanted_label)
+    index, label = _pick(states[0].cpu().numpy(), dataset, asked.wanted_label)
     visible, hidden = (layer[index : index + 1] for layer in states)
     point = space.project(visible, hidden)
     shape = image_shape or (dataset.image_shape if dataset is not None else None) or (0, 0)

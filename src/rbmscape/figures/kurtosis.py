@@ -6,13 +6,14 @@ Kurtosis is dimensionless; 3 is Gaussian.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureScene, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.gaussianity import extrapolate_kurtosis, haar_kurtosis, sampled_kurtosis
@@ -25,10 +26,43 @@ if TYPE_CHECKING:
 
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 PAPER_SIZES = (500, 700, 784, 1200, 2000)
 LAYERS = {"hidden": "y, hidden layer", "visible": "x, visible layer"}
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    hidden : at least three layer sizes
+    n_states : random states a model; the paper takes 7 000 000
+    """
+
+    hidden: tuple[Count, ...] = PAPER_SIZES
+    n_states: Count = 200_000
+
+
+def _cost(scene: FigureScene, options: Options) -> float:
+    products = sum(float(scene.n_visible**2 + hidden**2) for hidden in options.hidden)
+    return scene.base(1.0 + 2.5e-11 * float(options.n_states) * products)
+
+
+SPEC = FigureSpec(
+    title="Kurtosis of the reciprocal variables",
+    caption=(
+        "Kurtosis over random states, averaged over the modes with a singular value, against the size of the hidden "
+        "layer, as in the paper's figure 3 e, for both layers; ribbons are standard deviations over modes, bars "
+        "standard errors of the mean. Line: fit in 1/M, with its residuals on the right; dotted: the exact average 3 "
+        "- 6/(M + 2)."
+    ),
+    order=50,
+    paper="3 e",
+    cost=_cost,
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -38,20 +72,14 @@ def for_study(material: Material) -> xr.Dataset:
 
 
 def compute(
-    n_visible: int = 784,
-    hidden: Sequence[int] = PAPER_SIZES,
-    n_states: int = 200_000,
-    std: float = 0.01,
-    seed: int = 0,
-    report: Callable[[int], Any] | None = None,
+    n_visible: int = 784, std: float = 0.01, seed: int = 0, report: Callable[[int], Any] | None = None, **options: Any
 ) -> xr.Dataset:
     """Kurtosis averaged over the modes with a singular value, both layers, and the line through the means.
 
     Parameters
     ----------
-    hidden : at least three layer sizes
-    n_states : random states a model; the paper takes 7 000 000
     report : called with the number of states done in the present model
+    **options : of `Options`
 
     Returns
     -------
@@ -66,14 +94,15 @@ def compute(
     """
     import xarray as xr
 
-    if len(set(hidden)) < 3:
-        raise InputError(f"the line through the sizes needs three different ones, found {list(hidden)}")
+    asked = Options(**options)
+    if len(set(asked.hidden)) < 3:
+        raise InputError(f"the line through the sizes needs three different ones, found {list(asked.hidden)}")
     names = ("kurtosis", "stderr", "spread", "exact", "haar", "largest_z")
-    table = np.full((len(names), len(LAYERS), len(hidden)), np.nan)
-    for column, m in enumerate(hidden):
+    table = np.full((len(names), len(LAYERS), len(asked.hidden)), np.nan)
+    for column, m in enumerate(asked.hidden):
         modes = Modes.of(RBM.random(n_visible, m, std, seed))
         for row, layer in enumerate(LAYERS):
-            found = sampled_kurtosis(modes, layer, n_states, seed, paired=True, report=report)
+            found = sampled_kurtosis(modes, layer, asked.n_states, seed, paired=True, report=report)
             values, exact, errors = found.value, found.exact, found.stderr
             table[:, row, column] = (
                 values.mean(),
@@ -83,15 +112,15 @@ def compute(
                 haar_kurtosis(m if layer == "hidden" else n_visible),
                 np.abs(found.z_scores).max(),
             )
-    line = extrapolate_kurtosis(hidden, table[0, 0], table[1, 0])
-    fitted = line.at(hidden)
+    line = extrapolate_kurtosis(asked.hidden, table[0, 0], table[1, 0])
+    fitted = line.at(asked.hidden)
     variables = {name: (("layer", "hidden"), table[k], {"units": "1"}) for k, name in enumerate(names)}
     return xr.Dataset(
         variables
         | {"fit": ("hidden", fitted, {"units": "1"}), "residual": ("hidden", table[0, 0] - fitted, {"units": "1"})},
-        coords={"layer": list(LAYERS), "hidden": list(hidden)},
+        coords={"layer": list(LAYERS), "hidden": list(asked.hidden)},
         attrs=provenance_attrs(
-            seed=seed, n_states=n_states, n_visible=n_visible, std=std,
+            seed=seed, n_states=asked.n_states, n_visible=n_visible, std=std,
             intercept=line.intercept.value, intercept_stderr=line.intercept.stderr,
             slope=line.slope.value, slope_stderr=line.slope.stderr,
         ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.runs.samples import RunSamples
 from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 FloatArray = NDArray[np.float64]
 FLUCTUATIONS = (0.0, DEFAULT_FLUCTUATION)
@@ -47,19 +48,41 @@ BINS = 30
 N_DATA = 5000
 
 
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_modes : modes by singular value at the last checkpoint
+    n_shown : checkpoints whose curves are shown: log-spaced ones about the one where the well becomes a double well
+    """
+
+    n_modes: Count = 4
+    n_shown: Count = 4
+
+
+SPEC = FigureSpec(
+    title="Landau free energy along training",
+    caption=(
+        "Landau free energy of the first mode (equation 55) with the other coordinates held (s² = 0) and averaged "
+        "over (s² = ¼), the marginal potential about the data's activities, and the potential of mean force of "
+        "equilibrium samples at four checkpoints; its minima, and the curvature of the first modes, against updates."
+    ),
+    order=240,
+    samples="main",
+    analysis=("run", "data"),
+    cost=lambda scene, _: scene.base(2.0) + scene.checkpoints * scene.factors(2.5),
+    options=Options,
+)
+
+
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the size nearest to the paper's 500."""
     run = material.run()
     return compute(run, material.dataset, material.samples(run), **material.settings)
 
 
-def compute(
-    run: Run,
-    dataset: Dataset,
-    samples: RunSamples,
-    n_modes: int = 4,
-    n_shown: int = 4,
-) -> xr.Dataset:
+def compute(run: Run, dataset: Dataset, samples: RunSamples, **options: Any) -> xr.Dataset:
     """Landau free energies at every checkpoint, and the potential of mean force of the first mode at a few of them.
 
     Parameters
@@ -67,8 +90,7 @@ def compute(
     run : a run with three checkpoints or more
     dataset : its data, for the activities behind the marginal potential
     samples : of its checkpoints
-    n_modes : modes by singular value at the last checkpoint
-    n_shown : checkpoints whose curves are shown: log-spaced ones about the one where the well becomes a double well
+    **options : of `Options`
 
     Returns
     -------
@@ -82,13 +104,14 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     updates = np.asarray(run.updates)
     if updates.size < 3:
         raise MissingInputError(
             f"{run.directory} has {updates.size} checkpoint(s), Landau's wells need three or more; train with "
             "early_checkpoints=14 or more"
         )
-    modes_kept = min(n_modes, run.config.n_hidden, int(run.data["n_visible"]))
+    modes_kept = min(asked.n_modes, run.config.n_hidden, int(run.data["n_visible"]))
     curves = np.empty((len(FLUCTUATIONS), updates.size, modes_kept), dtype=object)
     loaders = [partial(run.load, int(update), averaged=False) for update in updates]
     followed = dict(follow_modes(loaders))
@@ -97,7 +120,7 @@ def compute(
         for index, fluctuation in enumerate(FLUCTUATIONS):
             curves[index, position] = landau_modes(rbm, range(modes_kept), fluctuation=fluctuation, modes=modes)
     result = _along(curves, updates)
-    shown = _shown(updates, result.curvature.values[0, :, 0], n_shown)
+    shown = _shown(updates, result.curvature.values[0, :, 0], asked.n_shown)
     parts = []
     for k in shown:
         found = samples.at(int(updates[k]))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, saddle_style
 from rbmscape.figures.samples import verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, marker, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.coordinates import Coordinates
@@ -35,9 +36,38 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 N_SAMPLES = 200
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    modes : mode numbers, from 1; by default 1, 2, 3 and the last but two
+    n_points : how many data are shown
+    """
+
+    modes: tuple[Count, ...] | None = None
+    n_points: Count = 500
+
+
+SPEC = FigureSpec(
+    title="Energy landscapes, untrained and trained",
+    caption=(
+        "Contours of the energy E_i over x_i and y_i for modes 1, 2, 3 and the last but two, as in the paper's figure "
+        "2: test images coloured by class, equilibrium samples as grey hexagons, the saddle point as a magenta star."
+        " The untrained model has no biases, so that its saddles lie at the origin."
+    ),
+    order=30,
+    paper="2",
+    samples="main",
+    analysis=(),
+    cost=lambda scene, _: scene.base(1.5) + scene.factors(2),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -67,11 +97,7 @@ def default_modes(n_paired: int) -> tuple[int, ...]:
 
 
 def compute(
-    samples: Mapping[str, ModelSamples],
-    dataset: Dataset | None = None,
-    modes: Sequence[int] | None = None,
-    n_points: int = 500,
-    seed: int = 0,
+    samples: Mapping[str, ModelSamples], dataset: Dataset | None = None, seed: int = 0, **options: Any
 ) -> xr.Dataset:
     """Landscapes of some modes of some models, with states on them.
 
@@ -79,8 +105,7 @@ def compute(
     ----------
     samples : label to samples of a model, all with the same numbers of units; one a column is shown
     dataset : test data (training data where there are none) to project; h is drawn from p(h | v)
-    modes : mode numbers, from 1
-    n_points : how many data are shown
+    **options : of `Options`
 
     Returns
     -------
@@ -89,10 +114,11 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     space = {name: Modes.of(found.model) for name, found in samples.items()}
     first = next(iter(space.values()))
-    numbers = default_modes(first.n_paired) if modes is None else tuple(modes)
-    points, labels, names = _data_points(dataset, n_points, seed)
+    numbers = default_modes(first.n_paired) if asked.modes is None else tuple(asked.modes)
+    points, labels, names = _data_points(dataset, asked.n_points, seed)
     n_samples = min(len(found.v) for found in samples.values())
     parts = []
     for name, found in samples.items():

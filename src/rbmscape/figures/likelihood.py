@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import FigureSpec
 from rbmscape.figures.style import colour, marker, new_figure, print_style
 
 if TYPE_CHECKING:
@@ -22,7 +23,21 @@ if TYPE_CHECKING:
 
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "alt_text", "compute", "draw", "for_study"]
+
+
+SPEC = FigureSpec(
+    title="Log-likelihood of the test data during training",
+    caption=(
+        "Mean log-likelihood of the test data against epochs for each size of the hidden layer, as on the left of the "
+        "paper's figure 1. Points are means over replicas, thin lines single replicas, bars the standard deviation "
+        "over replicas (with one replica, the estimate's own standard error)."
+    ),
+    order=10,
+    paper="1, left",
+    results=("likelihood",),
+    cost=lambda scene, _: scene.base(0.5),
+)
 
 
 def for_study(material: Material) -> xr.Dataset:

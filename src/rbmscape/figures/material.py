@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import InputError
+from rbmscape.figures.spec import FigureOptions
 from rbmscape.runs.run import Run
 from rbmscape.runs.samples import RunSamples, run_samples
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["DEFAULT_RECIPE", "Material", "RunKey"]
+__all__ = ["DEFAULT_RECIPE", "Material", "RunKey", "main_size"]
 
 DEFAULT_RECIPE = "recommended"
+PAPER_SIZE = 500
+"""Hidden units of the models in most of the paper's figures."""
+
+
+def main_size(sizes: Iterable[int]) -> int:
+    """The size that figures of one size show: the one nearest to the paper's, the first of two that are as near."""
+    return min(sizes, key=lambda hidden: abs(hidden - PAPER_SIZE))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,8 +57,8 @@ class Material:
     runs : key to run, in the order of the plan; every run is complete
     result : name to the Dataset that an analysis of the study left, for example ``result("likelihood")``
     seed : of the study; derive others from it with `rbmscape.rng.Stream`
-    options : keyword arguments that the plan has for this figure's ``compute``; ``sampling``, a mapping, is kept for
-        `samples` and not passed on
+    options : what the plan chose for this figure
+    sampling : options of `rbmscape.runs.samples.run_samples` for the samples that it shows
     sampler : makes the samples of a run; a study keeps them in its directory
     """
 
@@ -58,17 +66,18 @@ class Material:
     runs: Mapping[RunKey, Run]
     result: Callable[[str], xr.Dataset]
     seed: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: FigureOptions = field(default_factory=FigureOptions)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     sampler: Callable[..., RunSamples] = run_samples
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The options but those for the samples."""
-        return {name: value for name, value in self.options.items() if name != "sampling"}
+        """The options as keyword arguments of the figure's ``compute``."""
+        return dict(self.options)
 
     def samples(self, run: Run) -> RunSamples:
         """Equilibrium samples of all checkpoints of a run, the same for every figure with the same ``sampling``."""
-        return self.sampler(run, seed=self.seed, **self.options.get("sampling", {}))
+        return self.sampler(run, seed=self.seed, **self.sampling)
 
     @property
     def main_recipe(self) -> str:
@@ -88,6 +97,6 @@ class Material:
         return found
 
     def run(self, hidden: int | None = None, replica: int = 0) -> Run:
-        """One run of the main recipe; without a size, that nearest to the paper's M = 500."""
-        size = min(self.hidden(), key=lambda known: abs(known - 500)) if hidden is None else hidden
+        """One run of the main recipe; without a size, the one that figures of one size show."""
+        size = main_size(self.hidden()) if hidden is None else hidden
         return self.replicas(size)[replica]

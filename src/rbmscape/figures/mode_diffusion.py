@@ -7,14 +7,16 @@ rates Γ = 2D𝓔.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from rbmscape.diffusion.fokker_planck import FokkerPlanck1D
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import (
     PAGE_WIDTH,
     SEQUENTIAL,
@@ -35,11 +37,42 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.model.rbm import RBM
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 N_LEVELS = 6
 JUST_UNSTABLE = 4.5
 _TALLEST = 45.0
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    mode : from 0; by default the one whose βλ is nearest to 4.5, just beyond the threshold, where the barrier between
+        the wells is low enough to be crossed
+    n_times : moments in the picture
+    n_points : places in the picture
+    beta : inverse temperature
+    """
+
+    mode: Annotated[int, Field(ge=0)] | None = None
+    n_times: Count = 48
+    n_points: Count = 121
+    beta: Annotated[float, Field(gt=0)] = 1.0
+
+
+SPEC = FigureSpec(
+    title="Diffusion of one mode",
+    caption=(
+        "Density of u of a just unstable mode against time, in the harmonic potential and in the exact one (equations "
+        "33 to 38); snapshots, and the lowest relaxation rates."
+    ),
+    order=290,
+    analysis=(),
+    cost=lambda scene, _: scene.base(5.0),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -52,16 +85,13 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute(subject.model)
 
 
-def compute(rbm: RBM, mode: int | None = None, n_times: int = 48, n_points: int = 121, beta: float = 1.0) -> xr.Dataset:
+def compute(rbm: RBM, **options: Any) -> xr.Dataset:
     """Evolution of the density of u of one mode from a narrow start beside the centre.
 
     Parameters
     ----------
     rbm : the model
-    mode : from 0; default the one whose βλ is nearest to 4.5, just beyond the threshold, where the barrier between the
-        wells is low enough to be crossed
-    n_times, n_points : size of the pictures
-    beta : inverse temperature
+    **options : of `Options`
 
     Returns
     -------
@@ -75,26 +105,28 @@ def compute(rbm: RBM, mode: int | None = None, n_times: int = 48, n_points: int 
     """
     import xarray as xr
 
+    asked = Options(**options)
     modes = Modes.of(rbm)
+    mode = asked.mode
     if mode is None:
-        mode = int((beta * modes.singular_values - JUST_UNSTABLE).abs().argmin())
-    potential = mode_potential(modes, mode, reference_point(rbm), "u", "marginal", beta)
+        mode = int((asked.beta * modes.singular_values - JUST_UNSTABLE).abs().argmin())
+    potential = mode_potential(modes, mode, reference_point(rbm), "u", "marginal", asked.beta)
     singular_value = float(modes.singular_values[mode])
-    stiffness = 4 / beta - singular_value
-    grid = _shown_range(potential, n_points, beta)
+    stiffness = 4 / asked.beta - singular_value
+    grid = _shown_range(potential, asked.n_points, asked.beta)
     width = float(grid[-1] - grid[0])
     centre = potential.reference
     inside = float(np.clip(centre + 0.06 * width, grid[0] + 0.1 * width, grid[-1] - 0.1 * width))  # wells may lie aside
     mean, variance = inside, (0.02 * width) ** 2
-    operator = FokkerPlanck1D(potential, grid, beta)
+    operator = FokkerPlanck1D(potential, grid, asked.beta)
     slowest = max(float(operator.relaxation_rates[1]), 1e-3)
-    times = np.concatenate([[0.0], np.geomspace(2e-3, max(3.0, min(20 / slowest, 300.0)), n_times - 1)])
+    times = np.concatenate([[0.0], np.geomspace(2e-3, max(3.0, min(20 / slowest, 300.0)), asked.n_times - 1)])
     start = np.exp(-((grid - mean) ** 2) / (2 * variance))
     confined = operator.evolve(start, times)
-    rest = 4 / beta * centre / stiffness if abs(stiffness) > 1e-9 else centre  # where the harmonic force vanishes
-    gaussian = _ornstein_uhlenbeck(grid, times, mean - rest, variance, stiffness, 1 / beta, rest)
+    rest = 4 / asked.beta * centre / stiffness if abs(stiffness) > 1e-9 else centre  # where the harmonic force vanishes
+    gaussian = _ornstein_uhlenbeck(grid, times, mean - rest, variance, stiffness, 1 / asked.beta, rest)
     levels = np.arange(N_LEVELS)
-    omega = beta * stiffness / 2
+    omega = asked.beta * stiffness / 2
     gaussian_levels = omega * levels if omega > 0 else -omega * (levels + 1)
     return xr.Dataset(
         {
@@ -102,11 +134,16 @@ def compute(rbm: RBM, mode: int | None = None, n_times: int = 48, n_points: int 
             "gaussian": (("time", "z"), gaussian, {"units": "1"}),
             "potential": ("z", potential(grid) - potential(grid).min(), {"units": "k_B T"}),
             "rate_confined": ("level", operator.relaxation_rates[:N_LEVELS], {"units": "1/time"}),
-            "rate_gaussian": ("level", 2 / beta * gaussian_levels, {"units": "1/time"}),
+            "rate_gaussian": ("level", 2 / asked.beta * gaussian_levels, {"units": "1/time"}),
         },
         coords={"time": times, "z": grid, "level": levels},
         attrs=provenance_attrs(
-            beta=beta, mode=mode, stiffness=stiffness, singular_value=singular_value, mean=mean, variance=variance
+            beta=asked.beta,
+            mode=mode,
+            stiffness=stiffness,
+            singular_value=singular_value,
+            mean=mean,
+            variance=variance,
         ),
     )
 

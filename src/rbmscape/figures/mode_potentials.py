@@ -7,9 +7,10 @@ over fair bits (marginal); and with the others relaxed to the minimum of U_eff (
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import Reference, reference_point
@@ -17,6 +18,7 @@ from rbmscape.diffusion.relaxed_potential import relaxed_potential
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.samples import ModelSamples, RunSamples
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["CURVES", "alt_text", "compute", "draw", "for_model", "for_study", "of_run"]
+__all__ = ["CURVES", "SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study", "of_run"]
 
 CURVES = {
     "harmonic": "harmonic (39), activities ½",
@@ -41,6 +43,40 @@ CURVES = {
     "relaxed": "U_eff, other modes relaxed",
 }
 _HIGHEST = 12.0
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    mode_indices : from 0; by default 0, 1, 2 and L // 2, as far as they exist
+    n_bins : of the histogram
+    n_points : of the curves
+    n_starts : samples from which the relaxation of the other modes starts
+    beta : inverse temperature
+    """
+
+    mode_indices: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    n_bins: Count = 24
+    n_points: Count = 241
+    n_starts: Count = 16
+    beta: Annotated[float, Field(gt=0)] = 1.0
+
+
+SPEC = FigureSpec(
+    title="Effective potentials of single modes",
+    caption=(
+        "Potential along u of modes 1, 2, 3 and one of the bulk, at the first checkpoint beyond λ = 4 and at the "
+        "last: harmonic (equation 39), with the others held, integrated out, or relaxed; points are -ln P of "
+        "equilibrium samples with standard errors."
+    ),
+    order=280,
+    samples="main",
+    analysis=(),
+    cost=lambda scene, _: scene.base(12.0) + scene.factors(20),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -76,26 +112,14 @@ def of_run(run: Run, samples: RunSamples, **options: Any) -> xr.Dataset:
     return xr.concat(parts, "model", combine_attrs="override").assign_attrs(parts[-1].attrs)
 
 
-def compute(
-    samples: ModelSamples,
-    mode_indices: tuple[int, ...] | None = None,
-    n_bins: int = 24,
-    n_points: int = 241,
-    n_starts: int = 16,
-    beta: float = 1.0,
-    label: str = "model",
-) -> xr.Dataset:
+def compute(samples: ModelSamples, label: str = "model", **options: Any) -> xr.Dataset:
     """Potentials and measured potential of mean force of some modes.
 
     Parameters
     ----------
     samples : of the model, 100 states or more; errors come from the spread of the independent columns
-    mode_indices : from 0; default 0, 1, 2 and L // 2, as far as they exist
-    n_bins : of the histogram
-    n_points : of the curves
-    n_starts : samples from which the relaxation of the other modes starts
-    beta : inverse temperature
     label : name of the model in the picture
+    **options : of `Options`
 
     Returns
     -------
@@ -110,23 +134,25 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     rbm, count = samples.model, samples.draws.v.shape[:2].numel()
     if count < 100:
         raise InputError(f"a measured potential needs at least 100 samples, found {count}; draw more")
     modes = Modes.of(rbm)
+    mode_indices = asked.mode_indices
     if mode_indices is None:
         usable = modes.n_paired - int(modes.flat.sum())
         mode_indices = tuple(dict.fromkeys(i for i in (0, 1, 2, usable // 2) if i < usable))
     u = mode_coordinates(samples.draws, modes, mode_indices)[0]
     uniform = reference_point(rbm, "uniform")
-    starts = samples.v[:n_starts].double()
+    starts = samples.v[: asked.n_starts].double()
     parts = []
     for position, i in enumerate(mode_indices):
-        edges = _edges(u[..., position], n_bins)
-        envelope = relaxed_potential(rbm, modes, i, (edges[1:] + edges[:-1]) / 2, starts, "u", beta)
-        force = potential_of_mean_force(u[..., position], n_bins, beta, (edges[0], edges[-1]))
-        parts.append(_one_mode(modes, i, force, edges, envelope, uniform, n_points, beta))
-    attrs = provenance_attrs(beta=beta, n_samples=count, n_hidden=rbm.n_hidden) | dict(samples.facts)
+        edges = _edges(u[..., position], asked.n_bins)
+        envelope = relaxed_potential(rbm, modes, i, (edges[1:] + edges[:-1]) / 2, starts, "u", asked.beta)
+        force = potential_of_mean_force(u[..., position], asked.n_bins, asked.beta, (edges[0], edges[-1]))
+        parts.append(_one_mode(modes, i, force, edges, envelope, uniform, asked.n_points, asked.beta))
+    attrs = provenance_attrs(beta=asked.beta, n_samples=count, n_hidden=rbm.n_hidden) | dict(samples.facts)
     joined = xr.concat(parts, "mode").assign_coords(mode=list(mode_indices))
     return joined.expand_dims(model=[label]).assign_attrs(attrs)
 

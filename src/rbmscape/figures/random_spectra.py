@@ -5,13 +5,13 @@ Singular values are in units of k_B T at beta = 1; one panel a size of the hidde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import spectrum_test
@@ -25,9 +25,39 @@ if TYPE_CHECKING:
 
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 PAPER_SIZES = (500, 784, 1200, 3000)
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    hidden : sizes of the hidden layer
+    n_bins : bins of each histogram
+    n_simulations : random spectra that calibrate the p-value
+    """
+
+    hidden: tuple[Count, ...] = PAPER_SIZES
+    n_bins: Count = 50
+    n_simulations: Count = 99
+
+
+SPEC = FigureSpec(
+    title="Singular values of random weights",
+    caption=(
+        "Histograms of the singular values of fresh random weights and the Marchenko-Pastur law (equation 20), as in "
+        "the paper's figure 3 a to d; dotted: its edges. p-values are calibrated with spectra of random matrices."
+    ),
+    order=40,
+    paper="3 a-d",
+    cost=lambda scene, options: (
+        scene.base(0.7) + sum(scene.factors(0.3 * options.n_simulations, hidden) for hidden in options.hidden)
+    ),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -36,20 +66,12 @@ def for_study(material: Material) -> xr.Dataset:
     return compute(material.dataset.n_visible, std=std, seed=material.seed, **material.settings)
 
 
-def compute(
-    n_visible: int = 784,
-    hidden: Sequence[int] = PAPER_SIZES,
-    std: float = 0.01,
-    n_bins: int = 50,
-    n_simulations: int = 99,
-    seed: int = 0,
-) -> xr.Dataset:
+def compute(n_visible: int = 784, std: float = 0.01, seed: int = 0, **options: Any) -> xr.Dataset:
     """Spectrum of one fresh N(0, std²) matrix a size, the law, and the test of one against the other.
 
     Parameters
     ----------
-    n_bins : bins of each histogram
-    n_simulations : random spectra that calibrate the p-value
+    **options : of `Options`
 
     Returns
     -------
@@ -58,10 +80,13 @@ def compute(
     """
     import xarray as xr
 
-    longest = max(min(n_visible, m) for m in hidden)
+    asked = Options(**options)
+    longest = max(min(n_visible, m) for m in asked.hidden)
     rows: dict[str, list[Any]] = {}
-    for m in hidden:
-        for name, value in _one_size(MarchenkoPastur(n_visible, m, std), n_bins, n_simulations, longest, seed).items():
+    for m in asked.hidden:
+        for name, value in _one_size(
+            MarchenkoPastur(n_visible, m, std), asked.n_bins, asked.n_simulations, longest, seed
+        ).items():
             rows.setdefault(name, []).append(value)
     second = {"singular_value": "order", "density": "bin", "bin_edge": "edge", "law_at": "grid", "law": "grid"}
     units = {"density": "1 / k_B T", "law": "1 / k_B T", "distance": "1", "pvalue": "1", "pvalue_independent": "1"}
@@ -73,8 +98,8 @@ def compute(
         )
         for name, values in rows.items()
     }
-    attrs = provenance_attrs(seed=seed, n_visible=n_visible, std=std, n_simulations=n_simulations)
-    return xr.Dataset(variables, coords={"hidden": list(hidden)}, attrs=attrs)
+    attrs = provenance_attrs(seed=seed, n_visible=n_visible, std=std, n_simulations=asked.n_simulations)
+    return xr.Dataset(variables, coords={"hidden": list(asked.hidden)}, attrs=attrs)
 
 
 def _one_size(law: MarchenkoPastur, n_bins: int, n_simulations: int, longest: int, seed: int) -> dict[str, Any]:

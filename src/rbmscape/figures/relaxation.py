@@ -9,9 +9,10 @@ dressed singular value.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from rbmscape.diffusion.bosons import dressed_singular_values
 from rbmscape.diffusion.fokker_planck import FokkerPlanck1D
@@ -20,12 +21,11 @@ from rbmscape.diffusion.reference import reference_point
 from rbmscape.diffusion.relaxation import autocorrelation, displacement_rate, gibbs_rates
 from rbmscape.errors import MissingInputError, NotConvergedError, UnresolvedError
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -38,10 +38,47 @@ if TYPE_CHECKING:
     from rbmscape.runs.run import Run
     from rbmscape.stats import Estimate
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 PRINTED_FACTOR = 0.25
 """The paper's Γ = 𝓔/2D over the true Γ = 2D𝓔, at β = 1."""
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_checkpoints : checkpoints, evenly spaced in ln λ_1
+    mode_indices : from 0; those that do not exist are left out
+    n_gaussian : chains of the Gaussian diffusion
+    n_chains : chains of the confined diffusion and of Gibbs sampling
+    n_steps : their records (one every tenth of a unit of time, or every step where that is longer; one a sweep), after
+        a quarter as many more
+    """
+
+    n_checkpoints: Count = 6
+    mode_indices: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2, 5, 20, 50)
+    n_gaussian: Count = 1000
+    n_chains: Count = 64
+    n_steps: Count = 400
+
+
+SPEC = FigureSpec(
+    title="Do unstable modes relax?",
+    caption=(
+        "Test of the prediction of section 4.1 at several checkpoints: rates of the simulated Gaussian diffusion "
+        "against theory, the same modes in the confined diffusion, and autocorrelation rates of Gibbs sampling "
+        "against the mean field's. Bars are standard errors over chains."
+    ),
+    order=300,
+    analysis=("run", "data"),
+    cost=lambda scene, options: (
+        scene.base(5.0)
+        + options.n_checkpoints * (scene.factors(4) + scene.chains(options.n_chains, 2 * options.n_steps))
+    ),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -63,27 +100,14 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute(subject.run, subject.dataset, seed=subject.seed)
 
 
-def compute(
-    run: Run,
-    dataset: Dataset,
-    n_checkpoints: int = 6,
-    mode_indices: Sequence[int] = (0, 1, 2, 5, 20, 50),
-    n_gaussian: int = 1000,
-    n_chains: int = 64,
-    n_steps: int = 400,
-    seed: int = 0,
-) -> xr.Dataset:
+def compute(run: Run, dataset: Dataset, seed: int = 0, **options: Any) -> xr.Dataset:
     """Measured and predicted rates of some modes at checkpoints evenly spaced in ln λ_1.
 
     Parameters
     ----------
     run, dataset : trained run and its data
-    n_checkpoints : how many, at most
-    mode_indices : from 0; those that do not exist are left out
-    n_gaussian : chains of the Gaussian diffusion
-    n_chains, n_steps : chains and records of the confined diffusion (one every tenth of a unit of time, or every
-        step where that is longer) and of Gibbs sampling (one a sweep), after a quarter as many more
     seed : of everything random
+    **options : of `Options`
 
     Returns
     -------
@@ -100,10 +124,13 @@ def compute(
     """
     import xarray as xr
 
-    picks = _checkpoints(run, n_checkpoints)
-    kept = [i for i in mode_indices if i < min(run.config.n_hidden, dataset.n_visible)]
+    asked = Options(**options)
+    picks = _checkpoints(run, asked.n_checkpoints)
+    kept = [i for i in asked.mode_indices if i < min(run.config.n_hidden, dataset.n_visible)]
     parts = [
-        _one_checkpoint(run.load(update, averaged=False), dataset, kept, n_gaussian, n_chains, n_steps, seed)
+        _one_checkpoint(
+            run.load(update, averaged=False), dataset, kept, asked.n_gaussian, asked.n_chains, asked.n_steps, seed
+        )
         for update in picks
     ]
     result = xr.concat(parts, "checkpoint").assign_coords(checkpoint=np.arange(len(picks)), mode=kept)

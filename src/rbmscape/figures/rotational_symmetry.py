@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureScene, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.symmetry.divergence import BINS, distances, entry_histograms, null_divergences, rotation_divergence
@@ -29,9 +31,50 @@ if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 FloatArray = NDArray[np.float64]
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_null : untrained matrices of each size, and shuffled ones of the first replica
+    n_rotations : see `rbmscape.symmetry.divergence.rotation_divergence`, as for ``planes`` and ``bins``
+    n_along : at most this many checkpoints of a run, evenly spread in their order; 0 for all
+    planes : which planes are turned
+    bins : of the histograms
+    """
+
+    n_null: Count = 16
+    n_rotations: Count = 4
+    n_along: Annotated[int, Field(ge=0)] = 0
+    planes: Planes = "axes"
+    bins: Count = BINS
+
+
+def _cost(scene: FigureScene, options: Options) -> float:
+    along = min(options.n_along or scene.checkpoints, scene.checkpoints)
+    count = (scene.replicas * (1 + along) + 2 * options.n_null) * (1 + options.n_rotations)
+    return sum(scene.factors(0.35 * count, hidden) for hidden in scene.hidden)
+
+
+SPEC = FigureSpec(
+    title="Rotational symmetry and its breaking",
+    caption=(
+        "Jensen-Shannon divergence between the histograms of the weights before and after random rotations of their "
+        "singular vectors, as in the paper's figure 4: against the size of the hidden layer with the level of "
+        "untrained matrices and of shuffled entries, and along training; and the histograms of one replica. Bars are "
+        "standard deviations over replicas (with one replica, the estimate's standard error)."
+    ),
+    order=70,
+    paper="4",
+    analysis=("run", "data"),
+    cost=_cost,
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -40,25 +83,14 @@ def for_study(material: Material) -> xr.Dataset:
     return compute(runs, seed=material.seed, **material.settings)
 
 
-def compute(
-    runs: Mapping[int, Sequence[Run]],
-    n_null: int = 16,
-    n_rotations: int = 4,
-    n_along: int = 0,
-    planes: Planes = "axes",
-    bins: int = BINS,
-    seed: int = 0,
-) -> xr.Dataset:
+def compute(runs: Mapping[int, Sequence[Run]], seed: int = 0, **options: Any) -> xr.Dataset:
     """Divergences of trained models and of matrices that learned nothing.
 
     Parameters
     ----------
     runs : hidden units to replicas
-    n_null : untrained matrices of each size, and shuffled ones of the first replica
-    n_rotations : see `rbmscape.symmetry.divergence.rotation_divergence`
-    n_along : at most this many checkpoints of a run, evenly spread in their order; 0 for all
-    planes, bins : as for n_rotations
     seed : of all rotations
+    **options : of `Options`
 
     Returns
     -------
@@ -70,19 +102,20 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     if not runs:
         raise InputError("the divergence needs at least one trained run, found none")
     sizes = sorted(runs)
     parts = []
     for hidden in sizes:
-        options = {"n_rotations": n_rotations, "planes": planes, "bins": bins, "seed": seed}
+        how = {"n_rotations": asked.n_rotations, "planes": asked.planes, "bins": asked.bins, "seed": seed}
         parts.append(
             xr.merge(
                 [
-                    _replicas(runs[hidden], options),
-                    _nulls(runs[hidden][0].load(), n_null, planes, bins, seed),
-                    _densities(runs[hidden][0].load(), planes, bins, seed),
-                    _along(runs[hidden][0], n_along, options),
+                    _replicas(runs[hidden], how),
+                    _nulls(runs[hidden][0].load(), asked.n_null, asked.planes, asked.bins, seed),
+                    _densities(runs[hidden][0].load(), asked.planes, asked.bins, seed),
+                    _along(runs[hidden][0], asked.n_along, how),
                 ]
             )
         )
@@ -94,7 +127,9 @@ def compute(
     for name in ("divergence", "stderr", "mean", "bar", "null_mean", "null_sd", "shuffled", "along", "along_stderr"):
         result[name].attrs["units"] = "nat"
     result["excess"].attrs = {"units": "1", "long_name": "null standard deviations above the untrained level"}
-    result.attrs = provenance_attrs(seed=seed, planes=planes, bins=bins, n_null=n_null, n_rotations=n_rotations)
+    result.attrs = provenance_attrs(
+        seed=seed, planes=asked.planes, bins=asked.bins, n_null=asked.n_null, n_rotations=asked.n_rotations
+    )
     return result
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.material import RunKey
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style
 
 if TYPE_CHECKING:
@@ -29,11 +30,40 @@ if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
-__all__ = ["WINDOW", "alt_text", "compute", "draw", "empty_share", "for_study"]
+__all__ = ["SPEC", "WINDOW", "Options", "alt_text", "compute", "draw", "empty_share", "for_study"]
 
 WINDOW = (33.0, 35.0)
 """The paper's gap."""
 _SHOWN = 10
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    window : the interval that is asked about
+    n_checkpoints : at most so many of each run: its first, and the others spread evenly in updates up to its last
+    n_values : singular values kept
+    """
+
+    window: tuple[float, float] = WINDOW
+    n_checkpoints: Count = 8
+    n_values: Count = 30
+
+
+SPEC = FigureSpec(
+    title="Gaps in the spectrum",
+    caption=(
+        "The ten largest singular values along training for every recipe (thick: the first), one replica a size; "
+        "shaded: the interval from 33 to 35, where the paper found none."
+    ),
+    order=230,
+    cost=lambda scene, options: (
+        scene.base(1.0) + options.n_checkpoints * scene.factors(0.5 * scene.runs / len(scene.hidden))
+    ),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -41,20 +71,13 @@ def for_study(material: Material) -> xr.Dataset:
     return compute(material.runs, **material.settings)
 
 
-def compute(
-    runs: Mapping[RunKey, Run],
-    window: tuple[float, float] = WINDOW,
-    n_checkpoints: int = 8,
-    n_values: int = 30,
-) -> xr.Dataset:
+def compute(runs: Mapping[RunKey, Run], **options: Any) -> xr.Dataset:
     """Largest singular values and gaps along training.
 
     Parameters
     ----------
     runs : key to run
-    window : the interval that is asked about
-    n_checkpoints : at most so many of each run: its first, and the others spread evenly in updates up to its last
-    n_values : singular values kept
+    **options : of `Options`
 
     Returns
     -------
@@ -70,12 +93,15 @@ def compute(
     """
     import xarray as xr
 
-    if not runs or not 0.0 < window[0] < window[1]:
-        raise InputError(f"gaps are sought in at least one run and a window (low, high), found {len(runs)}, {window}")
+    asked = Options(**options)
+    if not runs or not 0.0 < asked.window[0] < asked.window[1]:
+        raise InputError(
+            f"gaps are sought in at least one run and a window (low, high), found {len(runs)}, {asked.window}"
+        )
     parts = []
     for run in runs.values():
-        picks = _checkpoints(run, n_checkpoints)
-        rows = [_one_checkpoint(run.load(update, averaged=False), window, n_values) for update in picks]
+        picks = _checkpoints(run, asked.n_checkpoints)
+        rows = [_one_checkpoint(run.load(update, averaged=False), asked.window, asked.n_values) for update in picks]
         one = xr.concat(rows, "checkpoint").assign_coords(checkpoint=np.arange(len(picks)))
         parts.append(
             one.assign(
@@ -88,7 +114,7 @@ def compute(
         hidden=("run", [key.hidden for key in runs]),
         replica=("run", [key.replica for key in runs]),
     )
-    result.attrs = provenance_attrs(window_low=window[0], window_high=window[1])
+    result.attrs = provenance_attrs(window_low=asked.window[0], window_high=asked.window[1])
     return result
 
 

@@ -14,6 +14,7 @@ import torch
 
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import bulk_std, bulk_threshold
@@ -27,10 +28,37 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 
 LAW_POINTS = 200
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_bins : bins, common to all groups
+    """
+
+    n_bins: Count = 60
+
+
+SPEC = FigureSpec(
+    title="Singular values of trained models",
+    caption=(
+        "Distribution of singular values by training method and size of the hidden layer, replicas pooled, as in the "
+        "paper's figure 3 f; ticks above mark single modes, dotted is the law of the initial weights."
+    ),
+    order=60,
+    paper="3 f",
+    analysis=(),
+    cost=lambda scene, _: (
+        scene.base(1.0) + sum(scene.factors(0.5 * scene.runs / len(scene.hidden), hidden) for hidden in scene.hidden)
+    ),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -52,7 +80,7 @@ def for_model(subject: Subject) -> xr.Dataset:
 
 
 def compute(
-    groups: Mapping[tuple[str, int], Sequence[RBM]], weight_std: float | None = None, n_bins: int = 60
+    groups: Mapping[tuple[str, int], Sequence[RBM]], weight_std: float | None = None, **options: Any
 ) -> xr.Dataset:
     """Singular values and their histograms.
 
@@ -61,7 +89,7 @@ def compute(
     groups : (method, hidden units) to models, replicas of each other
     weight_std : standard deviation of the initial weights; None takes that of the bulk for each group from the
         median singular value
-    n_bins : bins, common to all groups
+    **options : of `Options`
 
     Returns
     -------
@@ -75,6 +103,7 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     if not groups or not all(groups.values()):
         raise InputError("a spectrum needs at least one model a group")
     spectra = {
@@ -91,7 +120,7 @@ def compute(
         n_visible = groups[key][0].n_visible
         std = weight_std if weight_std is not None else _estimated_std(values, n_visible, key[1])
         laws.append(MarchenkoPastur(n_visible, key[1], std))
-    edges = np.linspace(0.0, 1.02 * max(float(np.nanmax(table)), 1e-12), n_bins + 1)
+    edges = np.linspace(0.0, 1.02 * max(float(np.nanmax(table)), 1e-12), asked.n_bins + 1)
     densities = [np.histogram(row[np.isfinite(row)], edges, density=True)[0] for row in table]
     threshold = np.array([bulk_threshold(law) for law in laws])
     outside = (table > threshold[:, None, None]).sum(axis=2).sum(axis=1) / [len(values) for values in spectra.values()]

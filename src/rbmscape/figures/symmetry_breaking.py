@@ -9,13 +9,15 @@ epoch matter: the transition is over within a hundred updates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.runs.samples import RunSamples
@@ -29,11 +31,39 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 COORDINATES = ("u", "w")
 SERIES = (("data", "test data", 2), ("samples", "samples", 3))
 FEWEST_CHECKPOINTS = 3
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    mode : index of the mode, from 0, by singular value at the last checkpoint
+    n_data : test samples, at most
+    """
+
+    mode: Annotated[int, Field(ge=0)] = 0
+    n_data: Count = 2000
+
+
+SPEC = FigureSpec(
+    title="The first mode along training",
+    caption=(
+        "Coordinates u and w of the first mode against updates, as in the paper's figure 7: the saddle, the minimum μ "
+        "of the constraint potential, and mean and standard deviation of test data and of equilibrium samples."
+    ),
+    order=100,
+    paper="7",
+    samples="main",
+    analysis=("run", "data"),
+    cost=lambda scene, _: scene.base(0.7) + scene.following(),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -42,20 +72,14 @@ def for_study(material: Material) -> xr.Dataset:
     return compute({run.config.n_hidden: (run, material.samples(run))}, material.dataset, **material.settings)
 
 
-def compute(
-    runs: Mapping[int, tuple[Run, RunSamples]],
-    dataset: Dataset,
-    mode: int = 0,
-    n_data: int = 2000,
-) -> xr.Dataset:
+def compute(runs: Mapping[int, tuple[Run, RunSamples]], dataset: Dataset, **options: Any) -> xr.Dataset:
     """Saddle, μ, data and samples in the coordinates of one mode, for one run of each size.
 
     Parameters
     ----------
     runs : hidden units to run and the samples of its checkpoints
     dataset : the data that the runs were trained on
-    mode : index of the mode, from 0, by singular value at the last checkpoint
-    n_data : test samples, at most
+    **options : of `Options`
 
     Returns
     -------
@@ -69,6 +93,7 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     if not runs:
         raise InputError("the coordinates along training need at least one run, found none")
     pool = dataset.test if len(dataset.test) else dataset.train
@@ -79,19 +104,21 @@ def compute(
                 f"{run.directory} has {len(run.updates)} checkpoint(s), the coordinates along training need "
                 f"{FEWEST_CHECKPOINTS} or more; train with early_checkpoints=14 or more"
             )
-        if not 0 <= mode < min(run.config.n_hidden, int(run.data["n_visible"])):
-            raise InputError(f"mode {mode} does not exist in a run with {run.config.n_hidden} hidden units; choose 0")
+        if not 0 <= asked.mode < min(run.config.n_hidden, int(run.data["n_visible"])):
+            raise InputError(
+                f"mode {asked.mode} does not exist in a run with {run.config.n_hidden} hidden units; choose 0"
+            )
         states = [samples.at(update).all for update in samples.updates]
         whole = run_evolution(
-            run, pool[:n_data], samples.updates, averaged=False, samples=states, leading=max(8, mode + 1)
+            run, pool[: asked.n_data], samples.updates, averaged=False, samples=states, leading=max(8, asked.mode + 1)
         )
         whole = whole.merge(samples.along(), combine_attrs="drop")
         kept = [f"{kind}_{z}_{what}" for kind, _, _ in SERIES for z in COORDINATES for what in ("mean", "sd")]
         kept += [f"random_{z}" for z in COORDINATES] + ["singular_value", "samples_r_hat", "samples_equilibrated"]
-        one = whole[kept].sel(mode=mode, drop=True).rename_dims(update="checkpoint").reset_coords()
+        one = whole[kept].sel(mode=asked.mode, drop=True).rename_dims(update="checkpoint").reset_coords()
         parts.append(one.assign_coords(hidden=hidden, checkpoint=np.arange(one.sizes["checkpoint"])))
     result = xr.concat(parts, "hidden", join="outer")
-    result.attrs = provenance_attrs(mode=mode, data=dataset.name)
+    result.attrs = provenance_attrs(mode=asked.mode, data=dataset.name)
     result.attrs |= shared_facts([samples.at() for _, samples in runs.values()])
     return result
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rbmscape.errors import InputError
+from rbmscape.figures import symmetry_breaking
+from rbmscape.figures.spec import FigureSpec
 from rbmscape.figures.symmetry_breaking import alt_text, compute, draw
 
 if TYPE_CHECKING:
@@ -12,7 +14,24 @@ if TYPE_CHECKING:
 
     from rbmscape.figures.material import Material
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
+
+
+class Options(symmetry_breaking.Options):
+    """What a plan may choose for it: the same."""
+
+
+SPEC = FigureSpec(
+    title="The first mode along training for other sizes",
+    caption="As the figure before, for the other sizes of the hidden layer (the paper's figure 8).",
+    order=110,
+    paper="8",
+    samples="sizes",
+    cost=lambda scene, _: (
+        scene.base(0.7) + sum(scene.following(hidden) for hidden in scene.hidden if hidden != scene.main)
+    ),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:

@@ -16,6 +16,7 @@ import torch
 from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
+from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.runs.samples import RunSamples
 from rbmscape.stats import Estimate
@@ -36,9 +37,36 @@ if TYPE_CHECKING:
     from rbmscape.figures.material import Material
     from rbmscape.runs.run import Run
 
-__all__ = ["alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 FEWEST_CHECKPOINTS = 3
+
+
+class Options(FigureOptions):
+    """What a plan may choose for it.
+
+    Parameters
+    ----------
+    n_modes : dressed modes, in the order of their dressed values at each checkpoint
+    """
+
+    n_modes: Count = 4
+
+
+SPEC = FigureSpec(
+    title="Transitions of the first modes",
+    caption=(
+        "Dressed singular values d at the model's own activities, with 1 - 1/R (crosses) that equals d in Gaussian "
+        "theory; the fluctuations R along the dressed modes in units of independent bits' with their critical size "
+        "(dashed); Binder cumulants; and critical updates: predicted where d is 1, measured where R is critical. Bars "
+        "are standard errors, over replicas where there are several."
+    ),
+    order=250,
+    samples="replicas",
+    analysis=("run", "data"),
+    cost=lambda scene, _: scene.base(2.0) + scene.replicas * scene.following(),
+    options=Options,
+)
 
 
 def for_study(material: Material) -> xr.Dataset:
@@ -47,18 +75,14 @@ def for_study(material: Material) -> xr.Dataset:
     return compute(runs, [material.samples(run) for run in runs], **material.settings)
 
 
-def compute(
-    runs: Sequence[Run],
-    samples: Sequence[RunSamples],
-    n_modes: int = 4,
-) -> xr.Dataset:
+def compute(runs: Sequence[Run], samples: Sequence[RunSamples], **options: Any) -> xr.Dataset:
     """Order parameters and dressed singular values of the first modes at every checkpoint.
 
     Parameters
     ----------
     runs : replicas with the same checkpoints
     samples : of the checkpoints of each
-    n_modes : dressed modes, in the order of their dressed values at each checkpoint
+    **options : of `Options`
 
     Returns
     -------
@@ -74,8 +98,9 @@ def compute(
     """
     import xarray as xr
 
+    asked = Options(**options)
     updates = _common_updates(runs)
-    kept = min(n_modes, runs[0].config.n_hidden, int(runs[0].data["n_visible"]))
+    kept = min(asked.n_modes, runs[0].config.n_hidden, int(runs[0].data["n_visible"]))
     parts = []
     for of_run in samples:
         one = _one_run(of_run, updates, kept)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rbmscape
 from rbmscape.errors import StudyError
+from rbmscape.figures.registry import all_figures, in_order, select
 from rbmscape.files import write_text
 from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.report.evidence import Evidence
@@ -24,22 +25,7 @@ if TYPE_CHECKING:
 
     from rbmscape.study.study import Study
 
-__all__ = ["PAPER_FIGURES", "FigureBlock", "write_report"]
-
-PAPER_FIGURES = {
-    "likelihood": "1, left",
-    "image_landscapes": "1, right",
-    "landscapes": "2",
-    "random_spectra": "3 a-d",
-    "kurtosis": "3 e",
-    "spectrum": "3 f",
-    "rotational_symmetry": "4",
-    "gaussianity": "5",
-    "hierarchy": "6",
-    "symmetry_breaking": "7",
-    "symmetry_breaking_sizes": "8",
-}
-"""Figures of ours that show what a figure of the paper does, in its order, with its number."""
+__all__ = ["SYMBOLS", "FigureBlock", "write_report"]
 
 SYMBOLS = {Verdict.HOLDS: "✓", Verdict.PART: "◐", Verdict.FAILS: "✗", Verdict.UNTESTED: "–"}
 """A sign for each verdict, so that none is told by its colour alone."""
@@ -134,20 +120,19 @@ def _environment() -> Environment:
 
 
 def figure_blocks(study: Study, records: Mapping[str, Mapping[str, Any]]) -> list[FigureBlock]:
-    """Every figure that is there, with its picture embedded: the paper's by number, then the others."""
+    """Every figure that is there, with its picture embedded, in the order of the report."""
+    paths = dict(study.figures())
     blocks = []
-    for entry, path in study.figures():
+    for entry in in_order(paths):
         record = records.get(f"figure/{entry.name}")
         if record is None:  # a picture of an earlier plan or code
             continue
-        content = path.read_bytes()
+        content, spec = paths[entry].read_bytes(), entry.spec
         width, height = png_size(content)
         picture = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
         alt_text = str(record["outcome"]["alt_text"])
-        blocks.append(FigureBlock(entry.name, entry.title, entry.caption, alt_text, picture, width, height))
-    known = {block.name: block for block in blocks}
-    numbered = [replace(known[name], number=number) for name, number in PAPER_FIGURES.items() if name in known]
-    return numbered + [block for block in blocks if block.name not in PAPER_FIGURES]
+        blocks.append(FigureBlock(entry.name, spec.title, spec.caption, alt_text, picture, width, height, spec.paper))
+    return blocks
 
 
 def png_size(content: bytes) -> tuple[int, int]:
@@ -159,18 +144,16 @@ def missing_figures(
     study: Study, records: Mapping[str, Any], failures: Mapping[str, str] | None
 ) -> list[tuple[str, str]]:
     """Title and reason of every figure of the plan, or of the paper, that the page does not show."""
-    from rbmscape.figures.registry import FIGURES, select
-
-    planned = {entry.name for entry in select(study.config.figures)}
+    planned = select(study.config.figures)
     found = []
-    for entry in FIGURES:
+    for entry in in_order({*planned, *all_figures()}):
         task = f"figure/{entry.name}"
         if task in records:
             continue
-        if entry.name in planned:
-            found.append((entry.title, (failures or {}).get(task, "not computed yet")))
-        elif entry.name in PAPER_FIGURES:
-            found.append((entry.title, f"the paper's figure {PAPER_FIGURES[entry.name]} is not in this study's plan"))
+        if entry in planned:
+            found.append((entry.spec.title, (failures or {}).get(task, "not computed yet")))
+        elif entry.spec.paper:
+            found.append((entry.spec.title, f"the paper's figure {entry.spec.paper} is not in this study's plan"))
     return found
 
 

@@ -6,6 +6,7 @@ yardstick of everything else.  Estimates, not promises: a machine that is busy n
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -15,16 +16,21 @@ from typing import Any, Final
 import torch
 
 from rbmscape.data.dataset import Dataset
-from rbmscape.figures.material import RunKey
+from rbmscape.figures.material import RunKey, main_size
+from rbmscape.figures.registry import select
+from rbmscape.figures.spec import FigureScene
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.samples import BUDGET
 from rbmscape.study.config import StudyConfig
-from rbmscape.study.figure_costs import REFERENCE_SVD, FigureScene, figure_seconds, sampling_seconds
 from rbmscape.study.graph import Task, TaskGraph
-from rbmscape.study.plan import figure_options
 
 __all__ = ["Speeds", "measure_speeds", "seconds_of_tasks", "wall_seconds"]
+
+REFERENCE_SVD: Final = 0.20
+"""Seconds of `rbmscape.Modes.of` for N = 784, M = 500 on a quiet core of an AMD EPYC (Zen 4), on which the constants of
+all costs were measured."""
 
 SECONDS_A_PROBE: Final = 0.4
 PROBE_TEMPERATURES: Final = (8, 40)
@@ -127,10 +133,10 @@ def _seconds(task: Task, dataset: Dataset, speeds: Speeds, scene: FigureScene) -
     if task.kind == "likelihood":
         return _likelihood_seconds(task, dataset, speeds)
     if task.kind == "samples":
-        return sampling_seconds(scene, task.parameters, int(task.parameters["hidden"]))
+        return sampling_seconds(scene, task.parameters["sampling"], int(task.parameters["hidden"]))
     if task.kind == "figure":
-        name = str(task.parameters["name"])
-        return figure_seconds(name, scene, figure_options(name) | dict(task.parameters["options"]))
+        (entry,) = select([task.parameters["name"]])
+        return entry.spec.cost(scene, entry.options(task.parameters["options"])[0])
     return 0.5 * speeds.slowness
 
 
@@ -158,6 +164,22 @@ def _likelihood_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     return 0.1 + scoring + one * (levels + ROUND * options.get("max_rounds", ROUNDS))
 
 
+ROUNDS_OF_SAMPLES: Final = 20_000.0
+"""Sweeps of one chain a checkpoint that equilibrium samples take where their budget allows more."""
+OVERRUN: Final = 4.0
+"""Budgets that they may take at most."""
+LADDER: Final = 2560.0
+"""Sweeps of one chain that the choice of a rung takes: about twenty of 128 pilots."""
+
+
+def sampling_seconds(scene: FigureScene, options: Mapping[str, Any], hidden: int) -> float:
+    """Equilibrium samples of all checkpoints of one run."""
+    budget = float(options.get("budget", BUDGET))
+    sweeps = min(budget / (2.0 * scene.n_visible * hidden), ROUNDS_OF_SAMPLES * scene.checkpoints)
+    rungs = 5.0 * math.sqrt(hidden) * scene.checkpoints / 22.0
+    return scene.base(1.0) + (OVERRUN * sweeps + LADDER * rungs) * scene.annealing(hidden)
+
+
 ROUND: Final = 20.0
 """Annealing steps of a chain that a round of a bracket's tempering takes: about 30 rungs, and a step costs less."""
 ROUNDS: Final = 400
@@ -178,7 +200,7 @@ def _scene(config: StudyConfig, dataset: Dataset, speeds: Speeds) -> FigureScene
     return FigureScene(
         n_visible=dataset.n_visible,
         hidden=config.hidden,
-        main=min(config.hidden, key=lambda hidden: abs(hidden - 500)),
+        main=main_size(config.hidden),
         replicas=config.replicas,
         runs=len(keys),
         checkpoints=len(first.checkpoint_updates(per_epoch)),

@@ -8,13 +8,17 @@ by kind.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 from rbmscape.data.dataset import Dataset
-from rbmscape.figures.material import RunKey
+from rbmscape.errors import ConfigError
+from rbmscape.figures.material import RunKey, main_size
 from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, fingerprint
 
@@ -128,7 +132,7 @@ def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
     trained = {key: _add_training(graph, config, key, dataset) for key in config.run_keys()}
     whole = tuple(run.whole for run in trained.values())
     graph.add("results/training", "collect-training", {}, needs=whole, outputs=("results/training.nc",), cost=UNIT)
-    if any("likelihood" in entry.needs for entry in entries) or config.figures is None:
+    if any("likelihood" in entry.spec.results for entry in entries) or config.figures is None:
         _add_likelihoods(graph, config, trained, dataset)
     for entry in entries:
         samples = _add_samples(graph, config, entry, trained)
@@ -136,27 +140,20 @@ def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
     return graph
 
 
-SAMPLES_OF_MAIN_SIZE: Final = (
-    "image_landscapes", "landscapes", "evolution", "hierarchy", "symmetry_breaking", "landau_wells", "mode_potentials",
-    "diffused_images",
-)  # fmt: skip
-SAMPLES_OF_ALL_SIZES: Final = ("gallery", "symmetry_breaking_sizes")
-SAMPLES_OF_ALL_REPLICAS: Final = ("transitions",)
-"""Figures that show equilibrium samples: of the first replica of the size nearest to 500, of every size, or of all
-replicas.  The samples are made beforehand, a task a run; a figure that finds none makes its own."""
-
-
 def _add_samples(
     graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: Mapping[RunKey, _Trained]
 ) -> list[str]:
-    """Tasks that make the samples of a figure, shared with other figures; returns their names."""
-    main, recipe = min(config.hidden, key=lambda hidden: abs(hidden - 500)), next(iter(config.recipes))
-    if entry.name in SAMPLES_OF_ALL_SIZES:
+    """Tasks that make the samples of a figure, shared with other figures; returns their names.
+
+    A figure that finds none of the samples that it asks for makes its own.
+    """
+    main, recipe = main_size(config.hidden), next(iter(config.recipes))
+    if entry.spec.samples == "sizes":
         keys = [RunKey(recipe, hidden, 0) for hidden in config.hidden]
-    elif entry.name in SAMPLES_OF_ALL_REPLICAS:
+    elif entry.spec.samples == "replicas":
         keys = [RunKey(recipe, main, replica) for replica in range(config.replicas)]
     else:
-        keys = [RunKey(recipe, main, 0)] if entry.name in SAMPLES_OF_MAIN_SIZE else []
+        keys = [RunKey(recipe, main, 0)] if entry.spec.samples == "main" else []
     sampling = dict(config.figure_options.get(entry.name, {}).get("sampling", {}))
     mark = f"-{fingerprint(sampling)[:8]}" if sampling else ""
     names = [f"samples/{key}{mark}" for key in keys]
@@ -220,13 +217,21 @@ def _likelihood_cost(method: LikelihoodMethod, key: RunKey, dataset: Dataset) ->
     return 0.1 * UNIT + float(sweeps * dataset.n_visible * key.hidden)
 
 
+def source_hash(module: str) -> str:
+    """SHA-256 of a module's source."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ConfigError(f"there is no module {module}")
+    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+
+
 def _add_figure(graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: tuple[str, ...]) -> None:
     parameters = {
         "name": entry.name,
-        "source": entry.source_hash(),
+        "source": source_hash(entry.module),
         "seed": config.seed,
         "options": dict(config.figure_options.get(entry.name, {})),
     }
-    needs = (*trained, *(f"results/{result}" for result in entry.needs))
-    outputs = tuple(f"figures/{entry.name}.{suffix}" for suffix in ("png", "pdf", "nc"))
+    needs = (*trained, *(f"results/{result}" for result in entry.spec.results))
+    outputs = tuple(f"figures/{entry.stem}.{suffix}" for suffix in ("png", "pdf", "nc"))
     graph.add(f"figure/{entry.name}", "figure", parameters, needs=needs, outputs=outputs, cost=FIGURE_COST)

@@ -10,6 +10,7 @@ from typing import Final
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.material import RunKey
+from rbmscape.figures.registry import select
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.study.config import StudyConfig
@@ -50,7 +51,7 @@ def disk_of_run(recipe: TrainingConfig, n_visible: int, updates_per_epoch: int) 
 
 def disk_of_study(config: StudyConfig, dataset: Dataset) -> int:
     """Bytes of a study's directory when it is complete."""
-    figures = FIGURE * len(config.figures if config.figures is not None else range(22))
+    figures = FIGURE * len(select(config.figures))
     runs = 0
     for key in config.run_keys():
         recipe = config.training(key)

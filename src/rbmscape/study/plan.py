@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import tomllib
-from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
-from rbmscape.figures.registry import FIGURES, FigureEntry, select
+from rbmscape.figures.registry import figure_names, select
 from rbmscape.model.exact import MAX_ENUMERATED_UNITS
 from rbmscape.recipe import nearest
 from rbmscape.study.config import StudyConfig
 
-__all__ = ["check_plan", "figure_options", "read_plan"]
-
-_OPTIONS_STAND_IN: Final = ("compute", "of_run", "run_evolution", "evolution")
-"""Functions of a figure's module that the plan's options for it may reach."""
-
-_SET_BY_THE_STUDY: Final = {"seed", "report", "progress"}
+__all__ = ["check_plan", "read_plan"]
 
 
 def read_plan(path: Path) -> StudyConfig:
@@ -63,12 +53,13 @@ def check_plan(config: StudyConfig, dataset: Dataset) -> None:
     entries = select(config.figures)
     if not len(dataset.test):
         raise ConfigError(f"the data {dataset.name!r} have no test samples, which a study needs; set some aside")
-    known = {entry.name: entry for entry in FIGURES}
+    planned = {entry.name: entry for entry in entries}
     for name, options in config.figure_options.items():
-        if name not in known:
+        if name in planned:
+            planned[name].options(options)
+        elif name not in figure_names():
+            known = sorted({*figure_names(), *planned})
             raise ConfigError(f"the plan has options for a figure {name!r}; {nearest(name, known, 'the figures')}")
-        if options and known[name] in entries:
-            _check_options(known[name], options)
     plan = config.likelihood
     ways = {plan.method, plan.final.method if plan.final else plan.method}
     smaller = min(dataset.n_visible, max(config.hidden))
@@ -77,55 +68,3 @@ def check_plan(config: StudyConfig, dataset: Dataset) -> None:
             f"the likelihood of M = {max(config.hidden)} and {dataset.n_visible} visible units cannot be summed "
             f'exactly (the smaller layer has {smaller} units, at most {MAX_ENUMERATED_UNITS}); use method = "bracket"'
         )
-
-
-def _check_options(entry: FigureEntry, options: Mapping[str, Any]) -> None:
-    known = figure_options(entry.name)
-    for option, value in options.items():
-        if option == "sampling":  # of the samples that figures share, not of this figure's compute
-            check_sampling(entry.name, value)
-        elif option not in known:
-            raise ConfigError(
-                f"the figure {entry.name!r} has no option {option!r}; {nearest(option, sorted(known), 'its options')}"
-            )
-
-
-def check_sampling(figure: str, options: object) -> None:
-    """Refuse options of the samples that do not exist.
-
-    Raises
-    ------
-    ConfigError : no mapping, an unknown option, or a value out of range
-    """
-    from rbmscape.errors import InputError
-    from rbmscape.runs.samples import sampling_settings
-
-    if not isinstance(options, Mapping):
-        raise ConfigError(f"sampling of the figure {figure!r} must be a table, found {options!r}; see figure_options")
-    try:
-        sampling_settings(options)
-    except InputError as error:
-        raise ConfigError(f"the figure {figure!r}: {error}") from None
-
-
-def figure_options(name: str) -> dict[str, Any]:
-    """Options of a figure that a plan may set, with their defaults.
-
-    Raises
-    ------
-    ConfigError : there is no such figure
-    """
-    (entry,) = select([name])
-    direct = _functions(import_module(entry.home))
-    functions = [*(one for function in direct for one in _functions(inspect.getmodule(function))), *direct]
-    parameters = [one for function in functions for one in inspect.signature(function).parameters.values()]
-    own = {
-        one.name: one.default
-        for one in parameters
-        if one.default is not one.empty and one.name not in _SET_BY_THE_STUDY
-    }
-    return {"sampling": {}} | own  # of the equilibrium samples that figures share
-
-
-def _functions(module: ModuleType | None) -> list[Callable[..., Any]]:
-    return [getattr(module, name) for name in _OPTIONS_STAND_IN if hasattr(module, name)]

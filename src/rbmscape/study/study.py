@@ -102,7 +102,7 @@ class Study:
 
     def figures(self) -> list[tuple[FigureEntry, Path]]:
         """The figures that are there, with the path of their pictures, in the plan's order."""
-        pairs = [(entry, self._store.figures / f"{entry.name}.png") for entry in select(self.config.figures)]
+        pairs = [(entry, self._store.figures / f"{entry.stem}.png") for entry in select(self.config.figures)]
         return [(entry, path) for entry, path in pairs if path.is_file()]
 
 

@@ -242,13 +242,13 @@ def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, An
 
     (entry,) = select([task.parameters["name"]])
     sampler = partial(run_samples, cache=_samples_folder(shop))
-    options = task.parameters["options"]
-    material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampler)
+    options, sampling = entry.options(task.parameters["options"])
+    material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampling, sampler)
     began = time.perf_counter()
     dataset = entry.compute(material)
     dataset.attrs |= result_attrs(shop, task, time.perf_counter() - began)
     reporter.advance(task, 0.8)
-    save(entry.draw(dataset), dataset, shop.store.figures, entry.name)
+    save(entry.draw(dataset), dataset, shop.store.figures, entry.stem)
     return {"alt_text": entry.alt_text(dataset)}
 
 
