@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
+
 __all__ = [
     "Estimate",
     "bootstrap_stderr",
@@ -22,8 +24,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+@dataclass(frozen=True, slots=True, repr=False)
+class Estimate(OneLine):
     """A number with its standard error.
 
     Attributes
@@ -36,6 +38,9 @@ class Estimate:
     value: float
     stderr: float = 0.0
     ess: float = math.nan
+
+    def _headline(self) -> str:
+        return str(self) if math.isnan(self.ess) else f"{self}, ess {self.ess:.4g}"
 
     def __str__(self) -> str:
         if self.stderr == 0.0:

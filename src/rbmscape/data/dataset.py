@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.data.validate import as_binary, as_labels, checked_image_shape, checked_limit
 from rbmscape.errors import DataError, ShapeError
 
@@ -21,8 +22,11 @@ __all__ = ["Binary", "Contents", "Dataset"]
 Binary = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False)
-class Contents:
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Contents(OneLine):
     """Arrays that a user or a file gave, not checked yet.
 
     Parameters
@@ -41,8 +45,8 @@ class Contents:
     where: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(OneLine):
     """Binary training and test data of one width.
 
     Parameters
@@ -192,9 +196,10 @@ class Dataset:
             origin=None,
         )
 
-    def __repr__(self) -> str:
+    def _headline(self) -> str:
+        name = self.name if len(self.name) <= _LONGEST_NAME else f"{self.name[: _LONGEST_NAME - 1]}…"
         shape = "" if self.image_shape is None else f", images {self.image_shape[0]}x{self.image_shape[1]}"
-        return f"Dataset({self.name!r}, {len(self.train)} train + {len(self.test)} test, {self.n_visible} units{shape})"
+        return f"{name!r}, {len(self.train)} train + {len(self.test)} test, {self.n_visible} units{shape}"
 
 
 def _positions(labels: NDArray[Any] | None, wanted: NDArray[Any]) -> NDArray[np.intp] | slice:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rbmscape.brief import OneLine
 from rbmscape.data.suggest import suggestion
 from rbmscape.errors import DataError, FormatError
 
@@ -19,8 +20,8 @@ __all__ = ["Columns", "read_csv", "read_parquet"]
 _VALUE_WORDS = frozenset({"", "true", "false", "na", "n/a", "#n/a", "nan", "null", "none", "<na>"})
 
 
-@dataclass(frozen=True)
-class Columns:
+@dataclass(frozen=True, eq=False, repr=False)
+class Columns(OneLine):
     """Numbers (n, n_columns), labels (n,) or None, and the names of the columns or None."""
 
     values: Any

@@ -17,6 +17,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.brief import OneLine
+
 __all__ = ["BandedLevels"]
 
 FloatArray = NDArray[np.float64]
@@ -25,7 +27,7 @@ _NEGLIGIBLE = 50.0  # decay, in powers of e, after which nothing is left of a le
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BandedLevels:
+class BandedLevels(OneLine):
     """The operator H = GᵀG of one-dimensional elements.
 
     Attributes
@@ -38,6 +40,9 @@ class BandedLevels:
     blocks: FloatArray
     shift: float
     pinned: bool = False
+
+    def _headline(self) -> str:
+        return f"{self.n_nodes} nodes, order {self.order}"
 
     @property
     def order(self) -> int:

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_count, check_positive
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution
@@ -43,8 +44,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+@dataclass(frozen=True, slots=True, repr=False)
+class Level(OneLine):
     """One level of the boson Hamiltonian.
 
     Attributes
@@ -58,9 +59,13 @@ class Level:
     relaxation_rate: float
     occupations: Mapping[int, int]
 
+    def _headline(self) -> str:
+        quanta = ", ".join(f"{count} of boson {boson}" for boson, count in self.occupations.items()) or "no quanta"
+        return f"energy {self.energy:.4g}, rate {self.relaxation_rate:.4g}, {quanta}"
 
-@dataclass(frozen=True, eq=False)
-class Bosons:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bosons(OneLine):
     """Normal modes of the quadratic effective potential, by rising frequency (most unstable first).
 
     Attributes
@@ -86,6 +91,12 @@ class Bosons:
     weight: FloatArray
     dressed_singular_values: FloatArray
     vectors: Tensor
+
+    def _headline(self) -> str:
+        verdict = "all stable" if self.n_unstable == 0 else f"{self.n_unstable} unstable"
+        coupling = "coupled" if self.coupled else "uncoupled"
+        softest = f"softest ω {self.frequencies[0]:.4g}"
+        return f"{self.frequencies.size} {coupling} about {self.reference.kind}, {verdict}, {softest}"
 
     @property
     def relaxation_rates(self) -> FloatArray:

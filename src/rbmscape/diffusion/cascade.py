@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.bosons import dressed_singular_values
 from rbmscape.diffusion.checks import check_count, check_positive
 from rbmscape.diffusion.reference import ReferenceKind, reference_point
@@ -25,8 +26,8 @@ __all__ = ["Cascade", "cascade", "crossings"]
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Cascade:
+@dataclass(frozen=True, eq=False, repr=False)
+class Cascade(OneLine):
     """Stability of the first modes along training.
 
     Attributes
@@ -45,6 +46,13 @@ class Cascade:
     crossing: FloatArray
     beta: float
     reference: str
+
+    def _headline(self) -> str:
+        crossed = int(np.isfinite(self.crossing).sum())
+        return (
+            f"{crossed} of {self.crossing.size} followed modes become unstable, {int(self.n_unstable[-1])} unstable at "
+            f"update {int(self.updates[-1])}, about {self.reference}, beta {self.beta:g}"
+        )
 
 
 def crossings(updates: ArrayLike, values: ArrayLike, threshold: float) -> FloatArray:

@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_choice, check_mode, check_width
 from rbmscape.errors import InputError
 from rbmscape.reciprocal.rotation import AXES
@@ -144,8 +145,8 @@ def _pairs(
     return total
 
 
-@dataclass(frozen=True)
-class ConstraintDerivatives:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConstraintDerivatives(OneLine):
     """Derivatives k_ij, k_ijk, k_ijkl of V_const at a reference point, and the contractions of them that are used.
 
     Attributes
@@ -162,6 +163,9 @@ class ConstraintDerivatives:
     basis: Basis
     m: Tensor
     n: Tensor
+
+    def _headline(self) -> str:
+        return f"{self.m.numel()} visible and {self.n.numel()} hidden activities"
 
     def __post_init__(self) -> None:
         for name, layer, width in (("m", self.m, self.basis.left), ("n", self.n, self.basis.right)):

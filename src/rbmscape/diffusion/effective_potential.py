@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_positive
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.errors import InputError
@@ -27,7 +28,7 @@ from rbmscape.reciprocal.rotation import rotate, rotate_back
 __all__ = ["EffectivePotential"]
 
 
-class EffectivePotential:
+class EffectivePotential(OneLine):
     """U_eff of a model, its parts and its derivatives, in z and in bit coordinates.
 
     Parameters
@@ -50,6 +51,10 @@ class EffectivePotential:
         self._given_modes = modes
         self._dtype = dtype
         self._slack = 1e-9 if dtype == torch.float64 else 1e-4
+
+    def _headline(self) -> str:
+        precision = str(self._dtype).removeprefix("torch.")
+        return f"{self.n_visible} visible, {self.n_hidden} hidden, beta {self.beta:g}, {precision}"
 
     @property
     def n_visible(self) -> int:

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.banded_levels import BandedLevels
 from rbmscape.diffusion.checks import check_choice, check_count, check_positive
 from rbmscape.errors import InputError, ShapeError
@@ -34,7 +35,7 @@ _STEEPEST = 0.5  # change of βU within an element, per polynomial order, that k
 _MAX_START_HEIGHT = 50.0
 
 
-class FokkerPlanck1D:
+class FokkerPlanck1D(OneLine):
     """Spectrum, eigenfunctions and evolution of a diffusion in a one-dimensional potential.
 
     Parameters
@@ -87,6 +88,13 @@ class FokkerPlanck1D:
         self._quadrature = np.zeros(self.nodes.size)
         np.add.at(self._quadrature, self._columns, self._element_weights)
         self._n_levels = self._wanted_levels(n_levels)
+
+    def _headline(self) -> str:
+        low, high = self.grid[0], self.grid[-1]
+        return (
+            f"{self.walls} walls at {low:.4g} and {high:.4g}, {self.nodes.size} nodes, {self._n_levels} levels, "
+            f"beta {self.beta:g}"
+        )
 
     def _check_grid(self, grid: ArrayLike) -> FloatArray:
         points = np.asarray(grid, dtype=np.float64)

@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.bosons import boson_spectrum
 from rbmscape.diffusion.checks import check_choice, check_count, check_positive
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution
@@ -35,8 +36,8 @@ _LARGEST_GROWTH = 300.0
 _DEFAULT_SHARE = 0.1
 
 
-@dataclass(frozen=True, eq=False)
-class Trajectory:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory(OneLine):
     """Recorded diffusion.
 
     Attributes
@@ -64,6 +65,12 @@ class Trajectory:
     potential: str
     dt: float
     diffusion: float
+
+    def _headline(self) -> str:
+        return (
+            f"{self.potential}, {self.n_chains} chains, time {float(self.times[-1]):.4g} in steps of {self.dt:.3g}, "
+            f"{self.times.numel()} records of {len(self.mode_indices)} modes, D {self.diffusion:.4g}"
+        )
 
     @property
     def n_chains(self) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_count, check_positive
 from rbmscape.diffusion.tap import MeanFieldProblem
 from rbmscape.errors import InputError
@@ -30,8 +31,8 @@ class NotConvergedWarning(RuntimeWarning):
     """No start of a mean-field iteration reached the tolerance."""
 
 
-@dataclass(frozen=True, eq=False)
-class MeanFieldSolution:
+@dataclass(frozen=True, eq=False, repr=False)
+class MeanFieldSolution(OneLine):
     """One solution of the mean-field equations.
 
     Attributes
@@ -52,9 +53,12 @@ class MeanFieldSolution:
     iterations: int
     n_starts: int
 
+    def _headline(self) -> str:
+        return f"F {self.free_energy:.6g}, {_verdict(self)}, {self.n_starts} starts"
 
-@dataclass(frozen=True, eq=False)
-class MeanField:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MeanField(OneLine):
     """Result of `mean_field`: the solution of lowest free energy, and all distinct ones.
 
     Attributes
@@ -100,12 +104,17 @@ class MeanField:
         """Iterations behind the best solution."""
         return self.best.iterations
 
-    def __repr__(self) -> str:
-        state = f"converged in {self.iterations} iterations" if self.converged else "NOT CONVERGED"
+    def _headline(self) -> str:
         return (
-            f"MeanField(order={self.order}, beta={self.beta:g}, free_energy={self.free_energy:.6g}, "
-            f"{len(self.solutions)} distinct solution(s), {state}, residual {self.best.residual:.1e})"
+            f"F {self.free_energy:.6g}, {_verdict(self.best)}, {len(self.solutions)} distinct, order {self.order}, "
+            f"beta {self.beta:g}"
         )
+
+
+def _verdict(solution: MeanFieldSolution) -> str:
+    if solution.converged:
+        return f"converged in {solution.iterations} iterations"
+    return f"NOT CONVERGED, residual {solution.residual:.1e}"
 
 
 @dataclass(eq=False)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_choice, check_mode, check_positive
 from rbmscape.diffusion.constraint import mode_columns
 from rbmscape.diffusion.rate_function import RateFunction
@@ -34,8 +35,8 @@ BRANCHES: tuple[Branch, ...] = ("u", "w", "unpaired")
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class ModePotential:
+@dataclass(frozen=True, eq=False, repr=False)
+class ModePotential(OneLine):
     """U(z) of one coordinate; callable.
 
     Attributes
@@ -58,6 +59,12 @@ class ModePotential:
     centre: float
     reference: float
     rate: RateFunction
+
+    def _headline(self) -> str:
+        return (
+            f"{self.kind}, mode {self.mode} along {self.branch}, stiffness {self.stiffness:.4g}, "
+            f"reference at {self.reference:.4g}, beta {self.beta:g}"
+        )
 
     @property
     def domain(self) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 
 __all__ = ["RateFunction"]
@@ -26,8 +27,8 @@ _MAX_ITERATIONS = 200
 _LARGEST_TILT = 1e12
 
 
-@dataclass(frozen=True, eq=False)
-class RateFunction:
+@dataclass(frozen=True, eq=False, repr=False)
+class RateFunction(OneLine):
     """I(z) of z = Σ_k c_k b_k - z_0 for independent bits with means p_k.
 
     Attributes
@@ -45,6 +46,9 @@ class RateFunction:
     weights: FloatArray
     means: FloatArray
     offset: float = 0.0
+
+    def _headline(self) -> str:
+        return f"{self.weights.size} bits, mean {self.mean:.4g}, variance {self.variance:.4g}"
 
     def __post_init__(self) -> None:
         if self.weights.ndim != 1 or self.weights.shape != self.means.shape:

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_choice, check_positive
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution, mean_field
 from rbmscape.errors import DataError, InputError, NotConvergedError
@@ -26,8 +27,8 @@ REFERENCES: tuple[ReferenceKind, ...] = ("uniform", "data", "mean_field")
 _MARGIN = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reference(OneLine):
     """A point strictly inside the cube of activities.
 
     Attributes
@@ -39,6 +40,9 @@ class Reference:
     m: Tensor
     n: Tensor
     kind: str
+
+    def _headline(self) -> str:
+        return f"{self.kind}, {self.m.numel()} visible and {self.n.numel()} hidden activities"
 
     @property
     def visible_variance(self) -> Tensor:

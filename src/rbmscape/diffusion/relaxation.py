@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_count, check_positive
 from rbmscape.errors import InputError, NotConvergedError, ShapeError, UnresolvedError
 from rbmscape.model.arrays import Arrays
@@ -120,8 +121,8 @@ def _slope(x: FloatArray, y: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray(y @ (weights * centred) / (centred @ (weights * centred)))
 
 
-@dataclass(frozen=True, eq=False)
-class Autocorrelation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Autocorrelation(OneLine):
     """Correlation in time of one stationary quantity.
 
     Attributes
@@ -137,6 +138,9 @@ class Autocorrelation:
     correlation: FloatArray
     time: Estimate
     rate: Estimate
+
+    def _headline(self) -> str:
+        return f"rate {self.rate}, time {self.time}, {self.lags.size} lags"
 
 
 def autocorrelation(series: ArrayLike, interval: float = 1.0, seed: int = 0, min_ess: float = 100.0) -> Autocorrelation:

@@ -17,6 +17,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.model.rbm import RBM
 
 __all__ = ["MeanFieldProblem"]
@@ -27,8 +28,8 @@ def _entropy(activity: Tensor) -> Tensor:
     return nats
 
 
-@dataclass(frozen=True, eq=False)
-class MeanFieldProblem:
+@dataclass(frozen=True, eq=False, repr=False)
+class MeanFieldProblem(OneLine):
     """The stationarity conditions m = σ(β D(m, n)), n = σ(β C(m, n)) of one order's free energy.
 
     Attributes
@@ -43,6 +44,11 @@ class MeanFieldProblem:
     hidden_bias: Tensor
     beta: float
     order: int = 1
+
+    def _headline(self) -> str:
+        return (
+            f"{self.weights.shape[0]} visible, {self.weights.shape[1]} hidden, order {self.order}, beta {self.beta:g}"
+        )
 
     @classmethod
     def of(cls, rbm: RBM, beta: float, order: int = 1) -> MeanFieldProblem:

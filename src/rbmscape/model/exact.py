@@ -14,6 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
@@ -34,8 +35,8 @@ MAX_ENUMERATED_UNITS: Final = 25
 _CHUNK_BITS: Final = 14
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Moments(OneLine):
     """Exact expectation values of a model: ⟨v⟩ (N,), ⟨h⟩ (M,), ⟨v hᵀ⟩ (N, M), all float64."""
 
     visible: Tensor

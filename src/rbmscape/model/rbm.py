@@ -13,6 +13,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
@@ -24,7 +25,7 @@ MODEL_SCHEMA: Final = 1
 PARAMETER_NAMES: Final = ("weights", "visible_bias", "hidden_bias")
 
 
-class RBM:
+class RBM(OneLine):
     r"""A Restricted Boltzmann Machine on v in {0,1}^N and h in {0,1}^M.
 
     ``E(v, h) = -a·v - b·h - vᵀ W h`` (equation 3) and ``p(v, h) = exp(-beta E) / Z``.
@@ -120,8 +121,9 @@ class RBM:
         """torch.float32 or torch.float64."""
         return self._weights.dtype
 
-    def __repr__(self) -> str:
-        return f"RBM(n_visible={self.n_visible}, n_hidden={self.n_hidden}, dtype={self.dtype}, device={self.device})"
+    def _headline(self) -> str:
+        precision = str(self.dtype).removeprefix("torch.")
+        return f"{self.n_visible} visible, {self.n_hidden} hidden, {precision} on {self.device}"
 
     def as_visible(self, v: Arrays) -> Tensor:
         """(..., N) visible states or mean values as a tensor of the model's dtype and device.

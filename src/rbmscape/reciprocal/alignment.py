@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
+
 __all__ = ["Alignment", "match_vectors", "mode_crossings", "transport_basis"]
 
 CERTAIN_OVERLAP = float(np.sqrt(0.5))
 
 
-@dataclass(frozen=True)
-class Alignment:
+@dataclass(frozen=True, eq=False, repr=False)
+class Alignment(OneLine):
     """How the modes of a model were put in the order and signs of another one.
 
     Attributes
@@ -34,6 +36,9 @@ class Alignment:
     order: NDArray[np.int64]
     overlap: NDArray[np.float64]
     crossings: NDArray[np.int64]
+
+    def _headline(self) -> str:
+        return f"{self.order.size} modes, smallest overlap {self.overlap.min():.3f}, {len(self.crossings)} crossings"
 
 
 def match_vectors(

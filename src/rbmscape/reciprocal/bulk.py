@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
 
@@ -22,8 +23,8 @@ FloatArray = NDArray[np.float64]
 TRACY_WIDOM_GAMMA = (46.446, 0.186054, 9.84801)  # shape, scale, shift of Chiani (2014), table I, beta = 1
 
 
-@dataclass(frozen=True)
-class SpectrumTest:
+@dataclass(frozen=True, repr=False)
+class SpectrumTest(OneLine):
     """How well singular values follow a Marchenko-Pastur law.
 
     Attributes

@@ -11,11 +11,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
+
 __all__ = ["Coordinates"]
 
 
-@dataclass(frozen=True)
-class Coordinates:
+@dataclass(frozen=True, eq=False, repr=False)
+class Coordinates(OneLine):
     """States seen in reciprocal space, float64 on the device of their modes; dimensionless.
 
     Attributes
@@ -32,6 +34,10 @@ class Coordinates:
     y: Tensor
     u: Tensor
     w: Tensor
+
+    def _headline(self) -> str:
+        batch = " x ".join(map(str, self.x.shape[:-1])) or "one"
+        return f"{batch} states, {self.x.shape[-1]} x, {self.y.shape[-1]} y, {self.n_paired} u and w"
 
     @property
     def n_paired(self) -> int:

@@ -7,15 +7,16 @@ and, for any orthogonal U, kurtosis ``3 - 2 Σ_k U_ki⁴`` exactly, which averag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.select import has_fast_bf16
 from rbmscape.model.rbm import RBM
@@ -38,11 +39,21 @@ PRECISIONS = ("auto", "int8", "bf16", "fp32")
 LARGEST_BIAS = 0.1  # of a standard error, above which a coarser number format is not taken
 
 
-class KurtosisPair(NamedTuple):
-    """Kurtosis of every coordinate: x (N,) of the visible, y (M,) of the hidden layer; 3 is Gaussian."""
+@dataclass(frozen=True, eq=False, repr=False)
+class KurtosisPair(OneLine):
+    """Kurtosis of every coordinate: x (N,) of the visible, y (M,) of the hidden layer; 3 is Gaussian.
+
+    The pair can be taken apart, ``x, y = kurtosis(rbm)``.
+    """
 
     x: FloatArray
     y: FloatArray
+
+    def _headline(self) -> str:
+        return f"{self.x.size} x with mean {self.x.mean():.4f}, {self.y.size} y with mean {self.y.mean():.4f}"
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        return iter((self.x, self.y))
 
 
 def kurtosis(rbm: RBM | Modes) -> KurtosisPair:
@@ -84,8 +95,8 @@ def kurtosis_stderr(vectors: Tensor, n_states: int) -> FloatArray:
     return result
 
 
-@dataclass(frozen=True)
-class SampledKurtosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class SampledKurtosis(OneLine):
     """Kurtosis measured on random states, beside the exact one.
 
     Attributes
@@ -104,6 +115,10 @@ class SampledKurtosis:
     n_states: int
     precision: str
     rounding_bias: FloatArray
+
+    def _headline(self) -> str:
+        worst = float(np.abs(self.z_scores).max())
+        return f"{self.value.size} modes, mean {self.value.mean():.4f}, largest |z| {worst:.1f}, {self.n_states} states"
 
     @property
     def z_scores(self) -> FloatArray:
@@ -188,8 +203,8 @@ def _native_formats(device: torch.device) -> list[str]:
     return formats
 
 
-@dataclass(frozen=True)
-class Extrapolation:
+@dataclass(frozen=True, repr=False)
+class Extrapolation(OneLine):
     """Straight line ``kurtosis = intercept + slope / M`` through layer sizes (figure 3e).
 
     Attributes

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.modes import Modes
@@ -20,8 +21,8 @@ FloatArray = NDArray[np.float64]
 MARGIN = 0.12  # of the extent of what must be visible
 
 
-@dataclass(frozen=True)
-class Landscape:
+@dataclass(frozen=True, eq=False, repr=False)
+class Landscape(OneLine):
     """E_i over a rectangle of the x y plane.
 
     Attributes
@@ -44,6 +45,13 @@ class Landscape:
     saddle_energy: float
     axis_u: FloatArray
     axis_w: FloatArray
+
+    def _headline(self) -> str:
+        x0, y0 = self.saddle
+        return (
+            f"mode {self.mode}, singular value {self.singular_value:.4g}, saddle ({x0:.4g}, {y0:.4g}) at energy "
+            f"{self.saddle_energy:.4g}, {self.x.size} x {self.y.size} grid"
+        )
 
 
 def landscape(modes: Modes, mode: int, points: list[Coordinates] | None = None, n_grid: int = 101) -> Landscape:

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 
 __all__ = ["MarchenkoPastur"]
@@ -22,8 +23,8 @@ FloatArray = NDArray[np.float64]
 BISECTIONS = 60
 
 
-@dataclass(frozen=True)
-class MarchenkoPastur:
+@dataclass(frozen=True, repr=False)
+class MarchenkoPastur(OneLine):
     """Marchenko-Pastur law for singular values; everything in the unit of the weights.
 
     Parameters

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -39,8 +40,8 @@ FACTORS = (1, 10, 100)
 FALSE_ALARM = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class MixingPoint:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MixingPoint(OneLine):
     """Both kinds of chains after a number of Gibbs steps.
 
     Attributes
@@ -57,14 +58,18 @@ class MixingPoint:
     energy_data: float
     energy_random: float
 
+    def _headline(self) -> str:
+        verdict = "agree" if self.agree else "differ"
+        return f"{self.n_steps} steps, {verdict}, p {self.p_value:.2g}, distance {self.distance.max():.3g}"
+
     @property
     def agree(self) -> bool:
         """Whether the two kinds cannot be told apart (false alarm 1 %)."""
         return self.p_value >= FALSE_ALARM
 
 
-@dataclass(frozen=True, slots=True)
-class MixingReport:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MixingReport(OneLine):
     """Verdict of `mixing_report`.
 
     Attributes
@@ -77,6 +82,9 @@ class MixingReport:
     points: tuple[MixingPoint, ...]
     training_steps: int
     n_chains: int
+
+    def _headline(self) -> str:
+        return self.sentence
 
     @property
     def in_equilibrium(self) -> bool:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
@@ -27,8 +28,8 @@ from rbmscape.reciprocal.rotation import rotate, rotate_back
 __all__ = ["Modes"]
 
 
-@dataclass(frozen=True, eq=False)
-class Modes:
+@dataclass(frozen=True, eq=False, repr=False)
+class Modes(OneLine):
     """Singular modes of an RBM, float64 on the RBM's device; made by :meth:`Modes.of`.
 
     Attributes
@@ -49,6 +50,10 @@ class Modes:
     visible_bias: Tensor
     hidden_bias: Tensor
     alignment: Alignment | None = None
+
+    def _headline(self) -> str:
+        largest = ", ".join(f"{float(value):.4g}" for value in self.singular_values[:3])
+        return f"{self.n_visible} visible, {self.n_hidden} hidden, {self.n_paired} singular values {largest}, …"
 
     @classmethod
     def of(cls, rbm: RBM) -> Modes:

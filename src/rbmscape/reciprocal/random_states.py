@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.gaussianity import kurtosis_of_vectors
@@ -21,8 +22,8 @@ FloatArray = NDArray[np.float64]
 STANDARD_DEVIATION = 0.5  # equation 51, for every orthogonal U
 
 
-@dataclass(frozen=True)
-class LayerGaussianity:
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerGaussianity(OneLine):
     """Coordinates of random states of one layer (K modes), against Normal(μ_i, ½).
 
     Attributes
@@ -46,14 +47,20 @@ class LayerGaussianity:
     bin_edges: FloatArray
     density: FloatArray
 
+    def _headline(self) -> str:
+        return f"{self.mean.size} modes, largest distance {self.distance.max():.3g}, smallest p {self.pvalue.min():.2g}"
 
-@dataclass(frozen=True)
-class Gaussianity:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Gaussianity(OneLine):
     """Both layers: x (visible, N modes) and y (hidden, M modes), from the same number of states."""
 
     x: LayerGaussianity
     y: LayerGaussianity
     n_states: int
+
+    def _headline(self) -> str:
+        return f"{self.n_states} states, x {self.x!r}, y {self.y!r}"
 
 
 def random_state_gaussianity(

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -48,8 +49,8 @@ STATISTICS: Final[tuple[Statistic, ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Distances:
+@dataclass(frozen=True, slots=True, repr=False)
+class Distances(OneLine):
     """Differences between the entries of two matrices.
 
     Attributes
@@ -67,8 +68,8 @@ class Distances:
     energy_distance: float
 
 
-@dataclass(frozen=True, slots=True)
-class NullDistribution:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class NullDistribution(OneLine):
     """Distances of matrices without learned structure from their rotated selves.
 
     Attributes
@@ -81,6 +82,9 @@ class NullDistribution:
     values: FloatArray
     kind: NullKind
     statistic: Statistic = "jensen_shannon"
+
+    def _headline(self) -> str:
+        return f"{self.values.size} {self.kind} matrices, {self.statistic} {self.mean:.4g} ± {self.std:.2g} (sd)"
 
     @property
     def mean(self) -> float:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import DataError, InputError, MissingInputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.stats import Estimate
@@ -33,8 +34,8 @@ _WEAK = 0.3
 _LAG = 0.1
 
 
-@dataclass(frozen=True, eq=False)
-class LinearGrowth:
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearGrowth(OneLine):
     """Modes of the linear regime, fastest first.
 
     Attributes
@@ -52,6 +53,10 @@ class LinearGrowth:
     squares: FloatArray
     independent: FloatArray
 
+    def _headline(self) -> str:
+        largest = ", ".join(f"{value:.4g}" for value in self.eigenvalues[:3])
+        return f"{self.eigenvalues.size} modes of {self.means.size} units, eigenvalues {largest}, …"
+
     def rates(self, learning_rate: float) -> FloatArray:
         """Growth of ln w_c an update, ``ln(1 + η e_c/4)``, (K,); exact at first order in W."""
         return np.asarray(np.log1p(learning_rate * self.eigenvalues / 4))
@@ -61,8 +66,8 @@ class LinearGrowth:
         return np.asarray(np.sqrt(self.squares / batch_size + 2 * self.independent**2 / n_chains) / 4)
 
 
-@dataclass(frozen=True, eq=False)
-class MeasuredGrowth:
+@dataclass(frozen=True, eq=False, repr=False)
+class MeasuredGrowth(OneLine):
     """Growth of the modes of one run.
 
     Attributes
@@ -82,6 +87,10 @@ class MeasuredGrowth:
     rates: tuple[Estimate, ...]
     predicted: FloatArray
     left: FloatArray
+
+    def _headline(self) -> str:
+        pairs = zip(self.rates, self.predicted, strict=True)
+        return ", ".join(f"rate {rate} (predicted {value:.4g})" for rate, value in pairs)
 
 
 def linear_growth(data: ArrayLike, n_modes: int = 4) -> LinearGrowth:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
@@ -43,8 +44,8 @@ FloatArray = NDArray[np.float64]
 FEWEST_CHANGED: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class RotatedSamples:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RotatedSamples(OneLine):
     """Samples of the last step before and after a rotation, from the same random numbers.
 
     Attributes
@@ -59,9 +60,13 @@ class RotatedSamples:
     p_before: Tensor
     p_after: Tensor
 
+    def _headline(self) -> str:
+        changed = float((self.p_after - self.p_before).abs().sum(-1).mean())
+        return f"{self.before.shape[0]} samples of {self.before.shape[1]} units, {changed:.4g} changed on average"
 
-@dataclass(frozen=True, slots=True)
-class ModeEffect:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ModeEffect(OneLine):
     """Effect of a rotation on the image, averaged over samples.
 
     Attributes

@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import is_whole
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
@@ -39,8 +40,8 @@ FloatArray = NDArray[np.float64]
 DEFAULT_FLUCTUATION = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Barrier:
+@dataclass(frozen=True, slots=True, repr=False)
+class Barrier(OneLine):
     """The maximum between two wells.
 
     Attributes
@@ -54,8 +55,8 @@ class Barrier:
     from_right: float
 
 
-@dataclass(frozen=True)
-class Landau:
+@dataclass(frozen=True, repr=False)
+class Landau(OneLine):
     """Coefficients of equation 55 for one mode; exact to rounding for the reference they are expanded about.
 
     Attributes
@@ -83,6 +84,13 @@ class Landau:
     theta: float
     psi: float
     phi: float
+
+    def _headline(self) -> str:
+        wells = f"double well, barrier {self.barrier.from_left:.3g}" if self.barrier else "single well"
+        lowest = ", ".join(f"{z:.4g}" for z in self.minima())
+        return (
+            f"mode {self.mode} along {self.branch} about {self.reference}, {wells}, minima {lowest}, beta {self.beta:g}"
+        )
 
     def value(self, z: ArrayLike) -> FloatArray:
         """f(z), (...,), in k_B T at beta = 1."""

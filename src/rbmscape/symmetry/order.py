@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.rng import Stream
 from rbmscape.sampling.diagnostics import effective_sample_size
@@ -29,8 +30,8 @@ CRITICAL_BINDER: Final = 1.0 - math.gamma(1.25) * math.gamma(0.25) / (3.0 * math
 _FEWEST_DRAWS_FOR_ESS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class OrderParameter:
+@dataclass(frozen=True, slots=True, repr=False)
+class OrderParameter(OneLine):
     """Moments of one coordinate over equilibrium samples.
 
     Attributes
@@ -49,8 +50,8 @@ class OrderParameter:
     binder: Estimate
 
 
-@dataclass(frozen=True, slots=True)
-class MeanForce:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MeanForce(OneLine):
     """Potential of mean force over a grid.
 
     Attributes
@@ -65,6 +66,10 @@ class MeanForce:
     value: FloatArray
     stderr: FloatArray
     counts: NDArray[np.int64]
+
+    def _headline(self) -> str:
+        low, high = self.centres[0], self.centres[-1]
+        return f"{self.centres.size} bins from {low:.4g} to {high:.4g}, {self.counts.sum()} samples"
 
 
 def _as_chains(draws: ArrayLike) -> FloatArray:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import DataError, InputError, ShapeError
 from rbmscape.reciprocal.modes import Modes
 
@@ -29,8 +30,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class PrincipalComponents:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PrincipalComponents(OneLine):
     """Principal components of a data set.
 
     Attributes
@@ -46,9 +47,14 @@ class PrincipalComponents:
     mean: Tensor
     centred: bool
 
+    def _headline(self) -> str:
+        about = "about the mean" if self.centred else "about 0"
+        largest = ", ".join(f"{value:.4g}" for value in self.variances[:3])
+        return f"{self.vectors.shape[1]} of {self.vectors.shape[0]} units {about}, variances {largest}, …"
 
-@dataclass(frozen=True, slots=True)
-class PrincipalAlignment:
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PrincipalAlignment(OneLine):
     """Overlaps of modes with principal components.
 
     Attributes
@@ -64,6 +70,10 @@ class PrincipalAlignment:
     matched: FloatArray
     partner: NDArray[np.int64]
     subspace: FloatArray
+
+    def _headline(self) -> str:
+        first = ", ".join(f"{value:.2f}" for value in self.matched[:3])
+        return f"{self.overlaps.shape[0]} modes, {self.overlaps.shape[1]} components, matched overlaps {first}, …"
 
 
 def principal_components(data: ArrayLike, n_components: int = 10, centred: bool = True) -> PrincipalComponents:

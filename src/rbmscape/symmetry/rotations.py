@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -36,8 +37,8 @@ Planes = Literal["axes", "haar"]
 PAPER_FRACTION: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Rotation(OneLine):
     """A product of plane rotations, ``R = I + B C Bᵀ``, that is applied without being built.
 
     Attributes
@@ -52,6 +53,9 @@ class Rotation:
     axes: Tensor | None
     basis: Tensor | None
     core: Tensor
+
+    def _headline(self) -> str:
+        return f"{self.size} dimensions, acts on {self.core.shape[0]}"
 
     @classmethod
     def in_axes(cls, size: int, planes: ArrayLike, angles: ArrayLike) -> Rotation:

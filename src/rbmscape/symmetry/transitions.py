@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.bosons import dressed_weights
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
@@ -45,8 +46,8 @@ Follow = Literal["index", "overlap"]
 _CRITICAL_MOMENT: Final = math.sqrt(12.0) * math.gamma(0.75) / math.gamma(0.25)
 
 
-@dataclass(frozen=True, slots=True)
-class CriticalFluctuations:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CriticalFluctuations(OneLine):
     """Fluctuations along the leading dressed modes at the means of the samples themselves.
 
     Attributes
@@ -63,6 +64,10 @@ class CriticalFluctuations:
     critical_ratio: FloatArray
     coordinates: FloatArray
     orders: tuple[OrderParameter, ...]
+
+    def _headline(self) -> str:
+        ratios = ", ".join(str(order.susceptibility) for order in self.orders[:3])
+        return f"{self.dressed.size} modes, fluctuations {ratios}, {self.coordinates.shape[0]} chains"
 
 
 def follow_modes(

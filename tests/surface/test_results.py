@@ -1,0 +1,157 @@
+"""Every model and result says in one line what it is, and compares without surprise."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import rbmscape as rs
+from rbmscape.brief import OneLine, in_brief
+from rbmscape.data.dataset import Contents
+from rbmscape.data.tables import Columns
+from rbmscape.diffusion.banded_levels import BandedLevels
+from rbmscape.diffusion.cascade import cascade
+from rbmscape.diffusion.mode_potential import mode_potential
+from rbmscape.diffusion.reference import reference_point
+from rbmscape.diffusion.relaxation import autocorrelation
+from rbmscape.diffusion.tap import MeanFieldProblem
+from rbmscape.model.exact import exact_moments
+from rbmscape.reciprocal.bulk import spectrum_test
+from rbmscape.reciprocal.gaussianity import extrapolate_kurtosis, sampled_kurtosis
+from rbmscape.reciprocal.landscape import landscape
+from rbmscape.reciprocal.mixing import mixing_audit
+from rbmscape.reciprocal.random_states import random_state_gaussianity
+from rbmscape.sampling.draws import Draws
+from rbmscape.symmetry.divergence import distances, null_divergences
+from rbmscape.symmetry.growth import linear_growth, measured_growth
+from rbmscape.symmetry.hierarchy import mode_effect, random_mode_rotation, rotated_samples
+from rbmscape.symmetry.order import potential_of_mean_force
+from rbmscape.symmetry.principal import align_with_components, principal_components
+from rbmscape.symmetry.transitions import critical_fluctuations
+
+PACKAGES = ("model", "data", "reciprocal", "diffusion", "symmetry", "stats")
+
+
+def result_classes() -> set[type]:
+    """Dataclasses and one-line classes that the modules of these packages offer."""
+    found = set()
+    for info in pkgutil.walk_packages(rs.__path__, "rbmscape."):
+        if info.name.split(".")[1] in PACKAGES:
+            module = importlib.import_module(info.name)
+            offered = [getattr(module, name) for name in getattr(module, "__all__", ())]
+            classes = {one for one in offered if inspect.isclass(one) and one.__module__ == info.name}
+            found |= {one for one in classes if dataclasses.is_dataclass(one) or issubclass(one, OneLine)}
+    return found
+
+
+def made() -> Iterator[Any]:
+    """What the public functions return for a small model with two strong modes."""
+    images = rs.load_dataset("bars-and-stripes", image_shape=(3, 3))
+    start = rs.RBM.random(9, 6, std=0.1, seed=1)
+    values = torch.tensor([5.0, 4.5, 1.0, 0.5, 0.2, 0.1])
+    modes = rs.Modes.of(start)
+    weights = (modes.left[:, :6] * values) @ modes.right.T
+    rbm = rs.RBM(weights, -weights.sum(1) / 2, -weights.sum(0) / 2)  # symmetric under the exchange of 0 and 1
+    modes = rs.Modes.of(rbm)
+    states = np.random.default_rng(0).integers(0, 2, (20, 9))
+    hidden = np.random.default_rng(1).integers(0, 2, (20, 6))
+    yield from (images, rbm, modes, Contents(states), Columns(states, None, ("a",) * 9), exact_moments(rbm))
+    yield from (modes.project(states), modes.aligned_to(rs.Modes.of(start)), landscape(modes, 0))
+    law = rs.MarchenkoPastur(9, 6, 0.1)
+    yield from (law, spectrum_test(law.rvs(6, seed=3), law, n_simulations=19), rs.kurtosis(rbm))
+    yield from (sampled_kurtosis(rbm, n_states=1000), extrapolate_kurtosis([4, 8, 16], [1.5, 2.1, 2.6]))
+    yield random_state_gaussianity(rbm, n_states=200)
+    yield mixing_audit(rbm, images.train, training_steps=1, n_chains=20, factors=(1, 2), n_modes=2)
+    potential = rs.EffectivePotential(rbm)
+    yield potential.derivatives(potential.z(np.full(9, 0.4), np.full(6, 0.6)))
+    yield from (rs.mean_field(rbm), potential, rs.FokkerPlanck1D(np.square, np.linspace(-2, 2, 9)))
+    bosons = rs.boson_spectrum(rbm)
+    yield from (bosons, bosons.levels(2)[1], rs.langevin(rbm, n_chains=4, n_steps=10, potential="entropic"))
+    yield from (
+        cascade([(0, start), (5, rbm)], "uniform"),
+        MeanFieldProblem.of(rbm, 1.0),
+        BandedLevels(np.ones((3, 2, 2)), 1.0),
+    )
+    yield mode_potential(modes, 0, reference_point(rbm))
+    noise = np.random.default_rng(2).standard_normal((8, 400))
+    yield autocorrelation(noise, min_ess=10)
+    yield from (
+        null_divergences(rbm, n_samples=3),
+        distances(start.weights, rbm.weights),
+        rs.landau(rbm, 0, fluctuation=0.0),
+    )
+    turned = rotated_samples(rbm, modes, hidden, random_mode_rotation(9, range(6), 2))
+    yield from (turned, mode_effect(turned, (3, 3)), rs.random_rotation(9, 2), potential_of_mean_force(noise, 10))
+    components = principal_components(images.train, 4)
+    yield from (components, align_with_components(modes, components))
+    draws = Draws(torch.as_tensor(states).reshape(4, 5, 9), torch.as_tensor(hidden).reshape(4, 5, 6))
+    yield critical_fluctuations(rbm, draws, n_modes=2)
+    growth = linear_growth(images.train, 2)
+    yield growth
+    yield measured_growth([start] * 8, range(8), np.arange(8.0), growth, batch_size=14, n_chains=14)
+    yield rs.Estimate(-66.06, 0.1, 412.0)
+
+
+def parts(result: Any) -> Iterator[Any]:
+    """A result and the results inside it, barriers and alignments among them."""
+    yield result
+    names = [field.name for field in dataclasses.fields(result)] if dataclasses.is_dataclass(result) else []
+    for name in [*names, "barrier", "rate"]:
+        value = getattr(result, name, None)
+        for part in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(part) and part is not result:
+                yield from parts(part)
+
+
+@pytest.fixture(scope="module")
+def examples() -> dict[type, Any]:
+    return {type(part): part for result in made() for part in parts(result)}
+
+
+def test_every_result_has_an_example(examples):
+    assert {one.__name__ for one in result_classes() - examples.keys()} == set()
+
+
+def test_every_result_is_one_short_line(examples):
+    for kind, example in examples.items():
+        line = repr(example)
+        assert line.startswith(f"{kind.__name__}("), line
+        assert len(line) < 200, line
+        assert "\n" not in line
+        assert "tensor(" not in line, line
+        assert "array(" not in line, line
+
+
+def test_equality_is_a_plain_answer(examples):
+    """Arrays make a generated == raise, or return an array."""
+    for kind, example in examples.items():
+        assert (example == example) is True, kind
+        assert (example == copy.deepcopy(example)) in (True, False), kind
+        assert (example == 0) is False, kind
+
+
+def test_lines_carry_the_value_its_error_and_the_verdict(examples):
+    lines = {kind.__name__: repr(example) for kind, example in examples.items()}
+    assert lines["Estimate"] == "Estimate(-66.06 ± 0.10, ess 412)"
+    assert "converged in " in lines["MeanField"]
+    assert "2 unstable" in lines["Bosons"]
+    assert "double well, barrier " in lines["Landau"]
+    assert "trained " in lines["MixingReport"]
+    assert lines["Modes"] == "Modes(9 visible, 6 hidden, 6 singular values 5, 4.5, 1, …)"
+
+
+def test_values_in_brief():
+    assert in_brief(np.zeros((3, 4))) == "3 x 4"
+    assert in_brief(torch.zeros(5)) == "(5,)"
+    assert in_brief(rs.Estimate(1.0, 0.1)) == "1.00 ± 0.10"
+    assert in_brief(list(range(10))) == "of 10"
+    assert in_brief(0.123456) == "0.1235"
