@@ -20,9 +20,12 @@ from rbmscape.data.dataset import Contents
 from rbmscape.data.tables import Columns
 from rbmscape.diffusion.banded_levels import BandedLevels
 from rbmscape.diffusion.cascade import cascade
+from rbmscape.diffusion.curie_weiss import CurieWeiss
+from rbmscape.diffusion.hysteresis import hysteresis
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.diffusion.relaxation import autocorrelation
+from rbmscape.diffusion.slowing import slow_modes
 from rbmscape.diffusion.tap import MeanFieldProblem
 from rbmscape.model.exact import exact_moments
 from rbmscape.reciprocal.bulk import spectrum_test
@@ -98,6 +101,9 @@ def made() -> Iterator[Any]:
     growth = linear_growth(images.train, 2)
     yield growth
     yield measured_growth([start] * 8, range(8), np.arange(8.0), growth, batch_size=14, n_chains=14)
+    model = CurieWeiss(40, 40, 1.5)
+    both = np.repeat([[0], [1]], 40, axis=1).repeat(20, axis=0)
+    yield from (model, hysteresis(model.rbm()), slow_modes(model.rbm(), both, 1, n_steps=200, burn_in=20))
     yield rs.Estimate(-66.06, 0.1, 412.0)
 
 

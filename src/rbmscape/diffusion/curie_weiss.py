@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
@@ -41,8 +42,8 @@ def spinodal(dressed: float) -> tuple[float, float]:
     return magnetisation, dressed * magnetisation - math.atanh(magnetisation)
 
 
-@dataclass(frozen=True)
-class CurieWeiss:
+@dataclass(frozen=True, repr=False)
+class CurieWeiss(OneLine):
     """Bipartite Curie-Weiss model.
 
     Attributes

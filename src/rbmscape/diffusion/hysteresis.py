@@ -23,6 +23,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.checks import check_choice, check_count, check_mode, check_positive
 from rbmscape.diffusion.tap import MeanFieldProblem
 from rbmscape.errors import InputError, UnresolvedError
@@ -41,8 +42,8 @@ _MOST_ITERATIONS: Final = 20_000
 _LARGEST_FIELD: Final = 64.0
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
+@dataclass(frozen=True, slots=True, repr=False)
+class Jump(OneLine):
     """The largest step of the magnetisation on one branch.
 
     Attributes
@@ -56,8 +57,8 @@ class Jump:
     size: float
 
 
-@dataclass(frozen=True, eq=False)
-class Hysteresis:
+@dataclass(frozen=True, eq=False, repr=False)
+class Hysteresis(OneLine):
     """One closed loop.
 
     Attributes
@@ -79,6 +80,10 @@ class Hysteresis:
     jump_up: Jump
     jump_down: Jump
     unconverged: int
+
+    def _headline(self) -> str:
+        verdict = "open" if self.is_open else "closed"
+        return f"{verdict} loop, area {self.area}, jumps at {self.jump_up.field} and {self.jump_down.field}"
 
     @property
     def is_open(self) -> bool:

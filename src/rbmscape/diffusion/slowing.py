@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.diffusion.bosons import dressed_weights
 from rbmscape.diffusion.checks import check_count, check_positive
 from rbmscape.diffusion.curie_weiss import CurieWeiss
@@ -42,8 +43,8 @@ CRITICAL_GAP: Final = 1.368595  # second eigenvalue of -∂² - ∂(x³ ·)
 _MOST_UNITS: Final = 1500
 
 
-@dataclass(frozen=True, eq=False)
-class SlowModes:
+@dataclass(frozen=True, eq=False, repr=False)
+class SlowModes(OneLine):
     """Relaxation of the leading dressed modes of one model.
 
     Attributes
@@ -63,6 +64,10 @@ class SlowModes:
     visible_units: FloatArray
     hidden_units: FloatArray
     longest: float
+
+    def _headline(self) -> str:
+        measured = ", ".join("too slow" if rate is None else str(rate) for rate in self.rates[:3])
+        return f"{self.dressed.size} modes, rates {measured}, theory {self.theory[0]:.4g} for the first"
 
 
 def critical_rate(visible_units: float, hidden_units: float) -> float:
