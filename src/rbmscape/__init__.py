@@ -47,6 +47,7 @@ _HOMES = {
     "rotation_divergence": "rbmscape.symmetry.divergence",
     "linear_growth": "rbmscape.symmetry.growth",
     "measured_growth": "rbmscape.symmetry.growth",
+    "recovery": "rbmscape.symmetry.recovery",
     "landau": "rbmscape.symmetry.landau",
     "Landau": "rbmscape.symmetry.landau",
     "StudyConfig": "rbmscape.study.config",
