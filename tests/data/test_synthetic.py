@@ -45,7 +45,7 @@ def test_bars_and_stripes_labels_tell_orientation():
         assert label == (2 if rows_constant and columns_constant else 0 if rows_constant else 1)
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (3,), (2, 2, 2), (2.0, 2), (True, 3), (40, 40), (29, 3)])
+@pytest.mark.parametrize("shape", [(0, 3), (3,), (2, 2, 2), (2.5, 2), (True, 3), (40, 40), (29, 3)])
 def test_impossible_sizes_are_refused(shape):
     with pytest.raises(DataError, match="bars and stripes"):
         bars_and_stripes(shape)

@@ -95,7 +95,7 @@ def test_prints_its_error():
     ("options", "error", "message"),
     [
         ({"method": "mcmc"}, InputError, "method must be one of auto, exact"),
-        ({"n_chains": 0}, InputError, "n_chains must be a positive integer"),
+        ({"n_chains": 0}, InputError, "n_chains must be a whole number of at least 1"),
         ({"method": "exact"}, InputError, r"2\^30"),
         ({"data": np.zeros((4, 29))}, ShapeError, "must have 30 pixels"),
         ({"data": np.full((4, 30), 0.5)}, DataError, "0.5"),

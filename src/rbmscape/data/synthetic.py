@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.checks import is_whole
 from rbmscape.data.dataset import Binary, Dataset
 from rbmscape.errors import DataError
 from rbmscape.rng import Stream
@@ -99,6 +100,7 @@ def planted(
     DataError : a value out of range
     """
     values = _checked_plan(n_visible, rank, strengths, n_train, n_test)
+    n_visible, rank, n_train, n_test = (int(number) for number in (n_visible, rank, n_train, n_test))
     stream = Stream(seed, "data/planted")
     signs = _balanced_signs(n_visible, rank, stream.numpy(0))
     directions = signs / math.sqrt(n_visible)
@@ -128,7 +130,7 @@ def planted(
 
 def _checked_size(image_shape: Sequence[int]) -> tuple[int, int]:
     sides = tuple(image_shape)
-    if len(sides) != 2 or any(not _is_whole(side) or side < 1 for side in sides):
+    if len(sides) != 2 or any(not is_whole(side) or side < 1 for side in sides):
         raise DataError(
             f"bars and stripes of size {sides!r} cannot be made; give image_shape=(height, width), both >= 1"
         )
@@ -140,10 +142,6 @@ def _checked_size(image_shape: Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def _is_whole(number: object) -> bool:
-    return isinstance(number, int | np.integer) and not isinstance(number, bool)
-
-
 def _all_states(n_units: int) -> Binary:
     """(2^n, n) all binary states."""
     return ((np.arange(2**n_units)[:, None] >> np.arange(n_units)) & 1).astype(np.uint8)
@@ -152,18 +150,19 @@ def _all_states(n_units: int) -> Binary:
 def _checked_plan(n_visible: int, rank: int, strengths: Sequence[float] | None, n_train: int, n_test: int) -> Floats:
     """Check the arguments of `planted`; the singular values in falling order."""
     wanted = (
-        ("n_visible", n_visible, n_visible if _is_whole(n_visible) else 1),
+        ("n_visible", n_visible, n_visible if is_whole(n_visible) else 1),
         ("rank", rank, _MOST_RANK),
         ("n_train", n_train, None),
         ("n_test", n_test, None),
     )
     for name, value, most in wanted:
         least = 0 if name == "n_test" else 1
-        if not _is_whole(value) or value < least or (most is not None and value > most):
+        if not is_whole(value) or value < least or (most is not None and value > most):
             most_words = f" and at most {most}" if most == _MOST_RANK else ""
             raise DataError(
                 f"{name} of the planted set is {value!r}; give a whole number of at least {least}{most_words}"
             )
+    n_visible, rank = int(n_visible), int(rank)
     period = 2 ** (rank - 1)
     if n_visible % period:
         nearest = max(period, round(n_visible / period) * period)

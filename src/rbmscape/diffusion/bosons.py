@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_count, check_positive
+from rbmscape.checks import check_count, check_positive
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count, check_positive
 from rbmscape.diffusion.bosons import dressed_singular_values
-from rbmscape.diffusion.checks import check_count, check_positive
 from rbmscape.diffusion.reference import ReferenceKind, reference_point
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays

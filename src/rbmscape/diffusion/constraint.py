@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_choice, check_mode, check_width
+from rbmscape.checks import check_choice, check_mode, check_width
 from rbmscape.errors import InputError
 from rbmscape.reciprocal.rotation import AXES
 

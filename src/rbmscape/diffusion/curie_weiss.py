@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_count
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
 

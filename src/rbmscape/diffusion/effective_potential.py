@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_positive
+from rbmscape.checks import check_positive
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays, as_layer

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_choice, check_count, check_positive
 from rbmscape.diffusion.banded_levels import BandedLevels
-from rbmscape.diffusion.checks import check_choice, check_count, check_positive
 from rbmscape.errors import InputError, ShapeError
 
 __all__ = ["FokkerPlanck1D"]

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_choice, check_count, check_mode, check_positive
+from rbmscape.checks import check_choice, check_count, check_mode, check_positive
 from rbmscape.diffusion.tap import MeanFieldProblem
 from rbmscape.errors import InputError, UnresolvedError
 from rbmscape.model.rbm import RBM

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_choice, check_count, check_positive
 from rbmscape.diffusion.bosons import boson_spectrum
-from rbmscape.diffusion.checks import check_choice, check_count, check_positive
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
 from rbmscape.errors import InputError, ShapeError

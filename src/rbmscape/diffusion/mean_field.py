@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_count, check_positive
+from rbmscape.checks import check_count, check_positive
 from rbmscape.diffusion.tap import MeanFieldProblem
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays

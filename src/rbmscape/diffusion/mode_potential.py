@@ -20,7 +20,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_choice, check_mode, check_positive
+from rbmscape.checks import check_choice, check_mode, check_positive
 from rbmscape.diffusion.constraint import mode_columns
 from rbmscape.diffusion.rate_function import RateFunction
 from rbmscape.diffusion.reference import Reference

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_choice, check_positive
+from rbmscape.checks import check_choice, check_positive
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution, mean_field
 from rbmscape.errors import DataError, InputError, NotConvergedError
 from rbmscape.model.arrays import Arrays, as_layer

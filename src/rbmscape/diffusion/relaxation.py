@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import check_count, check_positive
+from rbmscape.checks import check_count, check_positive
 from rbmscape.errors import InputError, NotConvergedError, ShapeError, UnresolvedError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from rbmscape.diffusion.checks import check_choice, check_count, check_mode, check_positive
+from rbmscape.checks import check_choice, check_count, check_mode, check_positive
 from rbmscape.diffusion.constraint import mode_columns
 from rbmscape.diffusion.tap import MeanFieldProblem
 from rbmscape.errors import InputError, ShapeError

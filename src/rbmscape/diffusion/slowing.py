@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count, check_positive
 from rbmscape.diffusion.bosons import dressed_weights
-from rbmscape.diffusion.checks import check_count, check_positive
 from rbmscape.diffusion.curie_weiss import CurieWeiss
 from rbmscape.diffusion.relaxation import Autocorrelation, autocorrelation
 from rbmscape.errors import NotConvergedError, ShapeError

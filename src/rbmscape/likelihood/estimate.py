@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
@@ -111,7 +112,9 @@ def log_partition(
     ShapeError, DataError : data or starts that do not fit the model or are not binary
     EngineError : engine or precision is not available on this machine
     """
-    _check(method, n_chains)
+    if method not in METHODS:
+        raise InputError(f"method must be one of {', '.join(METHODS)}, found {method!r}")
+    n_chains = check_count("n_chains", n_chains)
     if method == "auto":
         method = "exact" if min(rbm.n_visible, rbm.n_hidden) <= AUTO_EXACT_UNITS else "ais"
     if method == "exact":
@@ -166,13 +169,6 @@ def shifted(log_z: Estimate, mean_log_weight: float) -> LogPartition:
 
 def _silent(_steps: int) -> None:
     return None
-
-
-def _check(method: str, n_chains: int) -> None:
-    if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, found {method!r}")
-    if isinstance(n_chains, bool) or n_chains < 1:
-        raise InputError(f"n_chains must be a positive integer, found {n_chains!r}; 500 is a usual value")
 
 
 def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:

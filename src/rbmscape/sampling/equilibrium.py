@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
@@ -67,8 +68,7 @@ def equilibrium_samples(
     path = [models] if isinstance(models, RBM) else list(models)
     if not path:
         raise InputError("equilibrium samples need a model, found an empty sequence; pass the checkpoints of a run")
-    if isinstance(n_samples, bool) or n_samples < 1:
-        raise InputError(f"n_samples must be a positive integer, found {n_samples!r}; 200 is a usual value")
+    n_samples = check_count("n_samples", n_samples)
     rbm, along = path[-1], len(path) > 1
     chosen = select_engine(engine, precision, rbm.device)
     annealer = annealer_for(chosen)

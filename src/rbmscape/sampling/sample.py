@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
@@ -98,7 +99,8 @@ def sample(
     ShapeError, DataError : start states that do not fit or are not binary
     EngineError : engine or precision is not available on this machine
     """
-    _check_arguments(n_chains, n_steps, beta, method)
+    n_chains, n_steps = check_count("n_chains", n_chains), check_count("n_steps", n_steps, 0)
+    _check_arguments(n_steps, beta, method)
     stream = Stream(seed, "sample")
     if method != "gibbs" or models is not None:
         _check_tempering(method, models, start, beta)
@@ -122,11 +124,9 @@ def sample(
     return Samples(visible, hidden, seed, n_steps, beta, method, name, used)
 
 
-def _check_arguments(n_chains: int, n_steps: int, beta: float, method: str) -> None:
-    if not _is_integer(n_chains) or n_chains < 1:
-        raise InputError(f"n_chains must be a positive integer, found {n_chains!r}; ask for at least one chain")
-    if not _is_integer(n_steps) or not 0 <= n_steps < 2**31:
-        raise InputError(f"n_steps must be an integer in [0, 2**31), found {n_steps!r}; pass a number of Gibbs steps")
+def _check_arguments(n_steps: int, beta: float, method: str) -> None:
+    if n_steps >= 2**31:
+        raise InputError(f"n_steps must be below 2**31, found {n_steps}; pass a number of Gibbs steps")
     if not math.isfinite(beta) or beta < 0:
         raise InputError(f"beta must be finite and not negative, found {beta}; pass 1.0 for the model itself")
     if method not in METHODS:
@@ -174,10 +174,6 @@ def drawn_hidden(rbm: RBM, v: Tensor, stream: Stream) -> Tensor:
     """(n, M) uint8 drawn from p(h | v), with the numbers of the child stream ``hidden``."""
     uniform = stream.child("hidden").uniform(0, v.shape[0], rbm.n_hidden, 0, rbm.device)
     return (uniform < rbm.hidden_probability(v)).to(torch.uint8)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _start_states(start: Any, rbm: RBM, n_chains: int, stream: Stream) -> Callable[[int, int], Tensor]:

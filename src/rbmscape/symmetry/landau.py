@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
-from rbmscape.diffusion.checks import is_whole
+from rbmscape.checks import is_whole
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
 from rbmscape.errors import InputError

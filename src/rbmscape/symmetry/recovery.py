@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.checks import check_positive
 from rbmscape.data.dataset import Dataset
-from rbmscape.diffusion.checks import check_positive
 from rbmscape.errors import DataError, InputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.stats import Estimate, mean_estimate

@@ -1,12 +1,14 @@
-"""Checks of arguments at the public edge of the diffusion package."""
+"""Checks of arguments at the public edge, each of which says what was found and what to pass instead."""
 
 from __future__ import annotations
 
 import math
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rbmscape.errors import InputError, ShapeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["check_choice", "check_count", "check_mode", "check_positive", "check_width", "is_whole"]
 
@@ -26,9 +28,9 @@ def check_positive(name: str, value: float) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number above 0, got {value!r}; pass for example {name}=1.0") from None
+        raise InputError(f"{name} must be a number above 0, found {value!r}; pass for example {name}=1.0") from None
     if not (math.isfinite(number) and number > 0.0):
-        raise InputError(f"{name} must be finite and above 0, got {number:g}; pass for example {name}=1.0")
+        raise InputError(f"{name} must be finite and above 0, found {number:g}; pass for example {name}=1.0")
     return number
 
 
@@ -36,7 +38,7 @@ def check_count(name: str, value: int, least: int = 1) -> int:
     """Return value as an int, or raise InputError unless it is a whole number >= least."""
     if not is_whole(value) or value < least:
         raise InputError(
-            f"{name} must be a whole number of at least {least}, got {value!r}; pass {name}={least} or more"
+            f"{name} must be a whole number of at least {least}, found {value!r}; pass {name}={least} or more"
         )
     return int(value)
 
@@ -44,7 +46,7 @@ def check_count(name: str, value: int, least: int = 1) -> int:
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     """Return value, or raise InputError unless it is one of the choices."""
     if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}; choose one of these")
+        raise InputError(f"{name} must be one of {', '.join(choices)}, found {value!r}; choose one of these")
     return value
 
 
@@ -59,6 +61,6 @@ def check_width(name: str, array: Tensor, width: int) -> Tensor:
     """Return the tensor, or raise ShapeError unless its last axis has the given length."""
     if array.ndim < 1 or array.shape[-1] != width:
         raise ShapeError(
-            f"{name} needs a last axis of length {width}, got shape {tuple(array.shape)}; pass (..., {width})"
+            f"{name} needs a last axis of length {width}, found shape {tuple(array.shape)}; pass (..., {width})"
         )
     return array

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rbmscape.diffusion.checks import check_count, check_mode, check_positive, is_whole
+from rbmscape.checks import check_count, check_mode, check_positive, is_whole
 from rbmscape.errors import InputError
 
 
