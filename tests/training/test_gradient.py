@@ -7,9 +7,12 @@ import pytest
 import torch
 
 import rbmscape as rs
+from rbmscape.kernels import select_engine
 from rbmscape.kernels.reference.gradient import Gradient, accumulate
 from rbmscape.model.exact import binary_states, exact_gradient, visible_log_probabilities
+from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.training.gradient import center
+from rbmscape.training.trainer import Trainer
 
 
 @pytest.fixture
@@ -69,3 +72,57 @@ def test_stale_hidden_units_would_be_noticed(case):
     stale = Gradient.empty(6, 4, torch.float64)
     accumulate(visible, hidden, weights, torch.empty_like(hidden), stale)
     assert float((stale.weights - gradient.weights).abs().max()) > 1e-2
+
+
+class ExactGradient:
+    """Stands for an engine's gradient: the exact one of the trainer's present parameters, with no sampling in it."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+
+    def compute(self, data, out):
+        weights, a, b = (self._trainer._parameters[name] for name in PARAMETER_NAMES)
+        rows, states = data.double(), binary_states(len(a))
+        active = states @ weights + b
+        p = torch.softmax(states @ a + torch.nn.functional.softplus(active).sum(1), 0)
+        hidden, model = torch.sigmoid(rows @ weights + b), torch.sigmoid(active)
+        torch.sub(rows.T @ hidden / len(rows), (p[:, None] * states).T @ model, out=out.weights)
+        torch.sub(rows.mean(0), p @ states, out=out.visible_bias)
+        torch.sub(hidden.mean(0), p @ model, out=out.hidden_bias)
+        return hidden.mean(0)
+
+    def gradient(self, _prepared, data, _chains, out):
+        return self.compute(data, out)
+
+
+def fixed_point(gradient, **penalty):
+    """Where exact ascent from one start ends: 4 visible units and a hidden one on 64 rows with strong correlations."""
+    generator = np.random.default_rng(7)
+    rows = generator.random((64, 4)) < np.where(
+        generator.random((64, 1)) < 0.3, [0.9, 0.8, 0.2, 0.7], [0.2, 0.1, 0.6, 0.3]
+    )
+    config = rs.TrainingConfig(
+        n_hidden=1, gradient=gradient, batch_size=64, n_chains=2, gibbs_steps=1, learning_rate=0.5, momentum=0.9,
+        clip=0.0, schedule="constant", averaging=0, weight_std=1.0, seed=3, **penalty,
+    )  # fmt: skip
+    trainer = Trainer(rs.Dataset.from_array(rows.astype(np.uint8)), config, select_engine("reference", "fp64"))
+    trainer._phases = ExactGradient(trainer)  # type: ignore[assignment]
+    for _ in range(300):
+        trainer.step()
+    return trainer.model(averaged=False), trainer.train.double()
+
+
+@pytest.mark.parametrize("penalty", [{"l2": 0.02}, {"l1": 0.01}, {"l1": 0.005, "l2": 0.01}])
+def test_with_a_penalty_plain_and_centred_gradient_end_at_the_same_point(penalty):
+    """There the penalty balances ∂W, and ∂a and ∂b are zero: the model has the means of the data."""
+    plain, rows = fixed_point("plain", **penalty)
+    centred, _ = fixed_point("centered", **penalty)
+    assert float(plain.weights.abs().min()) > 0.1  # where a weight is zero |W| has no slope
+    for model in (plain, centred):
+        exact = exact_gradient(model, rows)
+        slope = penalty.get("l1", 0.0) * model.weights.sign() + penalty.get("l2", 0.0) * model.weights
+        torch.testing.assert_close(exact.correlation, slope, rtol=0, atol=1e-6)
+        assert float(exact.visible.abs().max()) < 1e-6
+        assert float(exact.hidden.abs().max()) < 1e-6
+    for name in PARAMETER_NAMES:
+        torch.testing.assert_close(getattr(centred, name), getattr(plain, name), rtol=0, atol=1e-4)

@@ -37,12 +37,12 @@ class Optimizer:
     options: Callable[[Any], dict[str, Any]]
     momentum: float = 0.0
 
-    def make(self, groups: list[dict[str, Any]], config: Any) -> torch.optim.Optimizer:
-        """The rule of `torch.optim` for groups of parameters, with the values of a recipe."""
+    def make(self, parameters: list[torch.Tensor], config: Any) -> torch.optim.Optimizer:
+        """The rule of `torch.optim` for some parameters, with the values of a recipe."""
         from torch import optim
 
         rule: Callable[..., torch.optim.Optimizer] = getattr(optim, self.rule)
-        return rule(groups, lr=config.learning_rate, **self.options(config))
+        return rule(parameters, lr=config.learning_rate, **self.options(config))
 
 
 OPTIMIZERS: Final[Mapping[str, Optimizer]] = {

@@ -8,7 +8,7 @@ there is no generator whose state could be lost.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -77,9 +77,7 @@ class Trainer:
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
-        weights, *biases = self._parameters.values()
-        groups: list[dict[str, Any]] = [{"params": [weights], "weight_decay": config.l2}, {"params": biases}]
-        return OPTIMIZERS[config.optimizer].make(groups, config)
+        return OPTIMIZERS[config.optimizer].make(list(self._parameters.values()), config)
 
     def _prepare(self, out: Parameters | None = None) -> Parameters:
         weights, visible_bias, hidden_bias = self._parameters.values()
@@ -112,6 +110,7 @@ class Trainer:
         data = self.train.index_select(0, rows)
         self._sample_negative_phase(data)
         hidden_offset = self._phases.gradient(self._prepared, data, self._workspace.v, self._gradient)
+        self._penalise()
         if self.config.gradient == "centered":
             center(self._gradient, self._visible_offset, hidden_offset)
         self._apply_gradient()
@@ -138,13 +137,22 @@ class Trainer:
             first, steps = first + 1, steps - 1
         self.engine.sweep(self._prepared, workspace, chains, first, steps)
 
-    def _apply_gradient(self) -> None:
-        """Penalties, clipping, learning rate and the optimiser's step (equation 13)."""
-        gradient = self._gradient
+    def _penalise(self) -> None:
+        """Slope of -l1 Σ|W| - (l2/2) Σ W², part of ∂W before the biases are centred, which moves them with the weights.
+
+        Without its share in the biases a penalty would shift the point where training ends: the model's means would
+        miss those of the data by l2 W λ.
+        """
+        weights = self._parameters["weights"]
         if self.config.l1:
-            gradient.weights.add_(self._parameters["weights"].sign(), alpha=-self.config.l1)
+            self._gradient.weights.add_(weights.sign(), alpha=-self.config.l1)
+        if self.config.l2:
+            self._gradient.weights.add_(weights, alpha=-self.config.l2)
+
+    def _apply_gradient(self) -> None:
+        """Clipping, learning rate and the optimiser's step (equation 13)."""
         factor = -self._shortening()
-        for value, ascent in zip(self._parameters.values(), gradient.tensors, strict=True):
+        for value, ascent in zip(self._parameters.values(), self._gradient.tensors, strict=True):
             value.grad = ascent.mul_(factor)
         rate = self.config.learning_rate * learning_rate_factor(self.config, self.update, self.total_updates)
         for group in self._optimizer.param_groups:
