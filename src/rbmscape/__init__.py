@@ -48,6 +48,8 @@ _HOMES = {
     "linear_growth": "rbmscape.symmetry.growth",
     "measured_growth": "rbmscape.symmetry.growth",
     "recovery": "rbmscape.symmetry.recovery",
+    "measured_curve": "rbmscape.symmetry.scaling",
+    "finite_size_scaling": "rbmscape.symmetry.scaling",
     "landau": "rbmscape.symmetry.landau",
     "Landau": "rbmscape.symmetry.landau",
     "StudyConfig": "rbmscape.study.config",

@@ -39,6 +39,8 @@ from rbmscape.symmetry.growth import linear_growth, measured_growth
 from rbmscape.symmetry.hierarchy import mode_effect, random_mode_rotation, rotated_samples
 from rbmscape.symmetry.order import potential_of_mean_force
 from rbmscape.symmetry.principal import align_with_components, principal_components
+from rbmscape.symmetry.recovery import recovery
+from rbmscape.symmetry.scaling import finite_size_scaling, measured_curve
 from rbmscape.symmetry.transitions import critical_fluctuations
 
 PACKAGES = ("model", "data", "reciprocal", "diffusion", "symmetry", "stats")
@@ -104,6 +106,9 @@ def made() -> Iterator[Any]:
     model = CurieWeiss(40, 40, 1.5)
     both = np.repeat([[0], [1]], 40, axis=1).repeat(20, axis=0)
     yield from (model, hysteresis(model.rbm()), slow_modes(model.rbm(), both, 1, n_steps=200, burn_in=20))
+    curves = [measured_curve([CurieWeiss(n, n, d).rbm() for d in (0.6, 1.0, 1.4)], n_chains=50) for n in (8, 16)]
+    yield from (curves[0], finite_size_scaling(curves))
+    yield recovery([rs.load_dataset("planted", n_train=20, n_test=0, seed=seed) for seed in (0, 1)])
     yield rs.Estimate(-66.06, 0.1, 412.0)
 
 

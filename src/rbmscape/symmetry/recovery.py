@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.checks import check_positive
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DataError, InputError, ShapeError
@@ -34,8 +35,8 @@ __all__ = ["Recovery", "planted_strengths", "recovery", "recovery_theory", "squa
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
+@dataclass(frozen=True, slots=True, repr=False)
+class Recovery(OneLine):
     """Squared overlaps with one planted direction, over replicas that differ in signs, samples and training.
 
     Attributes
@@ -53,6 +54,9 @@ class Recovery:
     theory: float
     data: Estimate
     model: Estimate | None
+
+    def _headline(self) -> str:
+        return f"data {self.data}, model {self.model}, theory {self.theory:.3f} at γ = {self.ratio:.3g}"
 
 
 def recovery_theory(strength: float, ratio: float) -> float:
