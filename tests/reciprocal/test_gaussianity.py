@@ -136,13 +136,13 @@ def test_large_layers_are_gaussian_and_single_bits_are_not():
     rbm = rs.RBM.random(300, 200, seed=8)
     found = random_state_gaussianity(rbm, n_states=2000, seed=1)
     for layer, count in ((found.x, 300), (found.y, 200)):
-        assert layer.pvalue.shape == (count,)
-        assert np.mean(layer.pvalue < 0.01) < 0.04
+        assert layer.p_value.shape == (count,)
+        assert np.mean(layer.p_value < 0.01) < 0.04
         assert np.abs(layer.sampled_mean - layer.mean).max() < 5 * 0.5 / math.sqrt(2000)
         assert np.abs(layer.sampled_std - 0.5).max() < 5 * 0.5 / math.sqrt(2 * 2000)
         np.testing.assert_allclose(layer.density.sum(1) * np.diff(layer.bin_edges)[0], 1.0, atol=5e-3)
     bits = rs.RBM(np.eye(6), np.zeros(6), np.zeros(6))
-    assert random_state_gaussianity(bits, n_states=2000).x.pvalue.max() < 1e-10
+    assert random_state_gaussianity(bits, n_states=2000).x.p_value.max() < 1e-10
 
 
 def test_distance_is_that_of_scipy():
@@ -154,7 +154,7 @@ def test_distance_is_that_of_scipy():
     values = bits @ modes.left[:, 2].numpy()
     expected = kstest(values, "norm", args=(0.5 * float(modes.left[:, 2].sum()), 0.5))
     assert found.x.distance[0] == pytest.approx(expected.statistic, abs=1e-9)
-    assert found.x.pvalue[0] == pytest.approx(expected.pvalue, rel=1e-6)
+    assert found.x.p_value[0] == pytest.approx(expected.pvalue, rel=1e-6)
 
 
 def test_misuse_is_refused():

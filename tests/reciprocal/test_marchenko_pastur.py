@@ -81,21 +81,21 @@ def test_fresh_weights_follow_the_law_and_changed_ones_do_not(n_hidden):
     """Calibrated p-value above 1 %; a σ wrong by 2 % is refused though the ordinary test accepts it."""
     values = torch.linalg.svdvals(rs.RBM.random(784, n_hidden, std=0.01, seed=7).weights.double()).numpy()
     found = spectrum_test(values, rs.MarchenkoPastur(784, n_hidden, 0.01), n_simulations=99)
-    assert found.pvalue > 0.01
-    assert found.pvalue_independent > 0.01
+    assert found.p_value > 0.01
+    assert found.p_value_independent > 0.01
     assert bulk_std(values, 784, n_hidden) == pytest.approx(0.01, rel=0.01)
     if n_hidden != 500:
         return
     wrong = spectrum_test(values, rs.MarchenkoPastur(784, n_hidden, 0.0102), n_simulations=99)
-    assert wrong.pvalue == pytest.approx(0.01)
-    assert wrong.pvalue_independent > 0.5
+    assert wrong.p_value == pytest.approx(0.01)
+    assert wrong.p_value_independent > 0.5
 
 
 def test_calibrated_pvalues_are_uniform():
     """Fresh spectra, 120 of them: the share of p <= 0.1 is within 4 standard errors of 0.1 (false alarm 6e-5)."""
     law = rs.MarchenkoPastur(15, 10, 1.0)
     generator = np.random.default_rng(5)
-    pvalues = [spectrum_test(law.spectrum(generator), law, n_simulations=49, seed=k).pvalue for k in range(120)]
+    pvalues = [spectrum_test(law.spectrum(generator), law, n_simulations=49, seed=k).p_value for k in range(120)]
     assert abs(np.mean(np.array(pvalues) <= 0.1) - 0.1) < 4 * math.sqrt(0.09 / 120)
 
 

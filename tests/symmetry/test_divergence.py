@@ -31,7 +31,7 @@ def test_histograms_hold_every_entry_of_both_matrices():
     generator = torch.Generator().manual_seed(1)
     before = torch.randn(30, 20, dtype=torch.float64, generator=generator)
     after = 5.0 * torch.randn(30, 20, dtype=torch.float64, generator=generator)
-    edges, p, q = entry_histograms(before, after, bins=50)
+    edges, p, q = entry_histograms(before, after, n_bins=50)
     both = torch.cat([before.reshape(-1), after.reshape(-1)]).numpy()
     assert (edges[0], edges[-1]) == (both.min(), both.max())
     assert p.sum() == q.sum() == 600
@@ -49,13 +49,13 @@ def test_constant_matrices_do_not_divide_by_a_zero_range():
 
 def test_distances_have_their_known_values():
     below, above = torch.zeros(10, 10), torch.ones(10, 10)
-    apart = distances(below, above, bins=10)
+    apart = distances(below, above, n_bins=10)
     assert apart.jensen_shannon == pytest.approx(math.log(2))
     assert apart.kolmogorov_smirnov == 1.0
     # Two normals a standard deviation apart: KL = 1/2, KS = 2Φ(1/2) - 1.
     generator = torch.Generator().manual_seed(2)
     first = torch.randn(600, 500, dtype=torch.float64, generator=generator)
-    shifted = distances(first, torch.randn(600, 500, dtype=torch.float64, generator=generator) + 1.0, bins=100)
+    shifted = distances(first, torch.randn(600, 500, dtype=torch.float64, generator=generator) + 1.0, n_bins=100)
     assert shifted.kl_forward == pytest.approx(0.5, abs=0.01)
     assert shifted.kl_backward == pytest.approx(0.5, abs=0.01)
     assert shifted.kolmogorov_smirnov == pytest.approx(0.3829, abs=0.005)
@@ -72,27 +72,27 @@ def test_kullback_leibler_stays_finite_where_a_bin_is_empty():
 def test_untrained_model_agrees_with_the_null_and_structure_does_not():
     # z-scores against 40 null matrices; a Gaussian matrix exceeds 4 with probability below 1e-3 (fixed seeds).
     untrained = RBM.random(60, 40, seed=7)
-    null = null_divergences(untrained, n_samples=40, seed=1, bins=100)
-    assert abs(null.excess(rotation_divergence(untrained, seed=2, bins=100, n_rotations=1).value)) < 4
+    null = null_divergences(untrained, n_samples=40, seed=1, n_bins=100)
+    assert abs(null.excess(rotation_divergence(untrained, seed=2, n_bins=100, n_rotations=1).value)) < 4
     trained = structured()
-    value = rotation_divergence(trained, seed=2, bins=100)
+    value = rotation_divergence(trained, seed=2, n_bins=100)
     assert null.excess(value.value) > 20  # negative control: the statistic has power
     assert value.stderr < 0.2 * value.value
     # Localised units show in the entries' distribution and in their places: shuffling keeps the first only.
-    shuffled = null_divergences(trained, "shuffled", n_samples=8, seed=1, bins=100)
+    shuffled = null_divergences(trained, "shuffled", n_samples=8, seed=1, n_bins=100)
     assert null.excess(shuffled.mean) > 20
 
 
 def test_null_level_is_the_counting_noise_of_two_histograms():
     # All rows and columns turned: W and W_R are independent, and E[JSD] = (occupied bins - 1)/(4 n) to first order.
-    null = null_divergences(RBM.random(120, 100), n_samples=16, seed=3, bins=20, fraction=4.0)
+    null = null_divergences(RBM.random(120, 100), n_samples=16, seed=3, n_bins=20, fraction=4.0)
     rough = (20 - 1) / (4 * 120 * 100)
     assert 0.5 * rough < null.mean < 1.2 * rough
     assert null.std < 0.6 * null.mean
 
 
 def test_reported_error_matches_the_scatter_over_models():
-    values = [rotation_divergence(structured(seed=s), seed=s, bins=60, resamples=100) for s in range(24)]
+    values = [rotation_divergence(structured(seed=s), seed=s, n_bins=60, n_resamples=100) for s in range(24)]
     scatter = np.std([v.value for v in values], ddof=1)
     typical = float(np.median([v.stderr for v in values]))
     # The sample deviation of 24 values has a relative error of 15 %; the bootstrap is biased by less than a factor 2.
@@ -105,24 +105,24 @@ def test_divergence_ignores_scale_and_permutations_of_hidden_units_on_average():
     assert rotation_divergence(rbm, seed=1).value == pytest.approx(rotation_divergence(doubled, seed=1).value, rel=0.02)
     order = torch.randperm(rbm.n_hidden, generator=torch.Generator().manual_seed(0))
     permuted = RBM(rbm.weights[:, order], rbm.visible_bias, rbm.hidden_bias[order])
-    first, second = (rotation_divergence(x, seed=1, bins=60, n_rotations=8) for x in (rbm, permuted))
+    first, second = (rotation_divergence(x, seed=1, n_bins=60, n_rotations=8) for x in (rbm, permuted))
     assert abs(first.value - second.value) < 4 * math.hypot(first.stderr, second.stderr)
 
 
 def test_axes_and_haar_planes_both_detect_structure():
     rbm = structured()
     modes = Modes.of(rbm)
-    axes, haar = (rotation_divergence(rbm, planes=planes, bins=100, modes=modes) for planes in ("axes", "haar"))
-    null = null_divergences(rbm, n_samples=10, bins=100, planes="haar")
+    axes, haar = (rotation_divergence(rbm, planes=planes, n_bins=100, modes=modes) for planes in ("axes", "haar"))
+    null = null_divergences(rbm, n_samples=10, n_bins=100, planes="haar")
     assert min(null.excess(axes.value), null.excess(haar.value)) > 10
 
 
 def test_distances_without_bins_agree_with_the_histogram():
     rbm = structured()
     random = RBM.random(60, 40, seed=9)
-    broken, kept = (distances(x.weights, rotated_weights(x, seed=4), bins=100) for x in (rbm, random))
+    broken, kept = (distances(x.weights, rotated_weights(x, seed=4), n_bins=100) for x in (rbm, random))
     for statistic in ("kolmogorov_smirnov", "energy_distance"):
-        null = null_divergences(rbm, n_samples=12, seed=2, bins=100, statistic=statistic)
+        null = null_divergences(rbm, n_samples=12, seed=2, n_bins=100, statistic=statistic)
         assert abs(null.excess(getattr(kept, statistic))) < 4.5
         assert null.excess(getattr(broken, statistic)) > 10
     assert broken.kolmogorov_smirnov > 3 * kept.kolmogorov_smirnov
@@ -142,6 +142,6 @@ def test_bad_input_is_refused():
     with pytest.raises(InputError, match="at least 1 rotation"):
         rotation_divergence(rbm, n_rotations=0)
     with pytest.raises(InputError, match="at least 2 bins"):
-        rotation_divergence(rbm, bins=1)
+        rotation_divergence(rbm, n_bins=1)
     with pytest.raises(ShapeError, match="one shape"):
         entry_histograms(torch.zeros(3, 2), torch.zeros(2, 3))

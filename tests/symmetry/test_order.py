@@ -66,7 +66,7 @@ def test_effective_sample_size_knows_about_autocorrelation():
 def test_mean_force_of_a_harmonic_well_is_its_parabola():
     beta, stiffness = 2.0, 4.0
     draws = gaussian_draws(500, 40, seed=6, scale=1 / math.sqrt(beta * stiffness), mean=0.0)
-    found = potential_of_mean_force(draws, bins=24, beta=beta, limits=(-0.6, 0.6))
+    found = potential_of_mean_force(draws, n_bins=24, beta=beta, limits=(-0.6, 0.6))
     edges = np.linspace(-0.6, 0.6, 25)
     law = norm(0, 1 / math.sqrt(beta * stiffness))
     exact = -np.log(np.diff(law.cdf(edges)) / np.diff(edges)) / beta
@@ -79,7 +79,7 @@ def test_mean_force_of_a_harmonic_well_is_its_parabola():
 
 
 def test_bins_without_samples_are_nan_and_counts_add_up():
-    found = potential_of_mean_force(gaussian_draws(50, 4), bins=10, limits=(-5.0, 5.0))
+    found = potential_of_mean_force(gaussian_draws(50, 4), n_bins=10, limits=(-5.0, 5.0))
     assert np.isnan(found.value[found.counts == 0]).all()
     assert np.isfinite(found.value[found.counts > 0]).all()
     assert found.counts.sum() == 200
@@ -91,6 +91,6 @@ def test_bad_input_is_refused():
     with pytest.raises(InputError, match="not finite"):
         order_parameter(np.full((3, 5), math.nan))
     with pytest.raises(InputError, match="at least one bin"):
-        potential_of_mean_force(gaussian_draws(5, 5), bins=0)
+        potential_of_mean_force(gaussian_draws(5, 5), n_bins=0)
     with pytest.raises(InputError, match="some width"):
         potential_of_mean_force(np.ones((4, 4)))

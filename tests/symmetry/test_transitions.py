@@ -55,7 +55,7 @@ def planted_draws(strength, n=100, m=80, seed=0):
 
 def planted_order(strength, n=100, m=80, seed=0):
     rbm, draws = planted_draws(strength, n, m, seed)
-    return mode_coordinates(draws, Modes.of(rbm), [0])[0][..., 0]
+    return mode_coordinates(Modes.of(rbm), draws, [0])[0][..., 0]
 
 
 @pytest.mark.parametrize("strength", [2.0, 3.8, 5.0])
@@ -177,7 +177,7 @@ def test_draws_are_projected_by_the_modes():
     rbm = RBM.random(10, 7, std=0.4, seed=1)
     modes = Modes.of(rbm)
     draws = gibbs_draws(rbm, n_chains=5, burn_in=3, n_draws=2, thin=1)
-    u, w = mode_coordinates(draws, modes, [0, 3])
+    u, w = mode_coordinates(modes, draws, [0, 3])
     coordinates = modes.project(draws.v, draws.h)
     np.testing.assert_allclose(u, coordinates.u[..., [0, 3]].numpy(), atol=1e-12)
     np.testing.assert_allclose(w, coordinates.w[..., [0, 3]].numpy(), atol=1e-12)
@@ -246,7 +246,7 @@ def test_bad_input_is_refused():
     rbm = RBM.random(6, 5)
     modes = Modes.of(rbm)
     with pytest.raises(InputError, match="modes run from 0 to 4"):
-        mode_coordinates(gibbs_draws(rbm, n_chains=2, burn_in=0, n_draws=1), modes, [5])
+        mode_coordinates(modes, gibbs_draws(rbm, n_chains=2, burn_in=0, n_draws=1), [5])
     with pytest.raises(InputError, match="modes run from 0 to 4"):
         critical_fluctuations(rbm, gibbs_draws(rbm, n_chains=2, burn_in=0, n_draws=1), n_modes=6)
     with pytest.raises(InputError, match="positive numbers"):

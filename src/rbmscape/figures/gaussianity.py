@@ -102,8 +102,10 @@ def compute(models: Mapping[str, RBM | Modes], seed: int = 0, **options: Any) ->
     def stack(field: str) -> np.ndarray[Any, Any]:
         return np.stack([[getattr(getattr(one, layer), field) for layer in LAYERS] for one in found.values()])
 
-    fields = ("mean", "sampled_mean", "sampled_std", "sampled_kurtosis", "exact_kurtosis", "distance", "pvalue")
-    variables: dict[str, Any] = {name: (("model", "layer", "mode"), stack(name), {"units": "1"}) for name in fields}
+    fields = ("mean", "sampled_mean", "sampled_std", "sampled_kurtosis", "exact_kurtosis", "distance")
+    axes = ("model", "layer", "mode")
+    variables: dict[str, Any] = {name: (axes, stack(name), {"units": "1"}) for name in fields}
+    variables["pvalue"] = (axes, stack("p_value"), {"units": "1"})
     shown = [n - 1 for n in numbers]
     first: LayerGaussianity = next(iter(found.values())).x
     variables["density"] = (("model", "layer", "shown", "bin"), stack("density")[:, :, shown], {"units": "1"})

@@ -129,7 +129,7 @@ def compute(run: Run, dataset: Dataset, samples: RunSamples, **options: Any) -> 
             _at(
                 list(curves[:, k, 0]),
                 mode_potential(followed[k], 0, data),
-                mode_coordinates(found.draws, followed[k], [0])[0][..., 0],
+                mode_coordinates(followed[k], found.draws, [0])[0][..., 0],
             )
         )
     result = result.merge(xr.concat(parts, "shown").assign_coords(shown=updates[shown]))

@@ -143,7 +143,7 @@ def compute(samples: ModelSamples, label: str = "model", **options: Any) -> xr.D
     if mode_indices is None:
         usable = modes.n_paired - int(modes.flat.sum())
         mode_indices = tuple(dict.fromkeys(i for i in (0, 1, 2, usable // 2) if i < usable))
-    u = mode_coordinates(samples.draws, modes, mode_indices)[0]
+    u = mode_coordinates(modes, samples.draws, mode_indices)[0]
     uniform = reference_point(rbm, "uniform")
     starts = samples.v[: asked.n_starts].double()
     parts = []

@@ -122,8 +122,8 @@ def _one_size(law: MarchenkoPastur, n_bins: int, n_simulations: int, longest: in
         "edge_high": high,
         "peak": law.peak,
         "distance": tested.statistic,
-        "pvalue": tested.pvalue,
-        "pvalue_independent": tested.pvalue_independent,
+        "pvalue": tested.p_value,
+        "pvalue_independent": tested.p_value_independent,
     }
 
 

@@ -108,7 +108,7 @@ def compute(runs: Mapping[int, Sequence[Run]], seed: int = 0, **options: Any) ->
     sizes = sorted(runs)
     parts = []
     for hidden in sizes:
-        how = {"n_rotations": asked.n_rotations, "planes": asked.planes, "bins": asked.bins, "seed": seed}
+        how = {"n_rotations": asked.n_rotations, "planes": asked.planes, "n_bins": asked.bins, "seed": seed}
         parts.append(
             xr.merge(
                 [
@@ -143,7 +143,7 @@ def _replicas(runs: Sequence[Run], options: Mapping[str, Any]) -> xr.Dataset:
         modes = Modes.of(rbm)
         rows.append(rotation_divergence(rbm, modes=modes, **options))
         turned = rotated_weights(rbm, options["seed"], options["planes"], modes=modes)
-        differences.append(distances(rbm.weights, turned, options["bins"]))
+        differences.append(distances(rbm.weights, turned, options["n_bins"]))
     values = np.array([row.value for row in rows])
     bar = values.std(ddof=1) if values.size > 1 else rows[0].stderr
     return xr.Dataset(
@@ -164,8 +164,8 @@ def _replicas(runs: Sequence[Run], options: Mapping[str, Any]) -> xr.Dataset:
 def _nulls(rbm: RBM, n_null: int, planes: Planes, bins: int, seed: int) -> xr.Dataset:
     import xarray as xr
 
-    random = null_divergences(rbm, "random", n_null, seed, planes, bins=bins)
-    shuffled = null_divergences(rbm, "shuffled", max(2, n_null // 4), seed, planes, bins=bins)
+    random = null_divergences(rbm, "random", n_null, seed, planes, n_bins=bins)
+    shuffled = null_divergences(rbm, "shuffled", max(2, n_null // 4), seed, planes, n_bins=bins)
     unbinned = null_divergences(rbm, "random", n_null, seed, planes, statistic="kolmogorov_smirnov")
     return xr.Dataset(
         {

@@ -89,7 +89,7 @@ def exact_log_partition(rbm: RBM, beta: float = 1.0) -> float:
     return float(torch.logsumexp(torch.stack(parts), 0))
 
 
-def exact_log_likelihood(rbm: RBM, visible: Arrays, beta: float = 1.0) -> Tensor:
+def exact_log_likelihood(rbm: RBM, data: Arrays, beta: float = 1.0) -> Tensor:
     """ln p(v) = -beta F(v) - ln Z of each sample, (...,) float64.
 
     Raises
@@ -98,7 +98,7 @@ def exact_log_likelihood(rbm: RBM, visible: Arrays, beta: float = 1.0) -> Tensor
     ShapeError : the last axis is not n_visible
     """
     double = rbm.to(device="cpu", dtype=torch.float64)
-    return -beta * double.free_energy(visible, beta) - exact_log_partition(rbm, beta)
+    return -beta * double.free_energy(data, beta) - exact_log_partition(rbm, beta)
 
 
 def exact_moments(rbm: RBM, beta: float = 1.0) -> Moments:
@@ -122,7 +122,7 @@ def exact_moments(rbm: RBM, beta: float = 1.0) -> Moments:
     return Moments(inner, outer, correlation.T) if swapped else Moments(outer, inner, correlation)
 
 
-def exact_gradient(rbm: RBM, visible: Arrays) -> Moments:
+def exact_gradient(rbm: RBM, data: Arrays) -> Moments:
     """Gradient of the mean log-likelihood (equation 6): data average minus model average.
 
     Returns
@@ -134,13 +134,13 @@ def exact_gradient(rbm: RBM, visible: Arrays) -> Moments:
     InputError : the smaller layer has more than 25 units
     """
     double = rbm.to(device="cpu", dtype=torch.float64)
-    data = double.as_visible(visible).reshape(-1, rbm.n_visible)
-    hidden = double.hidden_probability(data)
+    rows = double.as_visible(data).reshape(-1, rbm.n_visible)
+    hidden = double.hidden_probability(rows)
     model = exact_moments(rbm)
     return Moments(
-        data.mean(0) - model.visible,
+        rows.mean(0) - model.visible,
         hidden.mean(0) - model.hidden,
-        data.T @ hidden / data.shape[0] - model.correlation,
+        rows.T @ hidden / rows.shape[0] - model.correlation,
     )
 
 

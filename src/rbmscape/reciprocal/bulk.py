@@ -30,13 +30,13 @@ class SpectrumTest(OneLine):
     Attributes
     ----------
     statistic : Kolmogorov-Smirnov distance, the largest difference of the two cumulative distributions
-    pvalue : probability of a distance at least as large for a fresh Gaussian matrix of this size (simulated)
-    pvalue_independent : the same if the values were independent; conservative
+    p_value : probability of a distance at least as large for a fresh Gaussian matrix of this size (simulated)
+    p_value_independent : the same if the values were independent; conservative
     """
 
     statistic: float
-    pvalue: float
-    pvalue_independent: float
+    p_value: float
+    p_value_independent: float
 
 
 def _checked(singular_values: ArrayLike, law: MarchenkoPastur) -> FloatArray:
@@ -83,8 +83,8 @@ def spectrum_test(
     simulated = np.array([_distance(law.spectrum(generator), law) for _ in range(n_simulations)])
     return SpectrumTest(
         statistic=statistic,
-        pvalue=(1.0 + float(np.count_nonzero(simulated >= statistic))) / (n_simulations + 1.0),
-        pvalue_independent=float(kstwo.sf(statistic, values.size)),
+        p_value=(1.0 + float(np.count_nonzero(simulated >= statistic))) / (n_simulations + 1.0),
+        p_value_independent=float(kstwo.sf(statistic, values.size)),
     )
 
 

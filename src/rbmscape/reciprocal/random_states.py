@@ -32,7 +32,7 @@ class LayerGaussianity(OneLine):
     sampled_mean, sampled_std, sampled_kurtosis : (K,) estimated from the states
     exact_kurtosis : (K,) ``3 - 2 Σ_k U_ki⁴``
     distance : (K,) Kolmogorov-Smirnov distance to Normal(μ_i, ½)
-    pvalue : (K,) its p-value; not small means that n states cannot tell the mode from a Gaussian
+    p_value : (K,) its p-value; not small means that n states cannot tell the mode from a Gaussian
     bin_edges : (B + 1,) of ``x_i - μ_i``
     density : (K, B) probability density of ``x_i - μ_i``
     """
@@ -43,12 +43,14 @@ class LayerGaussianity(OneLine):
     sampled_kurtosis: FloatArray
     exact_kurtosis: FloatArray
     distance: FloatArray
-    pvalue: FloatArray
+    p_value: FloatArray
     bin_edges: FloatArray
     density: FloatArray
 
     def _headline(self) -> str:
-        return f"{self.mean.size} modes, largest distance {self.distance.max():.3g}, smallest p {self.pvalue.min():.2g}"
+        return (
+            f"{self.mean.size} modes, largest distance {self.distance.max():.3g}, smallest p {self.p_value.min():.2g}"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,7 +121,7 @@ def _layer(centred: FloatArray, mean: FloatArray, exact_kurtosis: FloatArray, n_
         sampled_kurtosis=np.mean(centred**4, axis=0) / second**2,
         exact_kurtosis=exact_kurtosis,
         distance=distance,
-        pvalue=kstwo.sf(distance, centred.shape[0]),
+        p_value=kstwo.sf(distance, centred.shape[0]),
         bin_edges=edges,
         density=counts / (centred.shape[0] * np.diff(edges)),
     )

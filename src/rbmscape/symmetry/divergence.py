@@ -129,18 +129,18 @@ def _column_counts(numbers: Tensor, bins: int) -> Tensor:
 
 
 def entry_histograms(
-    before: Tensor, after: Tensor, bins: int = BINS
+    before: Tensor, after: Tensor, n_bins: int = BINS
 ) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
     """Histograms of the entries of two matrices, column by column, over the smallest range that holds both.
 
     Parameters
     ----------
     before, after : (N, M)
-    bins : number of equal bins
+    n_bins : number of equal bins
 
     Returns
     -------
-    edges (bins + 1,); counts (M, bins) of ``before`` and of ``after``, whose sums are the whole histograms
+    edges (n_bins + 1,); counts (M, n_bins) of ``before`` and of ``after``, whose sums are the whole histograms
 
     Raises
     ------
@@ -150,16 +150,16 @@ def entry_histograms(
     if before.shape != after.shape or before.ndim != 2:
         shapes = f"{tuple(before.shape)} and {tuple(after.shape)}"
         raise ShapeError(f"the entries of two matrices of one shape are compared, found shapes {shapes}")
-    if bins < 2:
-        raise InputError(f"a histogram needs at least 2 bins, found {bins}")
+    if n_bins < 2:
+        raise InputError(f"a histogram needs at least 2 bins, found {n_bins}")
     first, second = before.to(torch.float64), after.to(torch.float64)
     lowest = min(float(first.min()), float(second.min()))
     highest = max(float(first.max()), float(second.max()))
-    counts = [_column_counts(_bin_numbers(x, lowest, highest, bins), bins).cpu().numpy() for x in (first, second)]
-    return np.linspace(lowest, highest, bins + 1), counts[0], counts[1]
+    counts = [_column_counts(_bin_numbers(x, lowest, highest, n_bins), n_bins).cpu().numpy() for x in (first, second)]
+    return np.linspace(lowest, highest, n_bins + 1), counts[0], counts[1]
 
 
-def distances(before: Tensor, after: Tensor, bins: int = BINS) -> Distances:
+def distances(before: Tensor, after: Tensor, n_bins: int = BINS) -> Distances:
     """Every difference between the entries of two matrices; those without bins sort the entries, O(NM ln NM).
 
     Raises
@@ -169,7 +169,7 @@ def distances(before: Tensor, after: Tensor, bins: int = BINS) -> Distances:
     """
     from scipy.stats import energy_distance, ks_2samp
 
-    _, p, q = entry_histograms(before, after, bins)
+    _, p, q = entry_histograms(before, after, n_bins)
     p_total, q_total = p.sum(0), q.sum(0)
     first, second = (x.to(torch.float64).reshape(-1).cpu().numpy() for x in (before, after))
     scale = first.std() or 1.0
@@ -182,11 +182,11 @@ def distances(before: Tensor, after: Tensor, bins: int = BINS) -> Distances:
     )
 
 
-def _bootstrap(p: NDArray[np.int64], q: NDArray[np.int64], generator: np.random.Generator, resamples: int) -> float:
+def _bootstrap(p: NDArray[np.int64], q: NDArray[np.int64], generator: np.random.Generator, n_resamples: int) -> float:
     """Standard error of the divergence when hidden units (columns) are resampled, W and W_R together."""
     n_columns = p.shape[0]
     shares = np.full(n_columns, 1.0 / n_columns)
-    weights = torch.from_numpy(generator.multinomial(n_columns, shares, size=resamples).astype(np.float32))
+    weights = torch.from_numpy(generator.multinomial(n_columns, shares, size=n_resamples).astype(np.float32))
     totals = [(weights @ torch.from_numpy(x.astype(np.float32))).numpy() for x in (p, q)]
     return float(np.std([jensen_shannon(a, b) for a, b in zip(*totals, strict=True)], ddof=1))
 
@@ -197,9 +197,9 @@ def rotation_divergence(
     planes: Planes = "axes",
     *,
     n_rotations: int = 4,
-    bins: int = BINS,
+    n_bins: int = BINS,
     fraction: float = PAPER_FRACTION,
-    resamples: int = 200,
+    n_resamples: int = 200,
     modes: Modes | None = None,
 ) -> Estimate:
     """Jensen-Shannon divergence between the entries of W and of W_R (section 5.1, figure 4), nats, at most ln 2.
@@ -209,9 +209,9 @@ def rotation_divergence(
     seed : selects the rotations and the bootstrap
     planes : "axes" or "haar", see `random_rotation`
     n_rotations : independent pairs of rotations (R, Q) that are averaged
-    bins : bins of the two histograms, over the smallest range that holds both
+    n_bins : bins of the two histograms, over the smallest range that holds both
     fraction : plane rotations a dimension; the paper's 0.1
-    resamples : bootstrap samples
+    n_resamples : bootstrap samples
     modes : decomposition of the model, where it is known already
 
     Returns
@@ -224,18 +224,18 @@ def rotation_divergence(
     ------
     InputError : no rotation, fewer than 2 bins or resamples, or what `rotated_weights` refuses
     """
-    if n_rotations < 1 or resamples < 2:
+    if n_rotations < 1 or n_resamples < 2:
         raise InputError(
-            f"the divergence needs at least 1 rotation and 2 bootstrap samples, found {n_rotations} and {resamples}"
+            f"the divergence needs at least 1 rotation and 2 bootstrap samples, found {n_rotations} and {n_resamples}"
         )
     decomposed = modes or Modes.of(rbm)
     stream = Stream(seed, "symmetry/divergence")
     values, variances = [], []
     for draw in range(n_rotations):
         turned = rotated_weights(rbm, _draw_seed(stream, draw), planes, fraction=fraction, modes=decomposed)
-        _, p, q = entry_histograms(rbm.weights, turned, bins)
+        _, p, q = entry_histograms(rbm.weights, turned, n_bins)
         values.append(jensen_shannon(p.sum(0), q.sum(0)))
-        variances.append(_bootstrap(p, q, stream.child("bootstrap").numpy(draw), resamples) ** 2)
+        variances.append(_bootstrap(p, q, stream.child("bootstrap").numpy(draw), n_resamples) ** 2)
     spread = float(np.var(values, ddof=1)) / n_rotations if n_rotations > 1 else 0.0
     # The rotations share one W, so that averaging them does not reduce the bootstrap's part.
     return Estimate(float(np.mean(values)), math.sqrt(float(np.mean(variances)) + spread), float(n_rotations))
@@ -252,7 +252,7 @@ def null_divergences(
     seed: int = 0,
     planes: Planes = "axes",
     *,
-    bins: int = BINS,
+    n_bins: int = BINS,
     fraction: float = PAPER_FRACTION,
     statistic: Statistic = "jensen_shannon",
 ) -> NullDistribution:
@@ -281,15 +281,15 @@ def null_divergences(
     for sample in range(n_samples):
         null = RBM(_null_weights(rbm, kind, stream.numpy(sample)), rbm.visible_bias, rbm.hidden_bias)
         turned = rotated_weights(null, _draw_seed(stream, sample), planes, fraction=fraction)
-        values[sample] = _distance(null.weights, turned, bins, statistic)
+        values[sample] = _distance(null.weights, turned, n_bins, statistic)
     return NullDistribution(values, kind, statistic)
 
 
-def _distance(before: Tensor, after: Tensor, bins: int, statistic: Statistic) -> float:
+def _distance(before: Tensor, after: Tensor, n_bins: int, statistic: Statistic) -> float:
     if statistic == "jensen_shannon":
-        _, p, q = entry_histograms(before, after, bins)
+        _, p, q = entry_histograms(before, after, n_bins)
         return jensen_shannon(p.sum(0), q.sum(0))
-    return float(getattr(distances(before, after, bins), statistic))
+    return float(getattr(distances(before, after, n_bins), statistic))
 
 
 def _null_weights(rbm: RBM, kind: NullKind, generator: np.random.Generator) -> Tensor:

@@ -228,7 +228,7 @@ def hierarchy_profile(
     rbm: RBM,
     modes: Modes,
     h: Arrays,
-    indices: Sequence[int],
+    mode_indices: Sequence[int],
     image_shape: tuple[int, int] | None = None,
     *,
     angle: float = math.pi,
@@ -236,23 +236,23 @@ def hierarchy_profile(
     beta: float = 1.0,
     seed: int = 0,
 ) -> list[ModeEffect]:
-    """Effect on the image of turning mode i and i + 1 about each other, for every i of ``indices``.
+    """Effect on the image of turning mode i and i + 1 about each other, for every i of ``mode_indices``.
 
     Parameters
     ----------
     h : (n, M) hidden states of independent equilibrium samples
-    indices : first mode of each plane, from 0 to min(N, M) - 2
+    mode_indices : first mode of each plane, from 0 to min(N, M) - 2
     image_shape, angle, pixels, beta : see `mode_effect`, `mode_rotation` and `rotated_field`
 
     Raises
     ------
     InputError : a mode index out of range, an angle that is not finite
     """
-    outside = [i for i in indices if not 0 <= i < modes.n_paired - 1]
+    outside = [i for i in mode_indices if not 0 <= i < modes.n_paired - 1]
     if outside:
         raise InputError(f"planes of neighbouring modes start from 0 to {modes.n_paired - 2}, found {outside[0]}")
     effects = []
-    for first in indices:
+    for first in mode_indices:
         rotation = mode_rotation(modes.n_visible, [(first, first + 1)], angle)
         samples = rotated_samples(rbm, modes, h, rotation, pixels=pixels, beta=beta, seed=seed)
         effects.append(mode_effect(samples, image_shape, seed))

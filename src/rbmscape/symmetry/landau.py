@@ -193,7 +193,7 @@ def landau(
 
 def landau_modes(
     rbm: RBM,
-    indices: Sequence[int],
+    mode_indices: Sequence[int],
     branch: Branch = "u",
     reference: ReferenceKind | Reference | tuple[Arrays, Arrays] = "uniform",
     beta: float = 1.0,
@@ -213,7 +213,7 @@ def landau_modes(
     if not (math.isfinite(fluctuation) and fluctuation >= 0.0):
         raise InputError(f"fluctuation must be a finite variance >= 0, found {fluctuation}")
     decomposed = modes or Modes.of(rbm)
-    for mode in indices:
+    for mode in mode_indices:
         _check_mode(decomposed, mode)
     point = reference_point(rbm, reference, data, beta)
     derivatives = ConstraintDerivatives(decomposed, point.m, point.n)
@@ -238,7 +238,7 @@ def landau_modes(
             psi=float(third[i]) / (6 * beta),
             phi=float(fourth[i]) / (24 * beta),
         )
-        for i in indices
+        for i in mode_indices
     ]
 
 

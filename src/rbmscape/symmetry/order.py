@@ -56,10 +56,10 @@ class MeanForce(OneLine):
 
     Attributes
     ----------
-    centres : (bins,) z
-    value : (bins,) -(1/β) ln of the estimated density, k_B T at beta = 1; NaN where no sample fell
-    stderr : (bins,) standard error; NaN where no sample, or only one chain's samples, fell
-    counts : (bins,) samples
+    centres : (n_bins,) z
+    value : (n_bins,) -(1/β) ln of the estimated density, k_B T at beta = 1; NaN where no sample fell
+    stderr : (n_bins,) standard error; NaN where no sample, or only one chain's samples, fell
+    counts : (n_bins,) samples
     """
 
     centres: FloatArray
@@ -86,7 +86,7 @@ def _as_chains(draws: ArrayLike) -> FloatArray:
 
 
 def order_parameter(
-    draws: ArrayLike, beta: float = 1.0, centre: float | None = None, seed: int = 0, resamples: int = 400
+    draws: ArrayLike, beta: float = 1.0, centre: float | None = None, seed: int = 0, n_resamples: int = 400
 ) -> OrderParameter:
     """Mean, width, susceptibility and Binder cumulant of one coordinate.
 
@@ -95,7 +95,7 @@ def order_parameter(
     draws : (n_chains, n_draws), or (n_chains,) one draw a chain; chains are independent, draws within one need not be
     beta : inverse temperature
     centre : c, the symmetry point; None takes the mean of all draws
-    seed, resamples : bootstrap over chains
+    seed, n_resamples : bootstrap over chains
 
     Returns
     -------
@@ -111,7 +111,7 @@ def order_parameter(
     shifted = chains - middle
     powers = np.stack([(shifted**p).mean(1) for p in range(1, 5)] + [np.abs(shifted).mean(1)])
     count = chains.shape[0]
-    picks = Stream(seed, "symmetry/order").numpy(0).multinomial(count, np.full(count, 1.0 / count), size=resamples)
+    picks = Stream(seed, "symmetry/order").numpy(0).multinomial(count, np.full(count, 1.0 / count), size=n_resamples)
     values = _statistics(powers.mean(1)[:, None], middle, beta, centre is None)[:, 0]
     errors = [_spread(row) for row in _statistics(powers @ picks.T / count, middle, beta, centre is None)]
     ess = float(count)
@@ -140,14 +140,14 @@ def _spread(resampled: FloatArray) -> float:
 
 
 def potential_of_mean_force(
-    draws: ArrayLike, bins: int = 40, beta: float = 1.0, limits: tuple[float, float] | None = None
+    draws: ArrayLike, n_bins: int = 40, beta: float = 1.0, limits: tuple[float, float] | None = None
 ) -> MeanForce:
     """-(1/β) ln P(z) from equilibrium samples, with errors from the spread of independent chains.
 
     Parameters
     ----------
     draws : (n_chains, n_draws), or (n_chains,)
-    bins : equal bins over ``limits``, by default the range of the draws
+    n_bins : equal bins over ``limits``, by default the range of the draws
     beta : inverse temperature, > 0
 
     Raises
@@ -157,16 +157,18 @@ def potential_of_mean_force(
     """
     chains = _as_chains(draws)
     low, high = limits if limits is not None else (float(chains.min()), float(chains.max()))
-    if bins < 1 or not high > low:
-        raise InputError(f"the potential needs at least one bin and a range of some width, found {bins} in {low, high}")
-    edges = np.linspace(low, high, bins + 1)
+    if n_bins < 1 or not high > low:
+        raise InputError(
+            f"the potential needs at least one bin and a range of some width, found {n_bins} in {low, high}"
+        )
+    edges = np.linspace(low, high, n_bins + 1)
     per_chain = np.stack([np.histogram(chain, edges)[0] for chain in chains])
     counts = per_chain.sum(0)
     share = per_chain / chains.shape[1]
     mean = share.mean(0)
     error = share.std(0, ddof=1) / math.sqrt(chains.shape[0])
     seen = counts > 0
-    value, stderr = np.full(bins, math.nan), np.full(bins, math.nan)
+    value, stderr = np.full(n_bins, math.nan), np.full(n_bins, math.nan)
     value[seen] = -np.log(mean[seen] / np.diff(edges)[seen]) / beta
     several = (per_chain > 0).sum(0) > 1
     stderr[several] = error[several] / (mean[several] * beta)

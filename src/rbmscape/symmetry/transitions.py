@@ -105,15 +105,15 @@ def follow_modes(
         later = modes
 
 
-def mode_coordinates(draws: Draws, modes: Modes, indices: Sequence[int]) -> tuple[FloatArray, FloatArray]:
-    """u_i and w_i about the saddles of some modes, (n_chains, n_draws, len(indices)) each.
+def mode_coordinates(modes: Modes, draws: Draws, mode_indices: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+    """u_i and w_i about the saddles of some modes, (n_chains, n_draws, len(mode_indices)) each.
 
     Raises
     ------
     InputError : a mode index out of range
     """
-    _check_modes(indices, modes.n_paired)
-    chosen = torch.as_tensor(list(indices), device=modes.device)
+    _check_modes(mode_indices, modes.n_paired)
+    chosen = torch.as_tensor(list(mode_indices), device=modes.device)
     x = draws.v.double() @ modes.left[:, chosen] - modes.saddle_x[chosen]
     y = draws.h.double() @ modes.right[:, chosen] - modes.saddle_y[chosen]
     u, w = rotate(x, y)
@@ -167,7 +167,7 @@ def critical_update(
     stderr: ArrayLike | None = None,
     *,
     seed: int = 0,
-    resamples: int = 400,
+    n_resamples: int = 400,
 ) -> Estimate:
     """Update at which a quantity first rises through a level, by two standard errors or for two checkpoints.
 
@@ -201,7 +201,7 @@ def critical_update(
     grid_error = width / math.sqrt(12.0)
     if stderr is None:
         return Estimate(crossing, grid_error)
-    noise = Stream(seed, "symmetry/critical").numpy(0).standard_normal((resamples, times.size)) * errors
+    noise = Stream(seed, "symmetry/critical").numpy(0).standard_normal((n_resamples, times.size)) * errors
     redrawn = np.asarray([_first_crossing(times, series + row, level, errors)[0] for row in noise])
     finite = redrawn[np.isfinite(redrawn)]
     spread = float(np.diff(np.quantile(finite, [0.16, 0.84]))[0]) / 2 if finite.size > 1 else math.inf
