@@ -106,11 +106,9 @@ def test_automatic_precision_refuses_a_format_that_would_bias():
     assert np.abs(found.rounding_bias / found.stderr).max() < 1e-3
 
 
-def test_progress_is_reported_and_seeds_matter():
-    done = []
+def test_seeds_matter():
     modes = rs.Modes.of(rs.RBM.random(10, 5))
-    a = sampled_kurtosis(modes, n_states=2 * BLOCK_STATES + 1, report=done.append)
-    assert done == [BLOCK_STATES, 2 * BLOCK_STATES, 2 * BLOCK_STATES + 1]
+    a = sampled_kurtosis(modes, n_states=2 * BLOCK_STATES + 1)
     assert np.array_equal(a.value, sampled_kurtosis(modes, n_states=2 * BLOCK_STATES + 1).value)
     assert not np.array_equal(a.value, sampled_kurtosis(modes, n_states=2 * BLOCK_STATES + 1, seed=1).value)
 

@@ -26,6 +26,7 @@ from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_poi
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.reciprocal.rotation import rotate
 from rbmscape.rng import Stream
@@ -108,7 +109,7 @@ class _Plan:
     n_kept: int
     mode_indices: tuple[int, ...]
     stream: Stream
-    progress: bool
+    progress: Progress
 
     @property
     def stops(self) -> list[int]:
@@ -135,7 +136,7 @@ def langevin(
     n_kept: int = 32,
     seed: int = 0,
     dtype: torch.dtype | None = None,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Trajectory:
     r"""Simulate dz = -∇U dt + sqrt(2D) dB for many chains.
 
@@ -155,7 +156,7 @@ def langevin(
     n_snapshots : pictures of the first n_kept chains, at times that grow geometrically, the first at 0
     seed : of all noise; the numbers of a chain do not depend on the other chains
     dtype : float32 (entropic) or float64 (gaussian) by default
-    progress : show a progress bar
+    progress : see `rbmscape.progress`; counts steps
 
     Returns
     -------
@@ -196,7 +197,7 @@ def _plan(
     n_kept: int,
     mode_indices: Iterable[int] | None,
     seed: int,
-    progress: bool,
+    progress: Progress,
 ) -> _Plan:
     beta = check_positive("beta", beta)
     spread = 1.0 / beta if diffusion is None else check_positive("diffusion", diffusion)
@@ -308,14 +309,6 @@ class _Recorder:
         )
 
 
-def _shown(steps: Iterable[int], total: int, wanted: bool) -> Iterable[int]:
-    if not wanted:
-        return steps
-    from rich.progress import track
-
-    return track(steps, total=total, description="Langevin")
-
-
 def _run_entropic(plan: _Plan, m: Tensor, n: Tensor, recorder: _Recorder) -> tuple[Tensor, Tensor]:
     from rbmscape.diffusion.reflected_step import MARGIN, ReflectedIntegrator
 
@@ -334,9 +327,11 @@ def _run_entropic(plan: _Plan, m: Tensor, n: Tensor, recorder: _Recorder) -> tup
         layer.clamp_(MARGIN, 1 - MARGIN)
     integrator = ReflectedIntegrator(plan.rbm, m, n, plan.beta, plan.diffusion, plan.dt, plan.stream)
     recorder.see(0, m, n)
-    for step in _shown(range(plan.n_steps), plan.n_steps, plan.progress):
-        integrator.advance(step)
-        recorder.see(step + 1, m, n)
+    with reporting(plan.progress, "Langevin steps", plan.n_steps) as advance:
+        for step in range(plan.n_steps):
+            integrator.advance(step)
+            recorder.see(step + 1, m, n)
+            advance(1)
     return m, n
 
 
@@ -359,16 +354,18 @@ def _run_gaussian(
     q = (torch.cat([m, n], 1) - centre) @ basis
     stops = plan.stops
     recorder.see(0, m, n)
-    for number in _shown(range(1, len(stops)), len(stops) - 1, plan.progress):
-        time = (stops[number] - stops[number - 1]) * plan.dt
-        x = -stiffness * time
-        gain = torch.where(x.abs() < 1e-12, torch.full_like(x, time), time * torch.expm1(x) / x)
-        variance = torch.where(x.abs() < 1e-12, torch.full_like(x, time), time * torch.expm1(2 * x) / (2 * x))
-        noise = torch.from_numpy(plan.stream.numpy(number).standard_normal(tuple(q.shape))).to(q)
-        q = q * torch.exp(x) + force * gain + noise * (2 * plan.diffusion * variance).sqrt()
-        bits = q @ basis.mT + centre
-        m, n = bits[:, :split], bits[:, split:]
-        recorder.see(stops[number], m, n)
+    with reporting(plan.progress, "Langevin steps", plan.n_steps) as advance:
+        for number in range(1, len(stops)):
+            time = (stops[number] - stops[number - 1]) * plan.dt
+            x = -stiffness * time
+            gain = torch.where(x.abs() < 1e-12, torch.full_like(x, time), time * torch.expm1(x) / x)
+            variance = torch.where(x.abs() < 1e-12, torch.full_like(x, time), time * torch.expm1(2 * x) / (2 * x))
+            noise = torch.from_numpy(plan.stream.numpy(number).standard_normal(tuple(q.shape))).to(q)
+            q = q * torch.exp(x) + force * gain + noise * (2 * plan.diffusion * variance).sqrt()
+            bits = q @ basis.mT + centre
+            m, n = bits[:, :split], bits[:, split:]
+            recorder.see(stops[number], m, n)
+            advance(stops[number] - stops[number - 1])
     return m, n
 
 

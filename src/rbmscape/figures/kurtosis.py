@@ -6,7 +6,6 @@ Kurtosis is dimensionless; 3 is Gaussian.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureScene, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress
 from rbmscape.reciprocal.gaussianity import extrapolate_kurtosis, haar_kurtosis, sampled_kurtosis
 from rbmscape.reciprocal.modes import Modes
 
@@ -72,13 +72,13 @@ def for_study(material: Material) -> xr.Dataset:
 
 
 def compute(
-    n_visible: int = 784, std: float = 0.01, seed: int = 0, report: Callable[[int], Any] | None = None, **options: Any
+    n_visible: int = 784, std: float = 0.01, seed: int = 0, progress: Progress = False, **options: Any
 ) -> xr.Dataset:
     """Kurtosis averaged over the modes with a singular value, both layers, and the line through the means.
 
     Parameters
     ----------
-    report : called with the number of states done in the present model
+    progress : see `rbmscape.progress`; counts the states of the present model
     **options : of `Options`
 
     Returns
@@ -102,7 +102,7 @@ def compute(
     for column, m in enumerate(asked.hidden):
         modes = Modes.of(RBM.random(n_visible, m, std, seed))
         for row, layer in enumerate(LAYERS):
-            found = sampled_kurtosis(modes, layer, asked.n_states, seed, paired=True, report=report)
+            found = sampled_kurtosis(modes, layer, asked.n_states, seed, paired=True, progress=progress)
             values, exact, errors = found.value, found.exact, found.stderr
             table[:, row, column] = (
                 values.mean(),

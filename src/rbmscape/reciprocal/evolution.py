@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rbmscape.errors import DataError, InputError
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.reciprocal.bulk import bulk_threshold, departure_updates, outliers
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
 from rbmscape.reciprocal.modes import Modes
@@ -89,7 +90,7 @@ def evolution(
     false_alarm: float = 0.01,
     seed: int = 0,
     samples: Sequence[tuple[torch.Tensor, torch.Tensor]] | None = None,
-    report: Callable[[int], Any] | None = None,
+    progress: Progress = False,
 ) -> xr.Dataset:
     """Spectra, saddles, biases and projections of states against updates.
 
@@ -105,7 +106,7 @@ def evolution(
     false_alarm : probability that a random matrix shows any mode outside the bulk
     seed : of the chains
     samples : (n, N) v and (n, M) h for every model, which are shown instead of Gibbs chains
-    report : called with the number of checkpoints done
+    progress : see `rbmscape.progress`; counts checkpoints
 
     Returns
     -------
@@ -132,14 +133,14 @@ def evolution(
     visible = None if data is None else _data(data, first.n_visible, first.device)
     steps: list[_Step] = []
     later: Modes | None = None
-    for index in range(len(models) - 1, -1, -1):
-        modes = Modes.of(_load(models[index]))
-        if later is not None:
-            modes = modes.aligned_to(later, leading=modes.n_paired if leading is None else leading)
-        steps.append(_step(modes, visible, chains[index] if chains else None))
-        later = modes
-        if report is not None:
-            report(len(steps))
+    with reporting(progress, "checkpoints", len(models)) as advance:
+        for index in range(len(models) - 1, -1, -1):
+            modes = Modes.of(_load(models[index]))
+            if later is not None:
+                modes = modes.aligned_to(later, leading=modes.n_paired if leading is None else leading)
+            steps.append(_step(modes, visible, chains[index] if chains else None))
+            later = modes
+            advance(1)
     steps.reverse()
     result = _assemble(steps, list(updates))
     if weight_std is not None:

@@ -7,9 +7,8 @@ and, for any orthogonal U, kurtosis ``3 - 2 Σ_k U_ki⁴`` exactly, which averag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.select import has_fast_bf16
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.stats import Estimate
 
@@ -135,7 +135,7 @@ def sampled_kurtosis(
     seed: int = 0,
     precision: str = "auto",
     paired: bool = False,
-    report: Callable[[int], Any] | None = None,
+    progress: Progress = False,
 ) -> SampledKurtosis:
     """Kurtosis of every coordinate of one layer over sampled uniformly random states (the paper's figure 3e).
 
@@ -147,7 +147,7 @@ def sampled_kurtosis(
         rounding of U shifts no mode by more than a tenth of its standard error
     paired : only the L = min(N, M) modes with a singular value, as in the paper; the others' vectors are an arbitrary
         basis, often with one large entry, which costs precision and time
-    report : called with the number of states done, for progress
+    progress : see `rbmscape.progress`; counts states
 
     Returns
     -------
@@ -172,7 +172,9 @@ def sampled_kurtosis(
         vectors = vectors[:, : modes.n_paired]
     exact, stderr = kurtosis_of_vectors(vectors), kurtosis_stderr(vectors, n_states)
     chosen, bias = _choose_precision(vectors, exact, stderr, precision)
-    second, fourth = even_moments(vectors, n_states, Stream(seed, f"reciprocal/kurtosis/{layer}"), chosen, report)
+    stream = Stream(seed, f"reciprocal/kurtosis/{layer}")
+    with reporting(progress, "random states", n_states) as advance:
+        second, fourth = even_moments(vectors, n_states, stream, chosen, advance)
     return SampledKurtosis(fourth / second**2, stderr, exact, n_states, chosen, bias)
 
 

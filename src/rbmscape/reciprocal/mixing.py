@@ -25,6 +25,7 @@ from torch import Tensor
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.runs.run import Run
@@ -124,6 +125,7 @@ def mixing_report(
     seed: int = 0,
     engine: str = "auto",
     precision: str = "auto",
+    progress: Progress = False,
 ) -> MixingReport:
     """Audit a run at one of its checkpoints.
 
@@ -135,6 +137,9 @@ def mixing_report(
     n_chains : chains of each kind
     factors : lengths of the chains in units of the training's
     n_modes : how many leading modes are compared, beside the free energy
+    seed : of the chains
+    engine, precision : see `rbmscape.sample`
+    progress : see `rbmscape.progress`; counts chain-steps
 
     Returns
     -------
@@ -147,7 +152,9 @@ def mixing_report(
     """
     rbm = run.load(update)
     rows = data if data is not None else run.dataset()
-    return mixing_audit(rbm, rows, run.config.gibbs_steps, n_chains, factors, n_modes, seed, engine, precision)
+    return mixing_audit(
+        rbm, rows, run.config.gibbs_steps, n_chains, factors, n_modes, seed, engine, precision, progress
+    )
 
 
 def mixing_audit(
@@ -160,6 +167,7 @@ def mixing_audit(
     seed: int = 0,
     engine: str = "auto",
     precision: str = "auto",
+    progress: Progress = False,
 ) -> MixingReport:
     """The same for a single model whose training made `training_steps` Gibbs steps an update; see `mixing_report`."""
     _check(n_chains, factors, training_steps, n_modes)
@@ -176,12 +184,15 @@ def mixing_audit(
     modes = Modes.of(rbm).left[:, : min(n_modes, rbm.n_visible, rbm.n_hidden)]
     lengths = [factor * training_steps for factor in factors]
     seen: dict[str, list[FloatArray]] = {}
-    for name, v in starts.items():
-        sampler = gibbs.make_sampler(rbm, n_chains, stream.child(name), 1.0, engine, precision)
-        chains, seen[name] = gibbs.init(v), []
-        for length in lengths:
-            chains, _info = gibbs.step(sampler, chains, length - chains.steps)
-            seen[name].append(_observe(rbm, modes, chains.v))
+    with reporting(progress, "Gibbs steps", len(starts) * n_chains * lengths[-1]) as advance:
+        for name, v in starts.items():
+            sampler = gibbs.make_sampler(rbm, n_chains, stream.child(name), 1.0, engine, precision)
+            chains, seen[name] = gibbs.init(v), []
+            for length in lengths:
+                further = length - chains.steps
+                chains, _info = gibbs.step(sampler, chains, further)
+                seen[name].append(_observe(rbm, modes, chains.v))
+                advance(n_chains * further)
     points = tuple(_compare(*entry) for entry in zip(lengths, seen["data"], seen["random"], strict=True))
     return MixingReport(points, training_steps, n_chains)
 

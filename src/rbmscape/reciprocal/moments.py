@@ -6,8 +6,7 @@ their second and fourth powers.  Nothing larger than a block is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numba
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 
 __all__ = ["BLOCK_STATES", "even_moments", "quantized"]
@@ -118,7 +118,7 @@ def even_moments(
     n_states: int,
     stream: Stream,
     precision: str = "fp32",
-    report: Callable[[int], Any] | None = None,
+    advance: Advance = silent,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Second and fourth moment of ``Σ_k U_ki s_k`` over random spins s = ±1, about the exact mean 0.
 
@@ -128,7 +128,7 @@ def even_moments(
     n_states : number of random states
     stream : source of the bits; block b of 4096 states takes draw b
     precision : see :func:`quantized`
-    report : called with the number of states done after each block
+    advance : called with the number of states of each block when it is done
 
     Returns
     -------
@@ -147,8 +147,7 @@ def even_moments(
         packed = stream.numpy(block).bit_generator.random_raw(rows * words).view(np.uint8)
         _expand(packed.reshape(rows, 8 * words), _SPINS, spins[:rows])
         _powers(_product(torch.from_numpy(spins[:rows].view(np.int8)), matrix)[:count], sums)
-        if report is not None:
-            report(start + count)
+        advance(count)
     second, fourth = sums.sum(axis=0)[:, :n_modes] / n_states
     factor = scale.cpu().numpy()
     return second * factor**2, fourth * factor**4

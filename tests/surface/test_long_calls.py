@@ -1,0 +1,58 @@
+"""Every long call takes ``progress`` and counts what it announces, to the last."""
+
+from __future__ import annotations
+
+import pytest
+
+import rbmscape as rs
+from rbmscape.reciprocal.evolution import evolution
+from rbmscape.reciprocal.gaussianity import sampled_kurtosis
+from rbmscape.reciprocal.mixing import mixing_audit
+
+
+class Counter:
+    """What a call announces, and what it counts."""
+
+    def __init__(self) -> None:
+        self.announced: list[int | None] = []
+        self.counted = 0
+        self.running = 0
+
+    def start(self, what: str, total: int | None) -> None:
+        self.announced.append(total)
+        self.running += 1
+
+    def advance(self, done: int, status: object = None) -> None:
+        assert done > 0
+        assert self.running > 0
+        self.counted += done
+
+    def stop(self) -> None:
+        self.running -= 1
+
+
+RBM = rs.RBM.random(9, 6, std=0.5, seed=2)
+ROWS = rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train
+CALLS = {
+    "langevin, entropic": (
+        lambda progress: rs.langevin(RBM, n_chains=4, n_steps=12, potential="entropic", progress=progress),
+        12,
+    ),
+    "langevin, gaussian": (lambda progress: rs.langevin(RBM, n_chains=4, n_steps=12, progress=progress), 12),
+    "evolution": (lambda progress: evolution([RBM, RBM], [0, 1], n_chains=0, progress=progress), 2),
+    "sampled_kurtosis": (lambda progress: sampled_kurtosis(RBM, n_states=5000, progress=progress), 5000),
+    "mixing_audit": (
+        lambda progress: mixing_audit(RBM, ROWS, 2, n_chains=20, factors=(1, 3), n_modes=2, progress=progress),
+        2 * 20 * 6,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_long_call_counts_what_it_announces(name):
+    call, total = CALLS[name]
+    counter = Counter()
+    call(counter)
+    assert counter.announced == [total]
+    assert counter.counted == total
+    assert counter.running == 0
