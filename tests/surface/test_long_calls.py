@@ -18,11 +18,11 @@ class Counter:
         self.counted = 0
         self.running = 0
 
-    def start(self, what: str, total: int | None) -> None:
+    def start(self, _what: str, total: int | None) -> None:
         self.announced.append(total)
         self.running += 1
 
-    def advance(self, done: int, status: object = None) -> None:
+    def advance(self, done: int, _status: object = None) -> None:
         assert done > 0
         assert self.running > 0
         self.counted += done
