@@ -40,6 +40,8 @@ _HOMES = {
     "CurieWeiss": "rbmscape.diffusion.curie_weiss",
     "slow_modes": "rbmscape.diffusion.slowing",
     "hysteresis": "rbmscape.diffusion.hysteresis",
+    "fixed_points": "rbmscape.diffusion.tree",
+    "fixed_point_tree": "rbmscape.diffusion.tree",
     "FokkerPlanck1D": "rbmscape.diffusion.fokker_planck",
     "langevin": "rbmscape.diffusion.langevin",
     "random_rotation": "rbmscape.symmetry.rotations",

@@ -26,7 +26,8 @@ from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.diffusion.relaxation import autocorrelation
 from rbmscape.diffusion.slowing import slow_modes
-from rbmscape.diffusion.tap import MeanFieldProblem
+from rbmscape.diffusion.tap import MeanFieldProblem, iterate
+from rbmscape.diffusion.tree import fixed_point_tree, fixed_points
 from rbmscape.model.exact import exact_moments
 from rbmscape.reciprocal.bulk import spectrum_test
 from rbmscape.reciprocal.gaussianity import extrapolate_kurtosis, sampled_kurtosis
@@ -109,6 +110,9 @@ def made() -> Iterator[Any]:
     curves = [measured_curve([CurieWeiss(n, n, d).rbm() for d in (0.6, 1.0, 1.4)], n_chains=50) for n in (8, 16)]
     yield from (curves[0], finite_size_scaling(curves))
     yield recovery([rs.load_dataset("planted", n_train=20, n_test=0, seed=seed) for seed in (0, 1)])
+    yield from (fixed_points(rbm, states), fixed_point_tree([start, rbm], [0, 5], states))
+    m, n = (torch.full((1, size), 0.4, dtype=torch.float64) for size in (9, 6))
+    yield iterate(MeanFieldProblem.of(rbm, 1.0), m, n, 0.0, 1e-9, 5)
     yield rs.Estimate(-66.06, 0.1, 412.0)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count, check_positive
-from rbmscape.diffusion.tap import MeanFieldProblem
+from rbmscape.diffusion.tap import Ensemble, MeanFieldProblem, iterate
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
@@ -117,37 +117,6 @@ def _verdict(solution: MeanFieldSolution) -> str:
     return f"NOT CONVERGED, residual {solution.residual:.1e}"
 
 
-@dataclass(eq=False)
-class _Ensemble:
-    """All starts while they are iterated: activities (K, N), (K, M), residuals and iteration counts (K,)."""
-
-    m: Tensor
-    n: Tensor
-    residual: Tensor
-    iterations: Tensor
-
-
-def _iterate(
-    problem: MeanFieldProblem, m: Tensor, n: Tensor, damping: float, tolerance: float, max_iterations: int
-) -> _Ensemble:
-    """Alternate the two layers until every row is converged; converged rows drop out of the work."""
-    state = _Ensemble(
-        m.clone(), n.clone(), m.new_full(m.shape[:1], torch.inf), torch.zeros(m.shape[0], dtype=torch.int64)
-    )
-    active = torch.arange(m.shape[0], device=m.device)
-    for step in range(1, max_iterations + 1):
-        m_old, n_old = state.m[active], state.n[active]
-        n_new = torch.lerp(problem.hidden(m_old, n_old), n_old, damping)
-        m_new = torch.lerp(problem.visible(m_old, n_new), m_old, damping)
-        change = torch.maximum((m_new - m_old).abs().amax(-1), (n_new - n_old).abs().amax(-1)) / (1 - damping)
-        state.m[active], state.n[active] = m_new, n_new
-        state.residual[active], state.iterations[active.cpu()] = change, step
-        active = active[change >= tolerance]
-        if active.numel() == 0:
-            break
-    return state
-
-
 def _starts(
     problem: MeanFieldProblem, n_starts: int, data: Tensor | None, seed: int, damping: float, continuation: int
 ) -> tuple[Tensor, Tensor]:
@@ -156,7 +125,7 @@ def _starts(
     m, n = problem.weights.new_full((1, n_visible), 0.5), problem.weights.new_full((1, n_hidden), 0.5)
     for step in range(1, continuation):
         warmer = replace(problem, beta=problem.beta * step / continuation)
-        followed = _iterate(warmer, m, n, damping, _LOOSE, 200)
+        followed = iterate(warmer, m, n, damping, _LOOSE, 200)
         m, n = followed.m, followed.n
     rows = [m]
     if data is not None:
@@ -169,7 +138,7 @@ def _starts(
     return visible, torch.cat([n, others])
 
 
-def _distinct(problem: MeanFieldProblem, state: _Ensemble, tolerance: float) -> tuple[MeanFieldSolution, ...]:
+def _distinct(problem: MeanFieldProblem, state: Ensemble, tolerance: float) -> tuple[MeanFieldSolution, ...]:
     energies = problem.free_energy(state.m, state.n)
     converged = state.residual < tolerance
     order = sorted(range(len(energies)), key=lambda row: (not bool(converged[row]), float(energies[row])))
@@ -194,7 +163,7 @@ def _distinct(problem: MeanFieldProblem, state: _Ensemble, tolerance: float) -> 
     )
 
 
-def _same(state: _Ensemble, first: int, second: int) -> bool:
+def _same(state: Ensemble, first: int, second: int) -> bool:
     return bool(
         ((state.m[first] - state.m[second]).abs().amax() < _DISTINCT)
         & ((state.n[first] - state.n[second]).abs().amax() < _DISTINCT)
@@ -257,7 +226,7 @@ def mean_field(
         raise InputError(f"damping must be in [0, 1), got {kept:g}; 0 keeps nothing of the old activities")
     problem = MeanFieldProblem.of(rbm, beta, order)
     rows = None if data is None else rbm.as_visible(data).reshape(-1, rbm.n_visible)
-    state = _iterate(
+    state = iterate(
         problem, *_starts(problem, n_starts, rows, seed, kept, continuation), kept, tolerance, max_iterations
     )
     result = MeanField(_distinct(problem, state, tolerance), beta, order, tolerance)

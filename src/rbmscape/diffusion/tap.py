@@ -20,7 +20,7 @@ from torch import Tensor
 from rbmscape.brief import OneLine
 from rbmscape.model.rbm import RBM
 
-__all__ = ["MeanFieldProblem"]
+__all__ = ["Ensemble", "MeanFieldProblem", "iterate"]
 
 
 def _entropy(activity: Tensor) -> Tensor:
@@ -95,3 +95,48 @@ class MeanFieldProblem(OneLine):
             skewed = ((first * (0.5 - m)) @ cubed) * second * (0.5 - n)
             energy = energy - (2 / 3) * self.beta**2 * skewed.sum(-1)
         return energy
+
+
+@dataclass(eq=False, repr=False)
+class Ensemble(OneLine):
+    """Starts of an iteration and how far each came.
+
+    Attributes
+    ----------
+    m, n : (K, N), (K, M) activities
+    residual : (K,) largest change of an activity in the last iteration
+    iterations : (K,) iterations done
+    """
+
+    m: Tensor
+    n: Tensor
+    residual: Tensor
+    iterations: Tensor
+
+
+def iterate(
+    problem: MeanFieldProblem, m: Tensor, n: Tensor, damping: float, tolerance: float, max_iterations: int
+) -> Ensemble:
+    """Alternate the two layers until every row is converged; converged rows drop out of the work.
+
+    Parameters
+    ----------
+    m, n : (K, N), (K, M) starts, in the dtype of the problem
+    damping : share of the old activities kept at each step, in [0, 1)
+    tolerance, max_iterations : a row stops where no activity changes by more than the first, or after the second
+    """
+    state = Ensemble(
+        m.clone(), n.clone(), m.new_full(m.shape[:1], torch.inf), torch.zeros(m.shape[0], dtype=torch.int64)
+    )
+    active = torch.arange(m.shape[0], device=m.device)
+    for step in range(1, max_iterations + 1):
+        m_old, n_old = state.m[active], state.n[active]
+        n_new = torch.lerp(problem.hidden(m_old, n_old), n_old, damping)
+        m_new = torch.lerp(problem.visible(m_old, n_new), m_old, damping)
+        change = torch.maximum((m_new - m_old).abs().amax(-1), (n_new - n_old).abs().amax(-1)) / (1 - damping)
+        state.m[active], state.n[active] = m_new, n_new
+        state.residual[active], state.iterations[active.cpu()] = change, step
+        active = active[change >= tolerance]
+        if active.numel() == 0:
+            break
+    return state
