@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from rbmscape.errors import ConfigError
 
-__all__ = ["Recipe", "nearest"]
+__all__ = ["Recipe", "nearest", "plain_value"]
 
 _PLACE: Final = "{parameters}"
 
@@ -34,7 +34,7 @@ class Recipe(BaseModel):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**{name: _plain(value) for name, value in values.items()})
+            super().__init__(**{name: plain_value(value) for name, value in values.items()})
         except ValidationError as error:
             raise ConfigError(_explain(error, type(self))) from None
 
@@ -63,10 +63,10 @@ class Recipe(BaseModel):
         return repr(self)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Numbers and arrays of NumPy and torch as those of Python, which JSON and TOML can hold."""
     if isinstance(value, list | tuple):
-        return tuple(_plain(part) for part in value)
+        return tuple(plain_value(part) for part in value)
     return value.tolist() if hasattr(value, "tolist") else value
 
 

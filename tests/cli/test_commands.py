@@ -83,7 +83,7 @@ def test_interrupt_then_resume_gives_the_undisturbed_run(tmp_path, trained, monk
     """Ctrl-C arrives at update 7; --resume needs no other option and ends with the same bits."""
     directory = tmp_path / "run"
 
-    def interrupt(_self, status):
+    def interrupt(_self, _done, status):
         if status.update == 7:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import rbmscape as rs
+from rbmscape.progress import SilentReporter
 from rbmscape.training.display import TrainingDisplay, clock, sparkline
-from rbmscape.training.progress import SilentReporter, TrainingStatus, make_reporter
+from rbmscape.training.progress import TrainingStatus, make_reporter
 
 METRICS = {
     "pseudo_log_likelihood": -72.345,
@@ -64,9 +65,10 @@ def test_terminal_shows_place_speed_time_and_metrics(monkeypatch):
     display, text = shown(terminal=True)
     now = iter(range(100, 200, 2))
     monkeypatch.setattr("rbmscape.training.display.time.monotonic", lambda: float(next(now)))
-    display.start(TrainingStatus(0, 400, 0.0, 4, math.nan))
-    display.advance(TrainingStatus(100, 400, 1.0, 4, 50.0))
-    display.checkpoint(TrainingStatus(200, 400, 2.0, 4, 50.0, METRICS))
+    display.start("updates", 400)
+    display.advance(0, TrainingStatus(0, 400, 0.0, 4, math.nan))
+    display.advance(100, TrainingStatus(100, 400, 1.0, 4, 50.0))
+    display.advance(100, TrainingStatus(200, 400, 2.0, 4, 50.0, METRICS, at_checkpoint=True))
     display.stop()
     last = text.getvalue()
     for part in ("a title", "epoch 2.0/4", "50 %", "updates/s", "left", "-72.34 nats", "0.0612", "21.25 14.12 9.50"):
@@ -78,8 +80,8 @@ def test_terminal_shows_place_speed_time_and_metrics(monkeypatch):
 def test_the_likelihood_comes_first_where_it_is_known():
     display, text = shown(terminal=False)
     known = METRICS | {"log_likelihood": -91.234, "log_partition_stderr": 0.312}
-    display.start(TrainingStatus(0, 400, 0.0, 4, math.nan))
-    display.checkpoint(TrainingStatus(200, 400, 2.0, 4, 50.0, known))
+    display.start("updates", 400)
+    display.advance(200, TrainingStatus(200, 400, 2.0, 4, 50.0, known, at_checkpoint=True))
     line = text.getvalue().splitlines()[-1]
     assert "log-likelihood (online) -91.23 ± 0.31 nats" in line
     assert line.index("(online)") < line.index("pseudo-log-likelihood")
@@ -90,10 +92,12 @@ def test_speed_is_that_of_the_last_seconds(monkeypatch):
     display, text = shown(terminal=False)
     clock_now = [0.0]
     monkeypatch.setattr("rbmscape.training.display.time.monotonic", lambda: clock_now[0])
-    display.start(TrainingStatus(0, 10_000, 0.0, 10, math.nan))
+    display.start("updates", 10_000)
+    display.advance(0, TrainingStatus(0, 10_000, 0.0, 10, math.nan))
     for seconds, update in ((60.0, 1), (70.0, 1001), (80.0, 2001), (90.0, 3001)):
         clock_now[0] = seconds
-        display.checkpoint(TrainingStatus(update, 10_000, update / 1000, 10, update / seconds, METRICS))
+        status = TrainingStatus(update, 10_000, update / 1000, 10, update / seconds, METRICS, at_checkpoint=True)
+        display.advance(1000, status)
     assert "100 updates/s  0:01:10 left" in text.getvalue().splitlines()[-1]
 
 

@@ -23,10 +23,10 @@ from rbmscape.errors import (
 from rbmscape.kernels import select_engine
 from rbmscape.model.exact import exact_log_likelihood
 from rbmscape.model.rbm import PARAMETER_NAMES
+from rbmscape.progress import SilentReporter
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.runs.writer import RunWriter
-from rbmscape.training.progress import SilentReporter
 from rbmscape.training.trainer import Trainer
 
 SMALL = {"n_hidden": 6, "batch_size": 10, "n_chains": 20, "gibbs_steps": 2, "epochs": 4, "averaging": 5}
@@ -142,7 +142,7 @@ class InterruptAt(SilentReporter):
     def __init__(self, update: int, number: signal.Signals) -> None:
         self.update, self.number = update, number
 
-    def advance(self, status):
+    def advance(self, _done, status=None):
         if status.update == self.update:
             os.kill(os.getpid(), self.number)
 
@@ -151,7 +151,7 @@ class InterruptAt(SilentReporter):
 def test_an_interrupt_ends_cleanly_and_resumably(patterns, tmp_path, number):
     config = rs.TrainingConfig(**SMALL)
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"at update 9 of 20; .*config, '.*a', resume=True\)"):
         rs.train(patterns, config, tmp_path / "a", progress=InterruptAt(9, number))
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
     found = RunWriter(tmp_path / "a").read_state()

@@ -16,6 +16,7 @@ from rbmscape.data.readers import FORMATS, read_file
 from rbmscape.data.suggest import suggestion
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.errors import DataError
+from rbmscape.recipe import plain_value
 from rbmscape.rng import Stream
 
 __all__ = ["DATASET_NAMES", "DEFAULT_TEST_FRACTION", "load_dataset"]
@@ -136,6 +137,7 @@ def _origin(
 ) -> dict[str, Any] | None:
     """The call in JSON types, files by absolute path; None where an array was given."""
     parts = dict(options) | ({} if digits is None else {"digits": digits}) | ({"seed": seed} if seed else {})
+    parts = {name: part if name in ("test", "labels") else plain_value(part) for name, part in parts.items()}
     if isinstance(parts.get("test"), str | os.PathLike):
         parts["test"] = str(Path(parts["test"]).resolve())
     if kind == "an array" or not all(isinstance(part, str | int | float | tuple | list) for part in parts.values()):

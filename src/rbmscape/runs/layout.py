@@ -35,15 +35,22 @@ class RunLayout:
     Parameters
     ----------
     directory : the run's directory; it need not exist
+
+    Attributes
+    ----------
+    directory : as it was given, for messages
+    root, config, metrics, checkpoints, state, lock : absolute paths, which a change of the working directory does not
+        move
     """
 
     def __init__(self, directory: str | Path) -> None:
         self.directory = Path(directory)
-        self.config = self.directory / "config.json"
-        self.metrics = self.directory / "metrics.jsonl"
-        self.checkpoints = self.directory / "checkpoints"
-        self.state = self.directory / "state.safetensors"
-        self.lock = self.directory / "lock"
+        self.root = self.directory.absolute()
+        self.config = self.root / "config.json"
+        self.metrics = self.root / "metrics.jsonl"
+        self.checkpoints = self.root / "checkpoints"
+        self.state = self.root / "state.safetensors"
+        self.lock = self.root / "lock"
 
     def checkpoint(self, update: int) -> Path:
         """File of the checkpoint after ``update`` parameter updates."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmscape.errors import DataError, InputError, NoChainsError
+from rbmscape.errors import DataError, InputError, NoChainsError, RunNotFoundError
 from rbmscape.files import read_tensors
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.runs.config import recorded_config
@@ -20,6 +21,7 @@ from rbmscape.runs.layout import (
     parse_metrics,
     read_json,
 )
+from rbmscape.runs.temporary import Keeper
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,14 @@ __all__ = ["Run"]
 class Run:
     """One run's directory, opened for reading; files are read when they are asked for.
 
+    A run that was trained without a directory lies in a temporary one, which vanishes with the last copy of this object
+    in the process that trained it; once it was sent to another process it stays.
+
+    Parameters
+    ----------
+    directory : the run's directory
+    keeper : what removes a temporary directory
+
     Attributes
     ----------
     directory : where the run lies
@@ -43,7 +53,8 @@ class Run:
     updates_per_epoch : parameter updates in one pass over the data
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(self, directory: str | os.PathLike[str], keeper: Keeper | None = None) -> None:
+        self._keeper = keeper
         self._layout = RunLayout(Path(directory))
         self._layout.require()
         record = read_json(self._layout.config)
@@ -68,11 +79,35 @@ class Run:
         return cls(directory)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.directory)!r}, n_hidden={self.config.n_hidden}, updates={self.last_update})"
+        config, shape = self.config, f"{self.data['n_visible']} x {self.config.n_hidden}"
+        updates = self._layout.updates()
+        reached = f"epoch {updates[-1] / self.updates_per_epoch:g} of {config.epochs}" if updates else "no checkpoint"
+        method = f"{config.method}-{config.gibbs_steps}, {config.optimizer} {config.learning_rate:g}"
+        return f"Run({str(self.directory)!r}: {self.data['name']}, {shape}, {method}, {reached})"
+
+    def __copy__(self) -> Run:
+        return Run(self._layout.root, self._keeper)
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Run:
+        return copy.copy(self)
+
+    def __reduce__(self) -> tuple[type[Run], tuple[Path]]:
+        if self._keeper is not None:
+            self._keeper.release()
+        return Run, (self._layout.root,)
+
+    def _require(self) -> None:
+        """Refuse to read what is gone, instead of reporting an empty run."""
+        if not self._layout.config.is_file():
+            raise RunNotFoundError(
+                f"the run in {self.directory} is gone since it was opened; pass directory= to train to keep a run "
+                "for longer than the object that train returns"
+            )
 
     @property
     def updates(self) -> tuple[int, ...]:
         """Updates that have a checkpoint, ascending."""
+        self._require()
         return self._layout.updates()
 
     @property
@@ -93,6 +128,7 @@ class Run:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """Metrics as dictionaries, one a checkpoint."""
+        self._require()
         return parse_metrics(self._layout.metrics)
 
     @property
@@ -169,6 +205,7 @@ class Run:
         ------
         NoChainsError : the recipe keeps no chains (method "cd" or "rdm"), or training has not begun
         """
+        self._require()
         if self.config.method != "pcd" or not self._layout.state.is_file():
             raise NoChainsError(
                 f"{self.directory} keeps no Markov chains (method {self.config.method!r}); "

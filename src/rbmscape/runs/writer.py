@@ -30,6 +30,10 @@ from rbmscape.runs.layout import (
 __all__ = ["RunWriter"]
 
 
+_held: set[tuple[int, Path]] = set()
+"""Directories that are locked by this process, to tell its own threads from other processes in a message."""
+
+
 class RunWriter:
     """Exclusive access to one run's directory; a context manager that holds the lock.
 
@@ -39,13 +43,13 @@ class RunWriter:
 
     Raises
     ------
-    RunLockedError : another process writes to it
+    RunLockedError : another process, or another thread of this one, writes to it
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.layout = RunLayout(Path(directory))
         try:
-            self.layout.directory.mkdir(parents=True, exist_ok=True)
+            self.layout.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DiskError(
                 f"{self.layout.directory} could not be made ({error.strerror or error}); choose another directory"
@@ -56,14 +60,17 @@ class RunWriter:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
+            holder = "thread of this process" if (os.getpid(), self.layout.root) in _held else "process"
             raise RunLockedError(
-                f"{self.layout.directory} is in use by another process; wait for it to end or choose another directory"
+                f"{self.layout.directory} is in use by another {holder}; wait for it to end or choose another directory"
             ) from None
+        _held.add((os.getpid(), self.layout.root))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _held.discard((os.getpid(), self.layout.root))
         self._lock.release()
 
     @property
@@ -100,9 +107,7 @@ class RunWriter:
     def _refuse_strangers(self) -> None:
         """Never mix a run with files that are not a run's."""
         known = {self.layout.config, self.layout.metrics, self.layout.checkpoints, self.layout.state, self.layout.lock}
-        strangers = [
-            p for p in self.layout.directory.iterdir() if p not in known and not p.name.endswith(TEMPORARY_SUFFIX)
-        ]
+        strangers = [p for p in self.layout.root.iterdir() if p not in known and not p.name.endswith(TEMPORARY_SUFFIX)]
         if strangers:
             raise RunExistsError(
                 f"{self.layout.directory} holds other files ({strangers[0].name}); choose an empty or new directory"
@@ -110,7 +115,7 @@ class RunWriter:
 
     def _remove_unfinished(self) -> None:
         """Files that a killed process was still writing; nobody else writes here while the lock is held."""
-        for directory in (self.layout.directory, self.layout.checkpoints):
+        for directory in (self.layout.root, self.layout.checkpoints):
             for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
                 path.unlink(missing_ok=True)
 

@@ -32,8 +32,6 @@ from rbmscape.study.store import StudyStore
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rbmscape.training.progress import TrainingStatus
-
 __all__ = ["RUNNERS", "Workshop", "run_task"]
 
 
@@ -95,18 +93,15 @@ class _TrainingWatcher:
 
     task: Task
     reporter: StudyReporter
-    first: int = 0
+    first: int | None = None
 
-    def start(self, status: TrainingStatus) -> None:
-        self.first = status.update
-        self.advance(status)
+    def start(self, what: str, total: int | None) -> None:
+        """Nothing to open: each advance tells where the run stands."""
 
-    def advance(self, status: TrainingStatus) -> None:
-        fraction = (status.update - self.first) / max(1, self.task.parameters["until_update"] - self.first)
+    def advance(self, done: int, status: Any = None) -> None:  # noqa: ARG002 - the status tells where the run stands
+        first = self.first = status.update if self.first is None else self.first
+        fraction = (status.update - first) / max(1, self.task.parameters["until_update"] - first)
         self.reporter.advance(self.task, fraction, f"epoch {status.epoch:.1f} of {status.epochs}")
-
-    def checkpoint(self, status: TrainingStatus) -> None:
-        self.advance(status)
 
     def stop(self) -> None:
         """Nothing to close: the study's reporter goes on."""

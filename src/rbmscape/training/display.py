@@ -40,28 +40,32 @@ class TrainingDisplay:
         self._recent: deque[tuple[float, int]] = deque()
         self._history: list[float] = []
 
-    def start(self, status: TrainingStatus) -> None:
-        """See `Reporter.start`."""
-        self._last = status
-        self._rate(status)
-        if not self._console.is_terminal:
-            if self._title:
-                self._line(self._title)
+    def start(self, what: str, total: int | None) -> None:  # noqa: ARG002 - each status tells both
+        """See `rbmscape.progress.Reporter.start`."""
+        if self._title and not self._console.is_terminal:
+            self._line(self._title)
+
+    def advance(self, done: int, status: Any = None) -> None:  # noqa: ARG002 - the status tells how many are done
+        """See `rbmscape.progress.Reporter.advance`."""
+        if not isinstance(status, TrainingStatus):
             return
-        from rich.live import Live
-
-        self._live = Live(self._panel(status), console=self._console, auto_refresh=False)
-        self._live.start()
-
-    def advance(self, status: TrainingStatus) -> None:
-        """See `Reporter.advance`."""
+        if self._last is None:
+            self._begin(status)
         self._last = status
-        if time.monotonic() - self._shown > SECONDS_BETWEEN_FRAMES:
+        if status.at_checkpoint:
+            self._checkpoint(status)
+        elif time.monotonic() - self._shown > SECONDS_BETWEEN_FRAMES:
             self._show(status)
 
-    def checkpoint(self, status: TrainingStatus) -> None:
-        """See `Reporter.checkpoint`."""
-        self._last = status
+    def _begin(self, status: TrainingStatus) -> None:
+        self._rate(status)
+        if self._console.is_terminal:
+            from rich.live import Live
+
+            self._live = Live(self._panel(status), console=self._console, auto_refresh=False)
+            self._live.start()
+
+    def _checkpoint(self, status: TrainingStatus) -> None:
         proxy = status.metrics.get("log_likelihood", status.metrics.get("pseudo_log_likelihood"))
         if proxy is not None:
             self._history = [*self._history, float(proxy)][-_HISTORY:]
@@ -71,7 +75,7 @@ class TrainingDisplay:
             self._show(status)
 
     def stop(self) -> None:
-        """See `Reporter.stop`."""
+        """See `rbmscape.progress.Reporter.stop`."""
         if self._live is None:
             return
         if self._last is not None:

@@ -1,12 +1,15 @@
-"""What a user sees while training runs: any object with these four methods can watch, the console display is one."""
+"""What a training tells a `rbmscape.progress.Reporter`: with every update where it stands, and its latest metrics."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-__all__ = ["Reporter", "SilentReporter", "Stopwatch", "TrainingStatus", "make_reporter"]
+import rbmscape.progress
+from rbmscape.progress import Progress, Reporter
+
+__all__ = ["Stopwatch", "TrainingStatus", "make_reporter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class TrainingStatus:
     epoch, epochs : the same in passes over the data
     updates_per_second : speed since training began or was resumed; NaN before the first update
     metrics : of the last checkpoint; empty before the first
+    at_checkpoint : whether they were measured just now
     """
 
     update: int
@@ -27,46 +31,13 @@ class TrainingStatus:
     epochs: int
     updates_per_second: float
     metrics: dict[str, Any] = field(default_factory=dict)
+    at_checkpoint: bool = False
 
 
-class Reporter(Protocol):
-    """Watches a training run; called from the training loop, so it must be quick."""
-
-    def start(self, status: TrainingStatus) -> None:
-        """Training begins or is resumed at this status."""
-
-    def advance(self, status: TrainingStatus) -> None:
-        """An update is done."""
-
-    def checkpoint(self, status: TrainingStatus) -> None:
-        """A checkpoint is written; ``status.metrics`` is new."""
-
-    def stop(self) -> None:
-        """Training has ended, for whatever reason."""
-
-
-class SilentReporter:
-    """Shows nothing."""
-
-    def start(self, status: TrainingStatus) -> None:
-        """See `Reporter.start`."""
-
-    def advance(self, status: TrainingStatus) -> None:
-        """See `Reporter.advance`."""
-
-    def checkpoint(self, status: TrainingStatus) -> None:
-        """See `Reporter.checkpoint`."""
-
-    def stop(self) -> None:
-        """See `Reporter.stop`."""
-
-
-def make_reporter(progress: bool | Reporter) -> Reporter:
-    """The console display for True, nothing for False, the given reporter otherwise."""
-    if not isinstance(progress, bool):
-        return progress
-    if not progress:
-        return SilentReporter()
+def make_reporter(progress: Progress) -> Reporter:
+    """The training display for True, else as `rbmscape.progress.make_reporter`."""
+    if progress is not True:
+        return rbmscape.progress.make_reporter(progress)
     from rbmscape.training.display import TrainingDisplay
 
     return TrainingDisplay()

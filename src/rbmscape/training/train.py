@@ -5,28 +5,27 @@ from __future__ import annotations
 import math
 import os
 import platform
-import shutil
-import tempfile
 import time
-import weakref
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 
 import rbmscape
+from rbmscape.checks import check_count
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError, FormatError, InputError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
+from rbmscape.progress import Progress, Reporter
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
+from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.metrics import model_metrics
 from rbmscape.training.online import OnlineLikelihood
-from rbmscape.training.progress import Reporter, Stopwatch, TrainingStatus, make_reporter
+from rbmscape.training.progress import Stopwatch, TrainingStatus, make_reporter
 from rbmscape.training.trainer import Trainer
 
 __all__ = ["train"]
@@ -38,10 +37,11 @@ def train(
     dataset: Dataset,
     config: TrainingConfig | None = None,
     directory: str | os.PathLike[str] | None = None,
+    *,
     resume: bool = False,
-    progress: bool | Reporter = True,
     overwrite: bool = False,
     until_update: int | None = None,
+    progress: Progress = True,
 ) -> Run:
     """Train an RBM by stochastic ascent of the mean log-likelihood (arXiv:2503.21536, equations 6 and 13).
 
@@ -51,9 +51,9 @@ def train(
     config : the recipe; `TrainingConfig.recommended()` by default
     directory : where the run is kept; by default a temporary one that vanishes with the returned run
     resume : continue the run in ``directory`` if there is one, bit for bit as if it had never stopped
-    progress : show a live display, or a `Reporter` of one's own
     overwrite : replace a run that is in ``directory``
     until_update : stop (resumably) after this many updates in all, to train in slices
+    progress : show a live display, or a `rbmscape.progress.Reporter` of one's own, which gets a `TrainingStatus`
 
     Returns
     -------
@@ -61,26 +61,54 @@ def train(
 
     Raises
     ------
+    InputError : data or recipe of another kind, or both resume and overwrite
     RunExistsError : ``directory`` holds a run and neither resume nor overwrite was asked for
-    RunLockedError : another process trains there
+    RunLockedError : another process or thread trains there
     ConfigError : the run to be resumed has another recipe or other data
     DivergenceError : parameters left the finite numbers; the last good checkpoint is kept
-    KeyboardInterrupt : Ctrl-C or SIGTERM; everything is saved and resume continues
+    KeyboardInterrupt : Ctrl-C or SIGTERM; everything is saved, and the message says how to continue
     """
+    _check_kinds(dataset, config)
+    if resume and overwrite:
+        raise InputError("resume=True continues a run and overwrite=True replaces it, found both; choose one")
+    last = None if until_update is None else check_count("until_update", until_update, 0)
+    reporter = make_reporter(progress)
+    recipe = TrainingConfig.recommended() if config is None else config
+    engine = _engine(recipe)
+    if directory is not None:
+        _train(dataset, recipe, engine, directory, reporter, last, resume=resume, overwrite=overwrite)
+        return Run.open(directory)
+    with temporary_directory() as place:
+        _train(dataset, recipe, engine, place, reporter, last, resume=resume, overwrite=overwrite)
+    return Run(place, Keeper(place))
+
+
+def _train(
+    dataset: Dataset,
+    config: TrainingConfig,
+    engine: Engine,
+    directory: str | os.PathLike[str],
+    reporter: Reporter,
+    until_update: int | None,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> None:
+    with RunWriter(directory) as writer:
+        trainer = _start(writer, dataset, config, engine, resume=resume, overwrite=overwrite)
+        _Session(trainer, writer, dataset, reporter).run(until_update)
+
+
+def _check_kinds(dataset: Dataset, config: TrainingConfig | None) -> None:
     if not isinstance(dataset, Dataset):
         raise InputError(
             f"train needs a Dataset, found {type(dataset).__name__}; make one with rbmscape.Dataset.from_array(array)"
         )
-    recipe = TrainingConfig.recommended() if config is None else config
-    target = Path(tempfile.mkdtemp(prefix="rbmscape-") if directory is None else directory)
-    engine = _engine(recipe)
-    with RunWriter(target) as writer:
-        trainer = _start(writer, dataset, recipe, engine, resume=resume, overwrite=overwrite)
-        _Session(trainer, writer, dataset, make_reporter(progress)).run(until_update)
-    run = Run.open(target)
-    if directory is None:
-        weakref.finalize(run, shutil.rmtree, target, ignore_errors=True)
-    return run
+    if config is not None and not isinstance(config, TrainingConfig):
+        raise InputError(
+            f"config must be a TrainingConfig, found {type(config).__name__}; make one with "
+            "rbmscape.TrainingConfig(n_hidden=500, ...)"
+        )
 
 
 def _engine(config: TrainingConfig, precision: str | None = None) -> Engine:
@@ -160,16 +188,21 @@ class _Session:
         """Train to the end, to ``until_update``, or to an interrupt."""
         trainer = self._trainer
         last = trainer.total_updates if until_update is None else min(until_update, trainer.total_updates)
-        self._reporter.start(self._status())
+        self._reporter.start("updates", trainer.total_updates)
         try:
+            self._reporter.advance(trainer.update, self._status())
             with InterruptGuard() as guard:
                 if self._is_new:
                     self._write_checkpoint()
+                    self._reporter.advance(0, self._status(at_checkpoint=True))
                 while trainer.update < last and not guard.requested:
                     self._advance()
                 self._write_state()
                 if guard.requested:
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(
+                        f"training was interrupted at update {trainer.update} of {trainer.total_updates}; everything "
+                        f"is saved, continue with rbmscape.train(dataset, config, {self._place!r}, resume=True)"
+                    )
         finally:
             self._reporter.stop()
 
@@ -178,19 +211,27 @@ class _Session:
             self._trainer.step()
         except DivergenceError as error:
             good = self._writer.layout.updates()
-            raise DivergenceError(f"{error}; the last good checkpoint is at update {good[-1]}") from None
-        if self._trainer.update in self._checkpoints:
+            raise DivergenceError(
+                f"{error}; the last good checkpoint is at update {good[-1]}, read it with "
+                f"rbmscape.Run.open({self._place!r}).load()"
+            ) from None
+        at_checkpoint = self._trainer.update in self._checkpoints
+        if at_checkpoint:
             self._write_checkpoint()
         elif time.monotonic() - self._state_saved > SECONDS_BETWEEN_STATES:
             self._write_state()
-        self._reporter.advance(self._status())
+        self._reporter.advance(1, self._status(at_checkpoint))
+
+    @property
+    def _place(self) -> str:
+        return str(self._writer.layout.directory)
 
     @property
     def _seconds(self) -> float:
         """Training time of the whole run, without the time spent on checkpoints."""
         return self._seconds_before + self._watch.seconds - self._seconds_aside
 
-    def _status(self) -> TrainingStatus:
+    def _status(self, at_checkpoint: bool = False) -> TrainingStatus:
         trainer = self._trainer
         return TrainingStatus(
             trainer.update,
@@ -199,6 +240,7 @@ class _Session:
             trainer.config.epochs,
             self._watch.rate(trainer.update),
             self._metrics,
+            at_checkpoint,
         )
 
     def _write_checkpoint(self) -> None:
@@ -215,7 +257,6 @@ class _Session:
         self._writer.append_metrics(self._metrics)
         self._write_state()
         self._seconds_aside += self._watch.seconds - began
-        self._reporter.checkpoint(self._status())
 
     def _write_state(self) -> None:
         metadata = {"update": str(self._trainer.update), "seconds": repr(self._seconds)}
