@@ -147,7 +147,7 @@ def test_distance_is_that_of_scipy():
     from scipy.stats import kstest
 
     modes = rs.Modes.of(rs.RBM.random(8, 4, seed=2))
-    found = random_state_gaussianity(modes, n_states=500, modes=[2], seed=4)
+    found = random_state_gaussianity(modes, n_states=500, mode_indices=[2], seed=4)
     bits = Stream(4, "reciprocal/gaussianity/visible").numpy(0).integers(0, 2, (500, 8), dtype=np.uint8)
     values = bits @ modes.left[:, 2].numpy()
     expected = kstest(values, "norm", args=(0.5 * float(modes.left[:, 2].sum()), 0.5))
@@ -166,4 +166,4 @@ def test_misuse_is_refused():
     with pytest.raises(InputError, match="n_states must be at least 10"):
         random_state_gaussianity(rbm, n_states=5)
     with pytest.raises(InputError, match="hidden layer run from 0 to 3"):
-        random_state_gaussianity(rbm, modes=[5])
+        random_state_gaussianity(rbm, mode_indices=[5])

@@ -197,8 +197,8 @@ def boson_spectrum(
     rbm: RBM,
     beta: float = 1.0,
     reference: ReferenceKind | Reference | MeanField | MeanFieldSolution | tuple[Arrays, Arrays] = "uniform",
-    data: Arrays | None = None,
     *,
+    data: Arrays | None = None,
     coupled: bool = True,
     modes: Modes | None = None,
 ) -> Bosons:

@@ -88,6 +88,7 @@ def crossings(updates: ArrayLike, values: ArrayLike, threshold: float) -> FloatA
 def cascade(
     models: Iterable[tuple[int, RBM]],
     reference: ReferenceKind = "data",
+    *,
     data: Arrays | None = None,
     beta: float = 1.0,
     n_modes: int = 20,

@@ -89,6 +89,7 @@ def evolution(
     weight_std: float | None = None,
     false_alarm: float = 0.01,
     seed: int = 0,
+    *,
     samples: Sequence[tuple[torch.Tensor, torch.Tensor]] | None = None,
     progress: Progress = False,
 ) -> xr.Dataset:

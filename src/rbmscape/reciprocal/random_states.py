@@ -68,7 +68,7 @@ class Gaussianity(OneLine):
 def random_state_gaussianity(
     rbm: RBM | Modes,
     n_states: int = 10_000,
-    modes: Sequence[int] | None = None,
+    mode_indices: Sequence[int] | None = None,
     n_bins: int = 60,
     seed: int = 0,
 ) -> Gaussianity:
@@ -77,7 +77,7 @@ def random_state_gaussianity(
     Parameters
     ----------
     n_states : random states of each layer; the paper's figure 5 has 10 000
-    modes : mode indices to look at, below min(N, M); None takes all of each layer
+    mode_indices : modes to look at, below min(N, M); None takes all of each layer
     n_bins : bins of the densities over ±4 standard deviations
     seed : of the states
 
@@ -90,7 +90,7 @@ def random_state_gaussianity(
     space = rbm if isinstance(rbm, Modes) else Modes.of(rbm)
     layers = []
     for vectors, name in ((space.left, "visible"), (space.right, "hidden")):
-        chosen = np.arange(vectors.shape[0]) if modes is None else np.asarray(list(modes), dtype=np.int64)
+        chosen = np.arange(vectors.shape[0]) if mode_indices is None else np.asarray(list(mode_indices), dtype=np.int64)
         if chosen.size == 0 or int(chosen.min()) < 0 or int(chosen.max()) >= vectors.shape[0]:
             raise InputError(f"modes of the {name} layer run from 0 to {vectors.shape[0] - 1}, found {chosen.tolist()}")
         columns = vectors[:, torch.as_tensor(chosen, device=vectors.device)]

@@ -104,7 +104,7 @@ def mode_rotation(n_visible: int, planes: ArrayLike, angle: float | ArrayLike = 
 
 
 def random_mode_rotation(
-    n_visible: int, modes: Sequence[int], n_rotations: int = 10, angle: float = math.pi, seed: int = 0
+    n_visible: int, mode_indices: Sequence[int], n_rotations: int = 10, angle: float = math.pi, seed: int = 0
 ) -> Rotation:
     """Rotations in different random planes of the given modes (third panel of figure 6).
 
@@ -113,7 +113,7 @@ def random_mode_rotation(
     InputError : more planes than two of these modes can span, a mode index out of range, an angle that is not finite
     """
     generator = Stream(seed, "symmetry/hierarchy/planes").numpy(0)
-    return Rotation.in_axes(n_visible, random_planes(list(modes), n_rotations, generator), angle)
+    return Rotation.in_axes(n_visible, random_planes(list(mode_indices), n_rotations, generator), angle)
 
 
 def rotated_field(rbm: RBM, modes: Modes, h: Arrays, rotation: Rotation, pixels: bool = True) -> Tensor:
