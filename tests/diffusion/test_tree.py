@@ -69,7 +69,7 @@ def test_tree_of_planted_hierarchical_data_is_the_planted_one():
 
 def test_every_node_has_one_parent_and_samples_stay_together_towards_the_root():
     data, run, models = trained()
-    tree = fixed_point_tree(models, run.updates, data.train[:300], lambda _done: None)
+    tree = fixed_point_tree(models, run.updates, data.train[:300])
     for level, parents in enumerate(tree.parents):
         assert parents.shape == (tree.sizes[level + 1],)
         assert set(parents) == set(range(int(tree.sizes[level])))

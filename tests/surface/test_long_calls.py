@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import rbmscape as rs
+from rbmscape.diffusion.tree import fixed_point_tree
 from rbmscape.reciprocal.evolution import evolution
 from rbmscape.reciprocal.gaussianity import sampled_kurtosis
 from rbmscape.reciprocal.mixing import mixing_audit
@@ -40,6 +41,7 @@ CALLS = {
     ),
     "langevin, gaussian": (lambda progress: rs.langevin(RBM, n_chains=4, n_steps=12, progress=progress), 12),
     "evolution": (lambda progress: evolution([RBM, RBM], [0, 1], n_chains=0, progress=progress), 2),
+    "fixed_point_tree": (lambda progress: fixed_point_tree([RBM, RBM], [0, 1], ROWS, progress), 2),
     "sampled_kurtosis": (lambda progress: sampled_kurtosis(RBM, n_states=5000, progress=progress), 5000),
     "mixing_audit": (
         lambda progress: mixing_audit(RBM, ROWS, 2, n_chains=20, factors=(1, 3), n_modes=2, progress=progress),

@@ -25,6 +25,7 @@ from rbmscape.diffusion.tap import Ensemble, MeanFieldProblem, iterate
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 
 __all__ = ["FixedPointTree", "FixedPoints", "fixed_point_tree", "fixed_points"]
 
@@ -192,8 +193,8 @@ def _quoted(name: str) -> str:
 
 def fixed_points(
     rbm: RBM,
-    visible: Arrays,
-    hidden: Arrays | None = None,
+    v: Arrays,
+    h: Arrays | None = None,
     *,
     order: int = 2,
     beta: float = 1.0,
@@ -209,8 +210,8 @@ def fixed_points(
     Parameters
     ----------
     rbm : the model
-    visible : (n_starts, N) states or activities
-    hidden : (n_starts, M) activities; None takes the conditional means of ``visible``
+    v : (n_starts, N) states or activities
+    h : (n_starts, M) activities; None takes the conditional means of ``v``
     order : 1 naive mean field, 2 TAP, 3 with the third-order term
     beta : inverse temperature
     damping : share of the old activities kept at each step, in [0, 1)
@@ -233,8 +234,8 @@ def fixed_points(
             f"found {tolerance:g}; lower the tolerance"
         )
     single = rbm.to(dtype=torch.float32)
-    m = single.as_visible(visible)
-    n = single.hidden_probability(m, beta) if hidden is None else single.as_hidden(hidden)
+    m = single.as_visible(v)
+    n = single.hidden_probability(m, beta) if h is None else single.as_hidden(h)
     if m.ndim != 2 or n.shape[0] != m.shape[0] or m.shape[0] == 0:
         raise ShapeError(f"starts must be (n_starts, {rbm.n_visible}), found {tuple(m.shape)} and {tuple(n.shape)}")
     problem = MeanFieldProblem(
@@ -278,7 +279,7 @@ def fixed_point_tree(
     models: Sequence[RBM | Callable[[], RBM]],
     updates: Sequence[int],
     data: Arrays,
-    report: Callable[[int], Any] | None = None,
+    progress: Progress = False,
     **options: Any,
 ) -> FixedPointTree:
     """Fixed points from every sample at the last checkpoint, followed back to the first.
@@ -288,7 +289,7 @@ def fixed_point_tree(
     models : (T,) checkpoints in the order of training, two or more, or functions that load them
     updates : (T,) their updates, rising
     data : (n_samples, N) binary samples
-    report : called with the number of checkpoints done
+    progress : see `rbmscape.progress`; counts checkpoints
     **options : of `fixed_points`
 
     Raises
@@ -305,12 +306,12 @@ def fixed_point_tree(
     levels: list[FixedPoints] = []
     m: Arrays = data
     n: Arrays | None = None
-    for number, model in enumerate(reversed(models)):
-        found = fixed_points(model if isinstance(model, RBM) else model(), m, n, **options)
-        levels.append(found)
-        m, n = found.m, found.n
-        if report is not None:
-            report(number + 1)
+    with reporting(progress, "checkpoints", len(models)) as advance:
+        for model in reversed(models):
+            found = fixed_points(model if isinstance(model, RBM) else model(), m, n, **options)
+            levels.append(found)
+            m, n = found.m, found.n
+            advance(1)
     levels.reverse()
     return FixedPointTree(
         updates=times,
