@@ -67,7 +67,8 @@ def cost(records: Mapping[str, Mapping[str, Any]]) -> str:
         "train": "training, in slices",
         "likelihood": "log-likelihoods",
         "samples": "equilibrium samples",
-        "figure": "figures and their data",
+        "compute": "data of figures",
+        "figure": "pictures",
         "results": "collecting",
     }
     rows = [[words.get(kind, kind), str(len(each)), duration(sum(each))] for kind, each in spent.items()]

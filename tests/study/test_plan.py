@@ -21,7 +21,7 @@ from rbmscape.study.profiles import PROFILES, profile
 from rbmscape.study.progress import SilentReporter
 from rbmscape.study.store import StudyStore
 from rbmscape.study.study import run_study
-from rbmscape.study.tasks import Workshop
+from rbmscape.study.workshop import Workshop
 
 PLAN = """
 hidden = [4, 2]

@@ -18,7 +18,8 @@ from rbmscape.study.graph import build_graph
 from rbmscape.study.progress import SilentReporter
 from rbmscape.study.store import StudyStore
 from rbmscape.study.study import open_study, run_study
-from rbmscape.study.tasks import Workshop, run_task
+from rbmscape.study.tasks import run_task
+from rbmscape.study.workshop import Workshop
 
 
 class Stop(SilentReporter):
@@ -100,13 +101,13 @@ def test_lost_outputs_are_made_again(copy, tiny_plan):
     (copy / "figures" / "gallery.pdf").unlink()
     (copy / "results" / "likelihood.nc").unlink()
     _, outcome = run_study(tiny_plan, copy, progress=False)
-    assert set(outcome.computed) == {"results/likelihood", "figure/gallery"}
+    assert set(outcome.computed) == {"results/likelihood", "figure/gallery"}, "its data are there"
 
 
 def test_changed_settings_redo_only_what_follows_from_them(copy, tiny_plan):
     options = {"gallery": {"n_samples": 5, "sampling": {"n_chains": 20, "budget": 1e9}}}
     _, outcome = run_study(tiny_plan.replace(figure_options=options), copy, progress=False)
-    assert outcome.computed == ("figure/gallery",)
+    assert outcome.computed == ("compute/gallery", "figure/gallery")
 
 
 def test_a_torn_record_only_repeats_its_task(copy, tiny_plan):
@@ -155,8 +156,8 @@ def test_a_failure_leaves_out_only_what_needs_it(copy, tiny_plan):
 
     outcome = execute(graph, shop.store, HerePool(shop, SilentReporter(), run=broken), SilentReporter())
     assert outcome.failures["train/M0003-r0"] == "the third size is broken on purpose"
-    assert all("M0003" in name or name.startswith(("results/", "figure/")) for name in outcome.failures)
-    assert "left out, because" in outcome.failures["figure/gallery"]
+    assert all("M0003" in name or name.startswith(("results/", "compute/", "figure/")) for name in outcome.failures)
+    assert "left out, because" in outcome.failures["compute/gallery"]
     _, again = run_study(plan, copy, progress=False)
     assert again.failures == {}
     assert "train/M0003-r0" in again.computed

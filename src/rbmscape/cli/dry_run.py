@@ -20,7 +20,8 @@ _KINDS: Final = {
     "likelihood": "likelihood of a checkpoint",
     "collect-likelihood": "collect likelihoods",
     "samples": "equilibrium samples of a run",
-    "figure": "figure and its data",
+    "compute": "data of a figure",
+    "figure": "picture of a figure",
 }
 
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 N_SAMPLES = 200
+MOST_CLASSES = 10
+"""Data with more classes are shown in one colour."""
 
 
 class Options(FigureOptions):
@@ -147,7 +149,7 @@ def _data_points(
     if labels is None:
         return pool[picks], np.full(len(picks), -1), []
     classes = np.unique(labels)
-    if len(classes) > len(CLASS_COLOURS):
+    if len(classes) > MOST_CLASSES:
         return pool[picks], np.full(len(picks), -1), []
     return pool[picks], np.searchsorted(classes, labels[picks]), [str(c) for c in classes]
 

@@ -43,6 +43,7 @@ __all__ = [
     "panel_letters",
     "print_style",
     "save",
+    "save_picture",
 ]
 
 AxesGrid: TypeAlias = NDArray[np.object_]
@@ -185,13 +186,24 @@ def save(figure: Figure, dataset: xr.Dataset, directory: str | os.PathLike[str],
     InputError : the name is empty or contains a path separator
     DiskError : a file cannot be written
     """
+    png, pdf = save_picture(figure, directory, name)
+    data = png.with_name(f"{name}.nc")
+    write_dataset(dataset, data)
+    return SavedFigure(png, pdf, data)
+
+
+def save_picture(figure: Figure, directory: str | os.PathLike[str], name: str) -> tuple[Path, Path]:
+    """Write NAME.png and NAME.pdf; errors as for `save`.
+
+    Returns
+    -------
+    Their paths
+    """
     if not name or Path(name).name != name:
         raise InputError(f"a figure's name must be a plain file name, found {name!r}; pass the folder as directory")
-    folder = Path(directory)
-    saved = SavedFigure(folder / f"{name}.png", folder / f"{name}.pdf", folder / f"{name}.nc")
-    with atomic_file(saved.png) as handle:
+    png, pdf = (Path(directory) / f"{name}.{kind}" for kind in ("png", "pdf"))
+    with atomic_file(png) as handle:
         figure.savefig(handle, format="png", dpi=200)
-    with atomic_file(saved.pdf) as handle:
+    with atomic_file(pdf) as handle:
         figure.savefig(handle, format="pdf", metadata={"CreationDate": None})
-    write_dataset(dataset, saved.data)
-    return saved
+    return png, pdf

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rbmscape.errors import InputError
-from rbmscape.figures import symmetry_breaking
 from rbmscape.figures.spec import FigureSpec
+from rbmscape.figures.symmetry_breaking import Options as OptionsOfOneSize
 from rbmscape.figures.symmetry_breaking import alt_text, compute, draw
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 
-class Options(symmetry_breaking.Options):
+class Options(OptionsOfOneSize):
     """What a plan may choose for it: the same."""
 
 

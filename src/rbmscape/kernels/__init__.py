@@ -3,4 +3,11 @@
 from rbmscape.kernels.interface import Engine, Parameters, Workspace
 from rbmscape.kernels.select import select_engine
 
-__all__ = ["Engine", "Parameters", "Workspace", "select_engine"]
+__all__ = ["NUMERIC_CONTRACT", "Engine", "Parameters", "Workspace", "select_engine"]
+
+NUMERIC_CONTRACT = 1
+"""What results of a study follow from in place of the kernels' source.
+
+Raise it when a sampling, annealing or gradient pass gives another bit for the same counters and parameters: then what
+was sampled and measured is done again.
+"""

@@ -151,7 +151,8 @@ def missing_figures(
         if task in records:
             continue
         if entry in planned:
-            found.append((entry.spec.title, (failures or {}).get(task, "not computed yet")))
+            reasons = [(failures or {}).get(name) for name in (f"compute/{entry.name}", task)]
+            found.append((entry.spec.title, next(filter(None, reasons), "not computed yet")))
         elif entry.spec.paper:
             found.append((entry.spec.title, f"the paper's figure {entry.spec.paper} is not in this study's plan"))
     return found
@@ -159,4 +160,4 @@ def missing_figures(
 
 def other_failures(failures: Mapping[str, str] | None) -> dict[str, str]:
     """Tasks that failed and are no figures."""
-    return {name: reason for name, reason in (failures or {}).items() if not name.startswith("figure/")}
+    return {name: reason for name, reason in (failures or {}).items() if not name.startswith(("compute/", "figure/"))}

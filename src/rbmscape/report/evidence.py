@@ -70,9 +70,7 @@ class Evidence:
         """
         names = set(study.records() if done is None else done)
         reasons = dict(failures or {})
-        paths = {
-            entry.name: path.with_suffix(".nc") for entry, path in study.figures() if f"figure/{entry.name}" in names
-        }
+        paths = {entry.name: path for entry, path in study.figures("nc") if f"compute/{entry.name}" in names}
 
         def load(name: str) -> xr.Dataset:
             import xarray as xr
@@ -82,8 +80,8 @@ class Evidence:
                     return study.result("likelihood")
                 except StudyError:
                     raise MissingEvidenceError("the study has no likelihood estimates") from None
-            if name not in paths or not paths[name].is_file():
-                reason = reasons.get(f"figure/{name}")
+            if name not in paths:
+                reason = reasons.get(f"compute/{name}")
                 because = f": {reason}" if reason else ""
                 raise MissingEvidenceError(f"the study has no data of the figure {name!r}{because}")
             return xr.load_dataset(paths[name], engine="h5netcdf")

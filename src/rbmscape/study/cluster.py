@@ -24,9 +24,9 @@ from rbmscape.study.execute import Event
 from rbmscape.study.graph import Task
 from rbmscape.study.local import usable_cores
 from rbmscape.study.progress import SilentReporter
-from rbmscape.study.tasks import Workshop
 from rbmscape.study.work import Report, do_task
 from rbmscape.study.worker import SECONDS_BETWEEN_NEWS, task_from
+from rbmscape.study.workshop import Workshop
 
 __all__ = ["DaskPool"]
 
@@ -35,7 +35,7 @@ SECONDS_WITHOUT_SCHEDULER: Final = 10.0
 SECONDS_BETWEEN_COUNTS: Final = 2.0
 _LOGS: Final = ("distributed", "asyncio", "tornado")
 """Loggers of Dask, and of its event loop, which reports the lost connection once more when the program ends."""
-NEEDS_NO_GPU: Final = ("collect-training", "collect-likelihood")
+NEEDS_NO_GPU: Final = ("collect-training", "collect-likelihood", "figure")
 
 _ONE_AT_A_TIME = threading.Lock()
 

@@ -38,6 +38,8 @@ PROBE_CHAINS: Final = 100
 PROBE_STEPS: Final = 5
 CHECKPOINT: Final = 0.25
 """Seconds of a checkpoint's metrics and files, at the reference speed."""
+PICTURE: Final = 1.0
+"""Seconds in which a figure is drawn and saved, at the reference speed."""
 START: Final = 1.0
 """Seconds in which a process first loads its compiled kernels and figures its libraries."""
 
@@ -134,10 +136,10 @@ def _seconds(task: Task, dataset: Dataset, speeds: Speeds, scene: FigureScene) -
         return _likelihood_seconds(task, dataset, speeds)
     if task.kind == "samples":
         return sampling_seconds(scene, task.parameters["sampling"], int(task.parameters["hidden"]))
-    if task.kind == "figure":
+    if task.kind == "compute":
         (entry,) = select([task.parameters["name"]])
         return entry.spec.cost(scene, entry.options(task.parameters["options"])[0])
-    return 0.5 * speeds.slowness
+    return (PICTURE if task.kind == "figure" else 0.5) * speeds.slowness
 
 
 def _training_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:

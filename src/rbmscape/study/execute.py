@@ -14,8 +14,9 @@ from rbmscape.errors import DiskError
 from rbmscape.study.graph import Task, TaskGraph
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.store import StudyStore
-from rbmscape.study.tasks import Workshop, run_task
+from rbmscape.study.tasks import run_task
 from rbmscape.study.work import Report, TaskFunction, do_task
+from rbmscape.study.workshop import Workshop
 
 __all__ = ["Event", "HerePool", "Outcome", "Pool", "execute"]
 

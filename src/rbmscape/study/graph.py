@@ -1,39 +1,35 @@
 """The tasks of a study and what each depends on.
 
 A `Task` is plain data: its kind, its parameters, the tasks whose results it reads, and a fingerprint of all that its
-result follows from (its own parameters and, through theirs, everything upstream).  What was done with the same
-fingerprint is not done again.  Being plain data, a task can be sent to another process, which looks its function up
-by kind.
+result follows from: its parameters, the code that does it (`rbmscape.study.sources`) and, through theirs, everything
+upstream.  What was done with the same fingerprint is not done again.  Being plain data, a task can be sent to another
+process, which looks its function up by kind.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import ConfigError
 from rbmscape.figures.material import RunKey, main_size
 from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, fingerprint
+from rbmscape.study.sources import CONTRACT, Sources, present_sources
 
-__all__ = ["Task", "TaskGraph", "build_graph"]
+__all__ = ["Task", "TaskGraph", "build_graph", "source_of_samples"]
 
-# Raise a number when the function of that kind would give another result for the same parameters.
-VERSIONS = {"train": 1, "collect-training": 1, "likelihood": 1, "collect-likelihood": 1, "samples": 1, "figure": 1}
-
+FORMAT: Final = 2
+"""Raised when tasks of another release would not be understood."""
 
 UNIT: Final = 1e11
 """Costs are multiplications of training; so many take about a second, as long as a task's own beginning and end."""
 SLOWER: Final = 4
 """Times that annealing takes for the same multiplications."""
 SAMPLES_COST: Final = 30 * UNIT
-FIGURE_COST: Final = 5 * UNIT
+COMPUTE_COST: Final = 5 * UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +72,17 @@ class TaskGraph:
         outputs: Iterable[str] = (),
         cost: float = 1.0,
         identity: Mapping[str, Any] | None = None,
+        version: int = FORMAT,
     ) -> str:
         """Append a task whose needs are already in the graph; returns its name.
 
-        ``identity`` is what the result follows from, where that is less than all parameters and needs.
+        ``identity`` is what the result follows from, where that is less than all parameters and needs; ``version`` is
+        that of the code, where its source is not among the parameters.
         """
         needed = tuple(needs)
         upstream = {} if identity is not None else {other: self.tasks[other].fingerprint for other in needed}
         content = dict(parameters if identity is None else identity)
-        mark = fingerprint({"kind": kind, "version": VERSIONS[kind], "parameters": content, "needs": upstream})
+        mark = fingerprint({"kind": kind, "version": version, "parameters": content, "needs": upstream})
         self.tasks[name] = Task(name, kind, parameters, needed, mark, tuple(outputs), cost)
         return name
 
@@ -120,33 +118,57 @@ class _Trained:
         return next(name for reached, name in self.slices.items() if reached >= update)
 
 
-def build_graph(config: StudyConfig, dataset: Dataset) -> TaskGraph:
+@dataclass(frozen=True)
+class _Plan:
+    """What the tasks of a study follow from, and the graph that they are added to."""
+
+    graph: TaskGraph
+    config: StudyConfig
+    dataset: Dataset
+    sources: Sources
+
+
+def build_graph(config: StudyConfig, dataset: Dataset, sources: Sources | None = None) -> TaskGraph:
     """Every task of a study: train each run in slices, estimate its likelihoods, collect them, draw the figures.
+
+    Parameters
+    ----------
+    sources : of the code that does them; by default that of this process
 
     Raises
     ------
     ConfigError : a figure of the plan does not exist
     """
-    graph = TaskGraph()
+    plan = _Plan(TaskGraph(), config, dataset, sources or present_sources())
     entries = select(config.figures)
-    trained = {key: _add_training(graph, config, key, dataset) for key in config.run_keys()}
+    trained = {key: _add_training(plan, key) for key in config.run_keys()}
     whole = tuple(run.whole for run in trained.values())
-    graph.add("results/training", "collect-training", {}, needs=whole, outputs=("results/training.nc",), cost=UNIT)
+    _add_result(plan, "training", whole)
     if any("likelihood" in entry.spec.results for entry in entries) or config.figures is None:
-        _add_likelihoods(graph, config, trained, dataset)
+        _add_likelihoods(plan, trained)
     for entry in entries:
-        samples = _add_samples(graph, config, entry, trained)
-        _add_figure(graph, config, entry, (*whole, *samples))
-    return graph
+        _add_figure(plan, entry, (*whole, *_add_samples(plan, entry, trained)))
+    return plan.graph
 
 
-def _add_samples(
-    graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: Mapping[RunKey, _Trained]
-) -> list[str]:
+def source_of_samples(sources: Sources) -> str:
+    """Fingerprint of the code that draws equilibrium samples."""
+    return sources.of_module("rbmscape.runs.samples")
+
+
+def _add_result(plan: _Plan, name: str, needs: Iterable[str]) -> None:
+    """Collect single numbers in one Dataset."""
+    source = {"source": plan.sources.of_module("rbmscape.study.collect")}
+    outputs = (f"results/{name}.nc",)
+    plan.graph.add(f"results/{name}", f"collect-{name}", source, needs=needs, outputs=outputs, cost=UNIT)
+
+
+def _add_samples(plan: _Plan, entry: FigureEntry, trained: Mapping[RunKey, _Trained]) -> list[str]:
     """Tasks that make the samples of a figure, shared with other figures; returns their names.
 
     A figure that finds none of the samples that it asks for makes its own.
     """
+    config = plan.config
     main, recipe = main_size(config.hidden), next(iter(config.recipes))
     if entry.spec.samples == "sizes":
         keys = [RunKey(recipe, hidden, 0) for hidden in config.hidden]
@@ -158,14 +180,16 @@ def _add_samples(
     mark = f"-{fingerprint(sampling)[:8]}" if sampling else ""
     names = [f"samples/{key}{mark}" for key in keys]
     for key, name in zip(keys, names, strict=True):
-        if name not in graph.tasks:
+        if name not in plan.graph.tasks:
             parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica}
-            parameters |= {"seed": config.seed, "sampling": sampling}
-            graph.add(name, "samples", parameters, needs=(trained[key].whole,), cost=SAMPLES_COST)
+            parameters |= {"seed": config.seed, "sampling": sampling, "source": source_of_samples(plan.sources)}
+            plan.graph.add(name, "samples", parameters, needs=(trained[key].whole,), cost=SAMPLES_COST)
     return names
 
 
-def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: Dataset) -> _Trained:
+def _add_training(plan: _Plan, key: RunKey) -> _Trained:
+    config, dataset = plan.config, plan.dataset
+    contract = plan.sources.number("rbmscape.training", CONTRACT)
     recipe = config.training(key)
     per_epoch = recipe.updates_per_epoch(len(dataset.train))
     parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "data": dataset.fingerprint}
@@ -177,8 +201,8 @@ def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: D
         updates = (end - begin) * per_epoch
         cost = UNIT + updates * (recipe.gibbs_steps + 4.0) * recipe.n_chains * dataset.n_visible * key.hidden
         name = f"train/{key}" if end == recipe.epochs else f"train/{key}/{end * per_epoch}"
-        place = {"from_update": begin * per_epoch, "until_update": end * per_epoch}
-        slices[end * per_epoch] = graph.add(
+        place = {"from_update": begin * per_epoch, "until_update": end * per_epoch, "contract": contract}
+        slices[end * per_epoch] = plan.graph.add(
             name,
             "train",
             parameters | place,
@@ -186,28 +210,26 @@ def _add_training(graph: TaskGraph, config: StudyConfig, key: RunKey, dataset: D
             outputs=outputs,
             cost=cost,
             identity=parameters,  # wherever a run is cut, it is the same run
+            version=contract,
         )
     return _Trained(slices)
 
 
-def _add_likelihoods(
-    graph: TaskGraph, config: StudyConfig, trained: Mapping[RunKey, _Trained], dataset: Dataset
-) -> None:
-    points = []
+def _add_likelihoods(plan: _Plan, trained: Mapping[RunKey, _Trained]) -> None:
+    config, dataset = plan.config, plan.dataset
+    source, points = plan.sources.of_module("rbmscape.study.points"), []
     for key, run in trained.items():
         recipe = config.training(key)
         methods = config.likelihood.methods(recipe, recipe.updates_per_epoch(len(dataset.train)))
         for update, method in methods.items():
             parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "update": update}
-            parameters |= {"method": method.method, "options": method.options()}
+            parameters |= {"method": method.method, "options": method.options(), "source": source}
             parameters["seed"] = derived_seed(config.seed, f"likelihood/M{key.hidden}/r{key.replica}/{update}")
             file = f"results/likelihood/{key}-{update:08d}.json"
             name, needs = f"likelihood/{key}/{update}", (run.until(update),)
             cost = _likelihood_cost(method, key, dataset)
-            points.append(graph.add(name, "likelihood", parameters, needs=needs, outputs=(file,), cost=cost))
-    graph.add(
-        "results/likelihood", "collect-likelihood", {}, needs=points, outputs=("results/likelihood.nc",), cost=UNIT
-    )
+            points.append(plan.graph.add(name, "likelihood", parameters, needs=needs, outputs=(file,), cost=cost))
+    _add_result(plan, "likelihood", points)
 
 
 def _likelihood_cost(method: LikelihoodMethod, key: RunKey, dataset: Dataset) -> float:
@@ -217,21 +239,20 @@ def _likelihood_cost(method: LikelihoodMethod, key: RunKey, dataset: Dataset) ->
     return 0.1 * UNIT + float(sweeps * dataset.n_visible * key.hidden)
 
 
-def source_hash(module: str) -> str:
-    """SHA-256 of a module's source."""
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ConfigError(f"there is no module {module}")
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
-
-
-def _add_figure(graph: TaskGraph, config: StudyConfig, entry: FigureEntry, trained: tuple[str, ...]) -> None:
+def _add_figure(plan: _Plan, entry: FigureEntry, needs: tuple[str, ...]) -> None:
+    """Two tasks: the data follow from what the module computes with, the picture from them and the whole module."""
     parameters = {
         "name": entry.name,
-        "source": source_hash(entry.module),
-        "seed": config.seed,
-        "options": dict(config.figure_options.get(entry.name, {})),
+        "source": plan.sources.of_functions(entry.module, "for_study", "Options"),
+        "samples": source_of_samples(plan.sources),
+        "seed": plan.config.seed,
+        "options": dict(plan.config.figure_options.get(entry.name, {})),
     }
-    needs = (*trained, *(f"results/{result}" for result in entry.spec.results))
-    outputs = tuple(f"figures/{entry.stem}.{suffix}" for suffix in ("png", "pdf", "nc"))
-    graph.add(f"figure/{entry.name}", "figure", parameters, needs=needs, outputs=outputs, cost=FIGURE_COST)
+    needed = (*needs, *(f"results/{result}" for result in entry.spec.results))
+    data = (f"figures/{entry.stem}.nc",)
+    computed = plan.graph.add(
+        f"compute/{entry.name}", "compute", parameters, needs=needed, outputs=data, cost=COMPUTE_COST
+    )
+    looks = {"name": entry.name, "source": plan.sources.of_module(entry.module)}
+    pictures = tuple(f"figures/{entry.stem}.{suffix}" for suffix in ("png", "pdf"))
+    plan.graph.add(f"figure/{entry.name}", "figure", looks, needs=(computed,), outputs=pictures, cost=UNIT)

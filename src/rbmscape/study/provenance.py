@@ -12,7 +12,7 @@ from rbmscape.study.config import fingerprint
 
 if TYPE_CHECKING:
     from rbmscape.study.graph import Task
-    from rbmscape.study.tasks import Workshop
+    from rbmscape.study.workshop import Workshop
 
 __all__ = ["result_attrs"]
 

@@ -30,6 +30,15 @@ SCHEMA: Final = 1
 CONTENTS: Final = ("study.json", "runs", "results", "figures", "tasks", "report.html", "workers.log", "lock")
 
 
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A task's record; None where there is none, or one that a crash of the file system tore."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return record if isinstance(record, dict) and {"fingerprint", "outcome"} <= record.keys() else None
+
+
 class StudyStore:
     """Names and records in one study's directory.
 
@@ -43,6 +52,7 @@ class StudyStore:
         self.plan = self.directory / "study.json"
         self.runs = self.directory / "runs"
         self.results = self.directory / "results"
+        self.samples = self.results / "samples"
         self.figures = self.directory / "figures"
         self.report = self.directory / "report.html"
         self.worker_log = self.directory / "workers.log"
@@ -127,15 +137,22 @@ class StudyStore:
 
     def record(self, task: Task) -> dict[str, Any] | None:
         """What `finish` recorded of this very task (same fingerprint, outputs still there), or None."""
-        path = self._record_path(task)
-        if not path.is_file():
-            return None
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # torn by a crash of the file system: do the task again
-            return None
-        same = isinstance(record, dict) and record.get("fingerprint") == task.fingerprint
+        record = read_record(self._record_path(task))
+        same = record is not None and record["fingerprint"] == task.fingerprint
         return record if same and all((self.directory / name).exists() for name in task.outputs) else None
+
+    def outcomes(self, name: str) -> list[dict[str, Any]]:
+        """What is recorded of a task and of its slices, whatever code did them."""
+        beginning = name.replace("/", ".")
+        paths = [self._tasks / f"{beginning}.json", *self._tasks.glob(f"{beginning}.*.json")]
+        records = [read_record(path) for path in paths]
+        return [record["outcome"] for record in records if record is not None]
+
+    def forget_samples(self, but: str) -> None:
+        """Remove the samples that other code drew: all but one folder."""
+        for path in self.samples.glob("*"):
+            if path.name != but:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def finish(self, task: Task, seconds: float, outcome: Mapping[str, Any]) -> None:
         """Record that a task is done, after its outputs are on the disk."""

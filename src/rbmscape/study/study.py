@@ -7,7 +7,7 @@ import platform
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -19,12 +19,13 @@ from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.runs.run import Run
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.execute import HerePool, Outcome, Pool, execute
-from rbmscape.study.graph import TaskGraph, build_graph
+from rbmscape.study.graph import TaskGraph, build_graph, source_of_samples
 from rbmscape.study.needs import check_needs
 from rbmscape.study.plan import check_plan
 from rbmscape.study.progress import ConsoleReporter, SilentReporter, StudyReporter
+from rbmscape.study.sources import present_sources
 from rbmscape.study.store import StudyStore
-from rbmscape.study.tasks import Workshop
+from rbmscape.study.workshop import Workshop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,9 +101,9 @@ class Study:
         found = {task.name: self._store.record(task) for task in self.graph()}
         return {name: record for name, record in found.items() if record is not None}
 
-    def figures(self) -> list[tuple[FigureEntry, Path]]:
-        """The figures that are there, with the path of their pictures, in the plan's order."""
-        pairs = [(entry, self._store.figures / f"{entry.stem}.png") for entry in select(self.config.figures)]
+    def figures(self, kind: Literal["png", "pdf", "nc"] = "png") -> list[tuple[FigureEntry, Path]]:
+        """The figures that are there, with the path of their pictures or of their data, in the plan's order."""
+        pairs = [(entry, self._store.figures / f"{entry.stem}.{kind}") for entry in select(self.config.figures)]
         return [(entry, path) for entry, path in pairs if path.is_file()]
 
 
@@ -166,6 +167,7 @@ def run_study(
         store.begin(config, _record(dataset, _previous_start(store, overwrite)), overwrite=overwrite)
         shop = Workshop(config, store)
         shop.__dict__["dataset"] = dataset
+        store.forget_samples(but=shop.samples_folder(source_of_samples(present_sources())).name)
         outcome = execute(graph, store, cluster or _pool_here(shop, reporter, workers), reporter)
     return Study(directory), outcome
 

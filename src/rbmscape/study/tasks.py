@@ -7,79 +7,31 @@ its record.  Each may be killed at any instant and done again: outputs appear wh
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rbmscape.data.dataset import Dataset
 from rbmscape.errors import StudyError
+from rbmscape.figures.datasets import write_dataset
 from rbmscape.figures.material import Material, RunKey
+from rbmscape.figures.registry import select
 from rbmscape.files import write_text
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
 from rbmscape.study.collect import likelihood_dataset, training_dataset
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.graph import Task
+from rbmscape.study.points import likelihood_point
 from rbmscape.study.progress import StudyReporter
-from rbmscape.study.store import StudyStore
+from rbmscape.study.provenance import result_attrs
+from rbmscape.study.workshop import Workshop
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["RUNNERS", "Workshop", "run_task"]
-
-
-@dataclass
-class Workshop:
-    """What every task of a study finds: the plan, the directory, and the data, loaded when first used."""
-
-    config: StudyConfig
-    store: StudyStore
-
-    @classmethod
-    def open(cls, directory: str) -> Workshop:
-        """Of a study that has begun, perhaps on another machine.
-
-        Raises
-        ------
-        StudyError : the directory is not there, or its data are others here
-        """
-        store = StudyStore(directory)
-        if not store.exists:
-            raise StudyError(
-                f"the worker on {platform.node()} does not see the study at {directory}; "
-                "keep it where all machines find it under the same path"
-            )
-        record = store.read()
-        shop = cls(StudyConfig.from_mapping(record["config"]), store)
-        if shop.dataset.fingerprint != record["data"]["fingerprint"]:
-            raise StudyError(
-                f"the worker on {platform.node()} finds other data under {shop.config.data.source!r} than the study "
-                "began with; keep the same file on all machines"
-            )
-        return shop
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The study's data."""
-        return self.config.data.load()
-
-    def result(self, name: str) -> xr.Dataset:
-        """A Dataset of ``results/``, in memory."""
-        import xarray as xr
-
-        return xr.load_dataset(self.store.results / f"{name}.nc", engine="h5netcdf")
-
-    def runs(self) -> dict[RunKey, Run]:
-        """All runs of the plan that exist."""
-        found = {key: self.store.runs / str(key) for key in self.config.run_keys()}
-        return {key: Run.open(path) for key, path in found.items() if (path / "config.json").is_file()}
+__all__ = ["RUNNERS", "run_task"]
 
 
 def run_task(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
@@ -108,56 +60,48 @@ class _TrainingWatcher:
 
 
 def _train(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
-    """Train one run for a slice of its epochs, from where it stands."""
+    """Train one run for a slice of its epochs, from where it stands.
+
+    Raises
+    ------
+    StudyError : the run was begun by code that trains with other numbers
+    """
     from rbmscape.training.train import train
 
-    directory = shop.store.runs / str(RunKey(**_key_values(task)))
+    key, contract = RunKey(**_key_values(task)), task.parameters["contract"]
+    if any(found.get("contract", 1) != contract for found in shop.store.outcomes(f"train/{key}")):
+        raise StudyError(
+            f"the run {key} was trained by code whose numbers differ from today's; go on in another directory, or pass "
+            "--overwrite to start the study again from nothing"
+        )
     config = TrainingConfig.from_mapping(task.parameters["config"])
     watcher, until = _TrainingWatcher(task, reporter), task.parameters["until_update"]
+    directory = shop.store.runs / str(key)
     run = train(shop.dataset, config, directory, resume=True, progress=watcher, until_update=until)
     last = run.rows[-1]
-    return {"seconds": last["seconds"], "updates": last["update"], "updates_per_second": last["updates_per_second"]}
+    facts = {name: last[name] for name in ("seconds", "updates_per_second")}
+    return facts | {"updates": last["update"], "contract": contract}
 
 
 def _key_values(task: Task) -> dict[str, Any]:
     return {name: task.parameters[name] for name in ("recipe", "hidden", "replica")}
 
 
+def _run(shop: Workshop, task: Task) -> Run:
+    return Run.open(shop.store.runs / str(RunKey(**_key_values(task))))
+
+
 def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Mean test log-likelihood of one checkpoint, where the plan says so with both bounds."""
-    from rbmscape.likelihood.bracket import likelihood_bracket
-    from rbmscape.likelihood.estimate import log_likelihood
-
     parameters = task.parameters
-    key = RunKey(**_key_values(task))
-    run = Run.open(shop.store.runs / str(key))
-    model = run.load(parameters["update"])
-    options, began = dict(parameters["options"]), time.perf_counter()
+    options: dict[str, Any] = dict(parameters["options"])
     if parameters["method"] != "exact":
         options |= {"seed": parameters["seed"], "progress": _Counter(task, reporter, options)}
-    bounds: dict[str, Any] = {}
-    if parameters["method"] == "bracket":
-        earlier = [run.load(update) for update in run.updates if update < parameters["update"]]
-        bracket = likelihood_bracket(model, shop.dataset, models=earlier or None, **options)
-        estimate = bracket.best
-        bounds = {"lower": bracket.lower.value, "upper": bracket.upper.value, "converged": float(bracket.converged)}
-        bounds |= {"lower_stderr": bracket.lower.stderr, "upper_stderr": bracket.upper.stderr}
-    else:
-        estimate = log_likelihood(model, shop.dataset, method=parameters["method"], **options)
-    row = _key_values(task) | {
-        "update": parameters["update"],
-        "epoch": parameters["update"] / run.updates_per_epoch,
-        "value": estimate.value,
-        "stderr": estimate.stderr,
-        "ess": None if np.isnan(estimate.ess) else estimate.ess,
-        "spread": estimate.spread,
-        "method": parameters["method"],
-        "seed": parameters["seed"],
-        "seconds": time.perf_counter() - began,
-        **bounds,
-    }
+    began = time.perf_counter()
+    point = likelihood_point(_run(shop, task), parameters["update"], shop.dataset, parameters["method"], options)
+    row = _key_values(task) | point | {"seed": parameters["seed"], "seconds": time.perf_counter() - began}
     write_text(shop.store.directory / task.outputs[0], json.dumps(row) + "\n")
-    return {"value": estimate.value, "stderr": estimate.stderr}
+    return {"value": row["value"], "stderr": row["stderr"]}
 
 
 class _Counter:
@@ -193,9 +137,6 @@ def _collect_likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> 
 
 
 def _write_result(shop: Workshop, task: Task, dataset: xr.Dataset, seconds: float) -> None:
-    from rbmscape.figures.datasets import write_dataset
-    from rbmscape.study.provenance import result_attrs
-
     dataset.attrs |= result_attrs(shop, task, seconds)
     write_dataset(dataset, shop.store.directory / task.outputs[0])
 
@@ -218,32 +159,38 @@ def _samples(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, A
     """Equilibrium samples of every checkpoint of a run, kept for the figures."""
     from rbmscape.runs.samples import run_samples
 
-    run = Run.open(shop.store.runs / str(RunKey(**_key_values(task))))
-    found = run_samples(run, seed=task.parameters["seed"], cache=_samples_folder(shop), **task.parameters["sampling"])
+    parameters = task.parameters
+    folder = shop.samples_folder(parameters["source"])
+    found = run_samples(_run(shop, task), seed=parameters["seed"], cache=folder, **parameters["sampling"])
     reporter.advance(task, 1.0)
     return dict(found.facts)
 
 
-def _samples_folder(shop: Workshop) -> Path:
-    return shop.store.results / "samples"
-
-
-def _figure(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
-    """Compute a figure's data, draw and save it."""
-    from rbmscape.figures.registry import select
-    from rbmscape.figures.style import save
+def _compute(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+    """The data of a figure."""
     from rbmscape.runs.samples import run_samples
-    from rbmscape.study.provenance import result_attrs
 
     (entry,) = select([task.parameters["name"]])
-    sampler = partial(run_samples, cache=_samples_folder(shop))
+    sampler = partial(run_samples, cache=shop.samples_folder(task.parameters["samples"]))
     options, sampling = entry.options(task.parameters["options"])
     material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampling, sampler)
     began = time.perf_counter()
     dataset = entry.compute(material)
-    dataset.attrs |= result_attrs(shop, task, time.perf_counter() - began)
-    reporter.advance(task, 0.8)
-    save(entry.draw(dataset), dataset, shop.store.figures, entry.stem)
+    _write_result(shop, task, dataset, time.perf_counter() - began)
+    reporter.advance(task, 1.0)
+    return {}
+
+
+def _draw(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+    """The picture of a figure, from its data alone, and its words."""
+    import xarray as xr
+
+    from rbmscape.figures.style import save_picture
+
+    (entry,) = select([task.parameters["name"]])
+    dataset = xr.load_dataset(shop.store.figures / f"{entry.stem}.nc", engine="h5netcdf")
+    save_picture(entry.draw(dataset), shop.store.figures, entry.stem)
+    reporter.advance(task, 1.0)
     return {"alt_text": entry.alt_text(dataset)}
 
 
@@ -253,5 +200,6 @@ RUNNERS: Mapping[str, Callable[[Workshop, Task, StudyReporter], dict[str, Any]]]
     "likelihood": _likelihood,
     "collect-likelihood": _collect_likelihood,
     "samples": _samples,
-    "figure": _figure,
+    "compute": _compute,
+    "figure": _draw,
 }

@@ -16,7 +16,8 @@ from typing import Any, Final
 from rbmscape.errors import DiskError, RbmscapeError, RunLockedError
 from rbmscape.study.graph import Task
 from rbmscape.study.progress import StudyReporter
-from rbmscape.study.tasks import Workshop, run_task
+from rbmscape.study.tasks import run_task
+from rbmscape.study.workshop import Workshop
 
 __all__ = ["Report", "TaskFunction", "do_task"]
 

@@ -21,8 +21,8 @@ from rbmscape.errors import RbmscapeError
 from rbmscape.study.config import frozen
 from rbmscape.study.graph import Task
 from rbmscape.study.progress import SilentReporter
-from rbmscape.study.tasks import Workshop
 from rbmscape.study.work import Report, do_task
+from rbmscape.study.workshop import Workshop
 
 __all__ = ["main", "task_from"]
 

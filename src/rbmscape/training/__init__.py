@@ -3,4 +3,11 @@
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.training.train import train
 
-__all__ = ["TrainingConfig", "train"]
+__all__ = ["NUMERIC_CONTRACT", "TrainingConfig", "train"]
+
+NUMERIC_CONTRACT = 1
+"""What the runs of a study follow from in place of the source of training.
+
+Raise it when the same recipe, data and seed give other weights, also when `rbmscape.kernels.NUMERIC_CONTRACT` is
+raised: a study then refuses to mix runs of both.
+"""
