@@ -18,7 +18,7 @@ What is compared, so that neither side is favoured:
 
 A third sampler goes on from the end of tempering without the rungs below the one from which downwards Gibbs steps mix
 on their own (`rbmscape.sampling.ladder.floor_rung`): once there is equilibrium they add nothing but time.  That is
-what `rbmscape.equilibrium_samples` does where more samples are wanted than there are columns.
+what `rbmscape.equilibrium_samples` does where more samples are wanted than there are chains.
 
 Exchanges to and fro between two rungs make changes that bring nothing new.  Therefore the rate of effective samples of
 the class (of the slowest class) is reported beside the rate of changes.
@@ -249,7 +249,7 @@ def main() -> None:
         spent = rate.total_seconds
         rate, last = tempered(upper, arguments.chains, arguments.sweeps, name, seed + 10**6, spent)
         results["above its floor"].append(rate)
-        facts.append({"passages": float(result.passages.mean()), "floor": floor, "verdict": result.verdict})
+        facts.append({"passages": float(result.passages.mean()), "floor": floor, "verdict": str(result.verdict)})
         facts[-1] |= {"r_hat": result.r_hat, "r_hat_above": last.r_hat}
         print(f"seed {seed}: {result.verdict}", flush=True)
     means = {sampler: summary(runs) for sampler, runs in results.items()}

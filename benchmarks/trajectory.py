@@ -92,7 +92,7 @@ def main() -> None:
     options.add_argument("--every", type=int, default=1, help="bracket every so many checkpoints, and the last")
     options.add_argument("--columns", type=int, default=100, help="columns of replicas of the trajectory estimate")
     options.add_argument("--chains", type=int, default=500, help="annealed chains of a bracket")
-    options.add_argument("--max-rounds", type=int, default=4096, help="budget of the trajectory estimate")
+    options.add_argument("--budget", type=float, help="multiply-adds of the trajectory estimate")
     options.add_argument("--seeds", type=int, nargs="+", default=[0], help="one trajectory and its brackets for each")
     arguments = options.parse_args()
     where = start(arguments.threads)
@@ -113,7 +113,7 @@ def main() -> None:
     }
     for seed in arguments.seeds:
         began, spent = time.perf_counter(), time.process_time()
-        curve = trajectory_log_partition(models, arguments.columns, seed=seed, max_rounds=arguments.max_rounds)
+        curve = trajectory_log_partition(models, arguments.columns, seed=seed, budget=arguments.budget)
         tempered = curve.tempered
         content["trajectories"].append(
             {

@@ -16,7 +16,7 @@ _HOMES = {
     "Dataset": "rbmscape.data.dataset",
     "load_dataset": "rbmscape.data.load",
     "Estimate": "rbmscape.stats",
-    "Samples": "rbmscape.sampling.sample",
+    "Samples": "rbmscape.sampling.samples",
     "sample": "rbmscape.sampling.sample",
     "equilibrium_samples": "rbmscape.sampling.equilibrium",
     "TrainingConfig": "rbmscape.runs.config",

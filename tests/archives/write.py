@@ -51,7 +51,7 @@ def plan() -> rs.StudyConfig:
         recipes={"recommended": recipe, "cd": recipe | {"method": "cd"}},
         scopes={"cd": {"hidden": (6,), "replicas": 1}},
         likelihood=LikelihoodPlan(
-            n_betas=50, n_chains=20, final=LikelihoodMethod(method="bracket", n_betas=50, n_chains=20, max_rounds=64)
+            n_betas=50, n_chains=20, final=LikelihoodMethod(method="bracket", n_betas=50, n_chains=20, budget=1e9)
         ),
         figures=("likelihood", "gallery", "spectral_gap"),
         slice_epochs=150,

@@ -127,6 +127,8 @@ def test_sample_writes_what_the_library_draws(tmp_path, trained, capsys):
         str(trained),
         "-n",
         "13",
+        "--method",
+        "gibbs",
         "--steps",
         "20",
         "--seed",
@@ -137,7 +139,7 @@ def test_sample_writes_what_the_library_draws(tmp_path, trained, capsys):
         str(out),
     ]
     assert main(words) == 0
-    assert capsys.readouterr().out.split() == [f"{out}.npz", f"{out}.png"]
+    assert capsys.readouterr().out.splitlines()[1:] == [f"{out}.npz", f"{out}.png"]
     expected = rs.sample(rs.Run.open(trained).load(), 13, 20, seed=3, engine="reference")
     with np.load(f"{out}.npz") as stored:
         np.testing.assert_array_equal(stored["samples"], expected.v)
@@ -153,7 +155,7 @@ def test_sample_writes_what_the_library_draws(tmp_path, trained, capsys):
 def test_sample_starts_where_it_is_told(tmp_path, trained, capsys):
     data = rs.load_dataset("bars-and-stripes", image_shape=(3, 3))
     patterns = {row.tobytes() for row in data.train}
-    words = ["sample", str(trained), "--steps", "0", "-n", "14", "--engine", "reference", "--out"]
+    words = ["sample", str(trained), "--method", "gibbs", "--steps", "0", "-n", "14", "--engine", "reference", "--out"]
     assert main([*words, str(tmp_path / "a"), "--start", "data"]) == 0
     with np.load(tmp_path / "a.npz") as stored:
         assert {row.tobytes() for row in stored["samples"]} <= patterns
@@ -163,9 +165,46 @@ def test_sample_starts_where_it_is_told(tmp_path, trained, capsys):
         np.testing.assert_array_equal(stored["samples"], data.train)
     rs.Run.open(trained).load().save(tmp_path / "model.safetensors")
     capsys.readouterr()
-    assert main(["sample", str(tmp_path / "model.safetensors"), "--start", "data", "--out", str(tmp_path / "c")]) == 1
+    words = ["sample", str(tmp_path / "model.safetensors"), "--method", "gibbs", "--out", str(tmp_path / "c")]
+    assert main([*words, "--start", "data"]) == 1
     assert "without data" in capsys.readouterr().err
-    assert main(["sample", str(tmp_path / "model.safetensors"), "--steps", "2", "--out", str(tmp_path / "c")]) == 0
+    assert main([*words, "--steps", "2"]) == 0
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["a run", "a model"])
+def test_sample_is_in_equilibrium_by_default_and_its_files_keep_the_verdict(tmp_path, trained, capsys, single):
+    from PIL import Image
+
+    run, out = rs.Run.open(trained), tmp_path / "drawn"
+    source = trained
+    if single:
+        source = tmp_path / "model.safetensors"
+        run.load().save(source)
+    capsys.readouterr()
+    assert main(["sample", str(source), "-n", "30", "--seed", "3", "--engine", "reference", "--out", str(out)]) == 0
+    expected = rs.equilibrium_samples(run.load() if single else run, 30, seed=3, engine="reference")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [str(expected.verdict), f"{out}.npz", f"{out}.png"]
+    with np.load(f"{out}.npz") as stored:
+        np.testing.assert_array_equal(stored["samples"], expected.v)
+        assert bool(stored["converged"]) is expected.converged
+        assert str(stored["verdict"]) == str(expected.verdict)
+        facts = json.loads(str(stored["facts"]))
+    assert facts["samples_objections"] == expected.facts["samples_objections"]
+    assert facts["samples_rounds"] == expected.how["samples_rounds"]
+    with Image.open(f"{out}.png") as picture:
+        assert picture.text["verdict"] == str(expected.verdict)
+        assert picture.text["samples_method"] == expected.method
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["--steps", "3"], "--method gibbs"), (["--method", "gibbs", "--budget", "1e9"], "--steps")],
+)
+def test_sample_refuses_options_of_the_other_method(tmp_path, trained, capsys, options, words):
+    assert main(["sample", str(trained), *options, "--out", str(tmp_path / "x")]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "x.npz").exists()
 
 
 def test_evaluate_is_exact_for_small_models(tmp_path, trained, capsys):
@@ -249,7 +288,23 @@ def test_a_full_disk_is_one_line(trained, monkeypatch, tmp_path, capsys):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert main(["sample", str(trained), "--steps", "1", "--out", str(tmp_path / "s"), "--engine", "reference"]) == 1
+    assert (
+        main(
+            [
+                "sample",
+                str(trained),
+                "--method",
+                "gibbs",
+                "--steps",
+                "1",
+                "--out",
+                str(tmp_path / "s"),
+                "--engine",
+                "reference",
+            ]
+        )
+        == 1
+    )
     message = capsys.readouterr().err
     assert message.startswith("error: ")
     assert "No space left" in message

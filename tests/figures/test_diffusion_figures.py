@@ -16,9 +16,10 @@ from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures import bosons, diffused_images, mode_diffusion, mode_potentials, relaxation
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
-from rbmscape.runs.samples import ModelSamples, run_samples
+from rbmscape.runs.samples import run_samples
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.sample import sample
+from rbmscape.sampling.samples import Samples
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def material(data, run, tmp_path_factory):
 def in_columns(rbm, v, h):
     """Independent states as one draw of each column."""
     facts = {"samples_method": "Gibbs sampling", "samples_chains": len(v), "samples_equilibrated": 1}
-    return ModelSamples(rbm, Draws(v[:, None], h[:, None]), facts)
+    return Samples(rbm, Draws(v[:, None], h[:, None]), facts)
 
 
 def check_drawing(module, dataset, directory):

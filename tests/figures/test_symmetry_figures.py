@@ -24,8 +24,9 @@ from rbmscape.figures import (
 )
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.style import save
-from rbmscape.runs.samples import ModelSamples, run_samples
+from rbmscape.runs.samples import run_samples
 from rbmscape.sampling.draws import Draws
+from rbmscape.sampling.samples import Samples
 from rbmscape.symmetry.order import CRITICAL_BINDER
 
 
@@ -236,6 +237,6 @@ def test_modes_that_do_not_exist_and_mixed_checkpoints_are_refused(material, pla
     with pytest.raises(InputError, match="mode 20 does not exist"):
         symmetry_breaking.compute({20: (run, None)}, planted_data, mode=20)
     one = torch.zeros(1, 1, 48, dtype=torch.uint8), torch.zeros(1, 1, 4, dtype=torch.uint8)
-    one_sample = ModelSamples(RBM(torch.zeros(48, 4), torch.zeros(48), torch.zeros(4)), Draws(*one), {})
+    one_sample = Samples(RBM(torch.zeros(48, 4), torch.zeros(48), torch.zeros(4)), Draws(*one), {})
     with pytest.raises(InputError, match="2 samples or more"):
         hierarchy.compute(one_sample)

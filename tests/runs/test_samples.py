@@ -18,8 +18,9 @@ from rbmscape.model.exact import binary_states, visible_log_probabilities
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import model_samples, run_samples
 from rbmscape.sampling import sequence
+from rbmscape.sampling.budget import OVERHEAD, affordable_chains_and_rounds
 from rbmscape.sampling.ladder import Ladder, choose_ladder, independent_base
-from rbmscape.sampling.sequence import N_DRAWS, OVERHEAD, affordable
+from rbmscape.sampling.sequence import N_DRAWS
 from rbmscape.sampling.tempering import temper
 
 N_VISIBLE = 10
@@ -83,16 +84,18 @@ def test_samples_are_kept_and_follow_from_their_models_and_options(run, tmp_path
     written = kept.stat().st_mtime_ns
     again = run_samples(run, seed=1, cache=tmp_path, n_chains=20)
     assert kept.stat().st_mtime_ns == written
-    assert torch.equal(one.packed, again.packed)
+    assert torch.equal(one.packed.states, again.packed.states)
     assert torch.equal(one.at(0).h, again.at(0).h)
-    assert np.array_equal(one.r_hat, again.r_hat)
+    assert np.array_equal(one.packed.r_hat, again.packed.r_hat)
     for changes in (
         {"seed": 2, "n_chains": 20},
         {"seed": 1, "n_chains": 24},
         {"seed": 1, "n_chains": 20, "update": 200},
     ):
         other = run_samples(run, cache=tmp_path, **changes)
-        assert other.packed.shape != one.packed.shape or not torch.equal(other.packed, one.packed)
+        assert other.packed.states.shape != one.packed.states.shape or not torch.equal(
+            other.packed.states, one.packed.states
+        )
     assert len(list(tmp_path.glob("*.safetensors"))) == 4
 
 
@@ -111,7 +114,9 @@ def test_the_verdict_says_what_speaks_against_equilibrium(samples):
     fine = samples.along()
     assert (fine.samples_equilibrated == 1).all()
     assert "nothing speaks against equilibrium" in verdict(fine)
-    bad = replace(samples, r_hat=np.where(np.arange(len(samples.r_hat)) == 1, 1.3, samples.r_hat))
+    r_hat = samples.packed.r_hat
+    packed = replace(samples.packed, r_hat=np.where(np.arange(len(r_hat)) == 1, 1.3, r_hat))
+    bad = replace(samples, packed=packed)
     assert "not shown to be in equilibrium, at 1 of" in verdict(bad.along())
     facts = bad.at(bad.updates[1]).facts
     assert facts["samples_equilibrated"] == 0
@@ -132,7 +137,7 @@ def test_a_model_without_a_run_is_tempered_in_temperature():
 @pytest.mark.parametrize(("hidden", "rungs"), [(20, 10), (500, 50), (3000, 60), (3000, 130), (3000, 400), (9000, 400)])
 def test_the_budget_bounds_the_work_but_for_one_passage_within_four_of_it(hidden, rungs):
     rbm = RBM(torch.zeros(784, hidden), torch.zeros(784), torch.zeros(hidden))
-    n_chains, rounds = affordable(rungs, rbm, {"n_chains": 100.0, "budget": 1e12})
+    n_chains, rounds = affordable_chains_and_rounds(1e12, rungs, 100, rbm)
     assert rounds & (rounds - 1) == 0
     assert 32 <= n_chains <= 100
     one = n_chains * rungs * (784 * hidden + OVERHEAD)
@@ -165,7 +170,7 @@ def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeyp
     monkeypatch.setattr(sequence, "choose_ladder", watched)
     quiet = [RBM(s * torch.ones(6, 4), -4.0 * s * torch.ones(6), -4.0 * s * torch.ones(4)) for s in (2.0, 2.2)]
     models = [bimodal(0.01), bimodal(0.02), *quiet]
-    sequence.climbed(models, 2, (0, "run"), {"n_chains": 8.0, "budget": 1e8, "target": 0.65})
+    sequence.sequence_samples(models, 2, (0, "run"), {"n_chains": 8.0, "budget": 1e8, "target": 0.65})
     annealer = annealer_for(select_engine("auto"))
     control = independent_base(models[2], models[2], Stream(0, "control"), annealer)
     assert all(float(base.visible_bias.sigmoid().mean()) > 0.4 for base in bases)

@@ -9,6 +9,7 @@ import torch
 import rbmscape as rs
 from rbmscape.errors import InputError
 from rbmscape.model.exact import exact_samples
+from rbmscape.sampling.budget import round_cost
 
 
 def ferromagnet(barrier, tilt=1.0):
@@ -28,19 +29,20 @@ def occupied(v):
 
 @pytest.mark.parametrize("single", [False, True], ids=["along the training", "in temperature"])
 def test_both_modes_have_their_weights(training, single):
-    """Occupation of one mode by 200 independent columns within 4 standard errors (false alarm 6e-5)."""
+    """Occupation of one mode by 200 independent chains within 4 standard errors (false alarm 6e-5)."""
     exact = occupied(exact_samples(training[-1], 20000, seed=5)[0])
     found = rs.equilibrium_samples(training[-1] if single else training, 200, seed=3)
     assert found.v.shape == (200, 20)
     assert found.h.shape == (200, 8)
-    assert found.method == ("tempering" if single else "trajectory")
-    assert found.tempered.converged
-    assert "nothing speaks against" in found.tempered.verdict
+    assert found.method == f"replica exchange {'in temperature' if single else 'along the training'}"
+    assert found.converged
+    assert "nothing speaks against" in str(found.verdict)
+    assert found.facts["samples_equilibrated"] == 1
     assert abs(occupied(found.v) - exact) < 4.0 * np.sqrt(exact * (1 - exact) * (1 / 200 + 1 / 20000))
 
 
-def test_more_samples_than_columns(training):
-    """2100 samples from 200 columns begin with the last round; the others are as good (false alarm 6e-5 each)."""
+def test_more_samples_than_chains(training):
+    """2100 samples from 200 chains begin with the last round; the others are as good (false alarm 6e-5 each)."""
     exact = occupied(exact_samples(training[-1], 20000, seed=5)[0])
     found = rs.equilibrium_samples(training, 2100, seed=3)
     few = rs.equilibrium_samples(training, 200, seed=3)
@@ -51,13 +53,13 @@ def test_more_samples_than_columns(training):
     batches = found.v[200:2000].reshape(9, 200, 20).to(torch.float64).mean(2) > 0.5
     kept = [float((batches[k] == batches[k + 1]).to(torch.float64).mean()) for k in range(8)]
     alike = exact**2 + (1 - exact) ** 2
-    assert np.mean(kept) < alike + 0.5 * (1 - alike), "columns hardly changed from one batch to the next"
+    assert np.mean(kept) < alike + 0.5 * (1 - alike), "chains hardly changed from one batch to the next"
     expected = training[-1].hidden_probability(found.v)
     z = (found.h.to(torch.float64) - expected).sum(0) / torch.sqrt((expected * (1 - expected)).sum(0))
     assert float(z.abs().max()) < 4.5
 
 
-def test_gibbs_steps_alone_would_not_change_the_columns(training):
+def test_gibbs_steps_alone_would_not_change_the_chains(training):
     """The control of the test above: between its batches Gibbs chains of the last model stay where they are."""
     few = rs.equilibrium_samples(training, 200, seed=3)
     later = rs.sample(training[-1], 200, 50, seed=3, start=few.v).v
@@ -66,10 +68,56 @@ def test_gibbs_steps_alone_would_not_change_the_columns(training):
 
 
 def test_a_spent_budget_is_reported(training):
-    found = rs.equilibrium_samples(training, 12, seed=3, budget=20)
-    assert found.n_steps == 20
-    assert not found.tempered.converged
-    assert "independent draws" in found.tempered.verdict
+    """Multiply-adds bound the rounds: chains times rungs times the cost of one of them."""
+    rungs = int(rs.equilibrium_samples(training, 12, seed=3).how["samples_rungs"])
+    found = rs.equilibrium_samples(training, 12, seed=3, budget=20.5 * 12 * round_cost(rungs, 20, 8))
+    assert found.how["samples_rounds"] == 20
+    assert not found.converged
+    assert "independent draws" in str(found.verdict)
+    assert "not shown to be in equilibrium: " in repr(found)
+
+
+class Training:
+    """What sampling asks of a run."""
+
+    def __init__(self, models):
+        self._models = models
+
+    def load(self):
+        return self._models[-1]
+
+    def models(self):
+        yield from self._models
+
+    def dataset(self):
+        raise NotImplementedError
+
+
+def test_a_run_is_sampled_in_equilibrium_and_a_model_by_gibbs_chains(training):
+    run = Training(training)
+    expected = rs.equilibrium_samples(training, 60, seed=7)
+    for found in (rs.equilibrium_samples(run, 60, seed=7), rs.sample(run, 60, seed=7)):
+        assert torch.equal(found.v, expected.v)
+        assert torch.equal(found.h, expected.h)
+        assert found.how == expected.how
+    chains = rs.sample(run, 60, 5, seed=7, method="gibbs")
+    assert torch.equal(chains.v, rs.sample(training[-1], 60, 5, seed=7).v)
+    single = rs.sample(training[-1], 60, seed=7, method="equilibrium")
+    assert torch.equal(single.v, rs.equilibrium_samples(training[-1], 60, seed=7).v)
+
+
+@pytest.mark.parametrize("options", [{"n_steps": 5}, {"beta": 0.5}, {"start": "random"}])
+def test_what_belongs_to_chains_is_refused_with_equilibrium(training, options):
+    with pytest.raises(InputError, match=f"found {next(iter(options))}; leave that out, or pass method='gibbs'"):
+        rs.sample(Training(training), 10, **options)
+
+
+@pytest.mark.parametrize("function", [rs.log_partition, rs.log_likelihood])
+def test_a_run_where_a_model_is_wanted_is_named(training, function):
+    with pytest.raises(InputError, match=f"{function.__name__} takes a model, found a run; pass run.load()"):
+        function(Training(training), data=np.zeros((2, 20)))
+    with pytest.raises(InputError, match="takes an RBM, found ndarray"):
+        function(np.zeros((2, 2)), data=np.zeros((2, 20)))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +125,8 @@ def test_a_spent_budget_is_reported(training):
     [
         ([], {}, "empty sequence"),
         ([ferromagnet(1.0)], {"n_samples": 0}, "n_samples"),
-        ([ferromagnet(1.0)], {"budget": 3}, "at least 16 rounds"),
+        ([ferromagnet(1.0)], {"budget": 0}, "budget must be finite and above 0"),
+        ([ferromagnet(1.0)], {"progress": 1}, "progress must be"),
     ],
 )
 def test_refuses(models, options, message):

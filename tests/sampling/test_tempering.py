@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-import rbmscape as rs
 from rbmscape.errors import InputError, LadderError
 from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
 from rbmscape.model.exact import exact_moments, exact_samples
@@ -182,33 +181,6 @@ def test_columns_do_not_depend_on_one_another(training):
     same = Ladder(ladder.models, ladder.positions, ladder.start[:, :1])
     few, many = (temper(same, n, 30, Stream(5, "tempering"), ANNEALER) for n in (6, 11))
     assert torch.equal(few.states, many.states[:, :6])
-
-
-def test_the_public_entry(training):
-    """`rbmscape.sample` along the training, and in temperature, finds both modes in their proportion."""
-    exact = float(occupied(exact_samples(training[-1], 20000, seed=5)[0]).mean())
-    drawn = rs.sample(training[-1], 300, 150, seed=4, method="trajectory", models=training)
-    assert abs(float(occupied(drawn.v).mean()) - exact) < 4.0 * np.sqrt(exact * (1 - exact) / 300)
-    assert drawn.tempered.objections == ()
-    expected = training[-1].hidden_probability(drawn.v)
-    z = (drawn.h.to(torch.float64) - expected).sum(0) / torch.sqrt((expected * (1 - expected)).sum(0))
-    assert float(z.abs().max()) < 4.5
-    again = rs.sample(training[-1], 300, 150, seed=4, method="tempering")
-    assert abs(float(occupied(again.v).mean()) - exact) < 4.0 * np.sqrt(exact * (1 - exact) / 300)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"method": "trajectory"}, "no models"),
-        ({"method": "gibbs", "models": [ferromagnet(1.0)]}, "go together"),
-        ({"method": "trajectory", "models": [ferromagnet(1.0)]}, "at least two checkpoints, found 1"),
-        ({"method": "tempering", "beta": 0.5}, "leave start and beta out"),
-    ],
-)
-def test_the_public_entry_refuses(options, message):
-    with pytest.raises(InputError, match=message):
-        rs.sample(ferromagnet(1.0), 4, 20, **options)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from rbmscape.cli.options import (
     UpdateOption,
     data_options,
 )
-from rbmscape.cli.tables import print_table, progress_bar, write_json
+from rbmscape.cli.tables import print_table, write_json
 
 if TYPE_CHECKING:
     from rbmscape.cli.models import OpenModel
@@ -98,13 +98,11 @@ def evaluate(
         )
         return
     began = time.perf_counter()
-    directions = 2 if method is Method.BAR else 1
-    with progress_bar("annealing", chains * betas * directions) as advance:
-        log_z = log_partition(
-            opened.rbm, method.value, dataset, chains, betas, seed,
-            engine=engine.value, precision=precision.value, progress=advance,
-        )  # fmt: skip
-        scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in _parts(dataset)}
+    log_z = log_partition(
+        opened.rbm, method.value, dataset, chains, betas, seed,
+        engine=engine.value, precision=precision.value, progress=True,
+    )  # fmt: skip
+    scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in _parts(dataset)}
     seconds = time.perf_counter() - began
     _show(opened, dataset, log_z, scores, seconds)
     if json_file is not None:
@@ -118,11 +116,9 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
     began = time.perf_counter()
     last = opened.run.updates.index(opened.update) if opened.run is not None else 0
     earlier = None if opened.run is None else list(opened.run.models(opened.run.updates[:last]))
-    with progress_bar("bracketing", None) as advance:
-        found = likelihood_bracket(
-            opened.rbm, dataset, models=earlier or None, max_betas=max(16_000, options["n_betas"]), progress=advance,
-            **options,
-        )  # fmt: skip
+    found = likelihood_bracket(
+        opened.rbm, dataset, models=earlier or None, max_betas=max(16_000, options["n_betas"]), progress=True, **options
+    )
     seconds = time.perf_counter() - began
     bounds = {"lower": found.lower, "upper": found.upper, "best": found.best}
     names = {"lower": "lower bound", "upper": "upper bound", "best": "both combined"}

@@ -1,9 +1,10 @@
-"""``rbmscape sample RUN|MODEL``: Gibbs samples as an .npz file and a picture."""
+"""``rbmscape sample RUN|MODEL``: samples with a verdict as an .npz file and a picture."""
 
 from __future__ import annotations
 
 import io
-import sys
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,19 +25,38 @@ from rbmscape.cli.options import (
 
 if TYPE_CHECKING:
     from rbmscape.cli.models import OpenModel
-    from rbmscape.sampling.sample import Samples
+    from rbmscape.model.rbm import RBM
+    from rbmscape.sampling.samples import Samples
 
 __all__ = ["sample"]
 
 
+class Method(StrEnum):
+    """Of sampling."""
+
+    EQUILIBRIUM = "equilibrium"
+    GIBBS = "gibbs"
+
+
 def sample(
     model: Annotated[str, typer.Argument(help="Directory of a run, or a model's .safetensors file.")],
-    n: Annotated[int, typer.Option("-n", "--number", help="Chains, one sample each.", min=1)] = 100,
-    steps: Annotated[int, typer.Option(help="Gibbs steps of each chain.", min=0)] = 1000,
+    n: Annotated[int, typer.Option("-n", "--number", help="Samples, of Gibbs sampling one a chain.", min=1)] = 100,
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="equilibrium: replica exchange along the run (a single model: in temperature) until nothing speaks "
+            "against equilibrium; gibbs: chains of --steps steps."
+        ),
+    ] = Method.EQUILIBRIUM,
+    steps: Annotated[int | None, typer.Option(help="Gibbs steps of each chain (1000).", min=0)] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Multiply-adds until equilibrium at most, for example 1e12.", min=1.0)
+    ] = None,
     out: Annotated[str, typer.Option(help="Names of the files without ending: OUT.npz and OUT.png.")] = "samples",
     start: Annotated[
-        str, typer.Option(help="First states: random, data (of the run), or a data file with one row a chain.")
-    ] = "random",
+        str | None,
+        typer.Option(help="First states of Gibbs chains: random, data (of the run), or a file with one row a chain."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     beta: BetaOption = 1.0,
     update: UpdateOption = -1,
@@ -46,32 +66,56 @@ def sample(
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Draw samples: OUT.npz holds `samples` (visible) and `hidden`, OUT.png shows them."""
+    """Draw samples: OUT.npz holds `samples` (visible), `hidden` and a verdict, OUT.png shows them."""
     from rbmscape.cli.models import check_absent, open_model
     from rbmscape.figures.sample_grid import compute, draw
+    from rbmscape.sampling.equilibrium import equilibrium_samples
     from rbmscape.sampling.sample import sample as draw_samples
 
+    _check_method(method, {"--steps": steps, "--start": start, "--beta": None if beta == 1.0 else beta}, budget)
     files = [Path(f"{out}.npz"), Path(f"{out}.png")]
     check_absent(files, overwrite=overwrite)
     shape = None if image_shape is None else parse_image_shape(image_shape)
     opened = open_model(model, update, device)
-    samples = draw_samples(
-        opened.rbm, n, steps, seed, _first_states(start, opened), beta, engine.value, precision.value,
-        progress=sys.stdout.isatty(),
-    )  # fmt: skip
-    facts = {"model": opened.name, "seed": seed, "n_steps": steps, "beta": beta}
+    if method is Method.GIBBS:
+        samples = draw_samples(
+            opened.rbm, n, steps, seed, _first_states(start, opened), beta, engine.value, precision.value, progress=True
+        )
+    else:
+        samples = equilibrium_samples(
+            _models(opened), n, seed, budget=budget, engine=engine.value, precision=precision.value, progress=True
+        )
+    facts = {"model": opened.name, "verdict": str(samples.verdict), **samples.facts}
     grid = compute(samples.v.cpu().numpy(), shape or opened.image_shape, **facts)
-    _write_npz(files[0], samples, grid.attrs)
-    _write_png(files[1], draw(grid))
+    _write_npz(files[0], samples, facts, (grid.attrs["height"], grid.attrs["width"]))
+    _write_png(files[1], draw(grid), facts)
+    typer.echo(str(samples.verdict))
     for path in files:
         typer.echo(str(path))
 
 
-def _first_states(start: str, opened: OpenModel) -> Any:
+def _check_method(method: Method, of_gibbs: dict[str, Any], budget: float | None) -> None:
+    """Refuse options of the other method."""
+    given = [name for name, value in of_gibbs.items() if value is not None]
+    if method is Method.EQUILIBRIUM and given:
+        raise typer.BadParameter(f"{given[0]} is for chains; add --method gibbs or leave it out")
+    if method is Method.GIBBS and budget is not None:
+        raise typer.BadParameter("--budget is for equilibrium samples; chains take --steps")
+
+
+def _models(opened: OpenModel) -> RBM | list[RBM]:
+    """The models to climb along: the run's checkpoints up to the wanted one, or the single model."""
+    if opened.run is None:
+        return opened.rbm
+    updates = [update for update in opened.run.updates if update <= opened.update]
+    return [model.to(device=opened.rbm.device) for model in opened.run.models(updates)]
+
+
+def _first_states(start: str | None, opened: OpenModel) -> Any:
     from rbmscape.data.load import load_dataset
     from rbmscape.errors import InputError
 
-    if start == "random":
+    if start is None or start == "random":
         return None
     if start != "data":
         return load_dataset(start, test_fraction=0).train
@@ -80,23 +124,25 @@ def _first_states(start: str, opened: OpenModel) -> Any:
     return opened.run.dataset()
 
 
-def _write_npz(path: Path, samples: Samples, attributes: dict[str, Any]) -> None:
+def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], shape: tuple[int, int]) -> None:
+    """States, the shape of an image (zeros for none), the verdict, and all that is known of them as JSON."""
     import numpy as np
 
     from rbmscape.files import write_bytes
 
     content = io.BytesIO()
-    shape = np.array([attributes["height"], attributes["width"]])
     np.savez_compressed(
-        content, samples=samples.v.cpu().numpy(), hidden=samples.h.cpu().numpy(), image_shape=shape,
-        seed=np.uint64(samples.seed), n_steps=np.int64(samples.n_steps), beta=np.float64(samples.beta),
+        content, samples=samples.v.cpu().numpy(), hidden=samples.h.cpu().numpy(), image_shape=np.array(shape),
+        seed=np.uint64(samples.how["samples_seed"]), converged=np.bool_(samples.converged),
+        verdict=np.array(str(samples.verdict)), facts=np.array(json.dumps(facts)),
     )  # fmt: skip
     write_bytes(path, content.getvalue())
 
 
-def _write_png(path: Path, figure: Any) -> None:
+def _write_png(path: Path, figure: Any, facts: dict[str, Any]) -> None:
+    """The picture, with the facts as text chunks of the file."""
     from rbmscape.files import write_bytes
 
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=200)
+    figure.savefig(content, format="png", dpi=200, metadata={name: str(value) for name, value in facts.items()})
     write_bytes(path, content.getvalue())

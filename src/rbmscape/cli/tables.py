@@ -1,15 +1,14 @@
-"""Numbers for people: aligned tables on stdout, progress on stderr."""
+"""Numbers for people: aligned tables on stdout, and as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["print_table", "progress_bar", "write_json"]
+__all__ = ["print_table", "write_json"]
 
 
 def print_table(title: str, rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> None:
@@ -27,21 +26,6 @@ def print_table(title: str, rows: Iterable[Sequence[str]], header: Sequence[str]
     for row in body:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
-
-
-@contextmanager
-def progress_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr that vanishes when it is done, advanced by the function that is given; nothing off a terminal.
-
-    ``total`` is None where it is not known beforehand.
-    """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:

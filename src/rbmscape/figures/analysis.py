@@ -12,7 +12,8 @@ from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.run import Run
-from rbmscape.runs.samples import ModelSamples, RunSamples, model_samples, run_samples
+from rbmscape.runs.samples import RunSamples, model_samples, run_samples
+from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,7 +61,7 @@ class Subject:
         return run_samples(self.run, self.update, self.seed, **self.sampling)
 
     @property
-    def samples(self) -> ModelSamples:
+    def samples(self) -> Samples:
         """Equilibrium samples of the model."""
         return self.all_samples.at()
 

@@ -22,7 +22,7 @@ from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
-from rbmscape.runs.samples import ModelSamples
+from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,9 +86,7 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute(subject.samples, subject.image_shape, seed=subject.seed)
 
 
-def compute(
-    samples: ModelSamples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any
-) -> xr.Dataset:
+def compute(samples: Samples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any) -> xr.Dataset:
     """Quench random bits by the confined diffusion at several D and compare with equilibrium samples.
 
     Parameters

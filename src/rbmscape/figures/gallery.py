@@ -17,7 +17,7 @@ from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 from rbmscape.rng import Stream
-from rbmscape.runs.samples import ModelSamples
+from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,7 +56,7 @@ def for_study(material: Material) -> xr.Dataset:
     return compute(samples, material.dataset, seed=material.seed, **material.settings)
 
 
-def compute(samples: Mapping[str, ModelSamples], dataset: Dataset, seed: int = 0, **options: Any) -> xr.Dataset:
+def compute(samples: Mapping[str, Samples], dataset: Dataset, seed: int = 0, **options: Any) -> xr.Dataset:
     """The first samples of every model and as many test samples.
 
     Parameters

@@ -20,7 +20,7 @@ from rbmscape.figures.samples import sampled, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
-from rbmscape.runs.samples import ModelSamples
+from rbmscape.sampling.samples import Samples
 from rbmscape.symmetry.hierarchy import (
     ModeEffect,
     hierarchy_profile,
@@ -91,9 +91,7 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute(subject.samples, subject.image_shape, seed=subject.seed)
 
 
-def compute(
-    samples: ModelSamples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any
-) -> xr.Dataset:
+def compute(samples: Samples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any) -> xr.Dataset:
     """Samples before and after rotations, and the effect of every mode.
 
     Parameters

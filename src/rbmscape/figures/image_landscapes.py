@@ -19,7 +19,7 @@ from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 from rbmscape.reciprocal.modes import Modes
-from rbmscape.runs.samples import ModelSamples
+from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,7 +93,7 @@ def chosen_modes(n_paired: int, count: int = 12) -> tuple[int, ...]:
 
 
 def compute(
-    samples: ModelSamples,
+    samples: Samples,
     dataset: Dataset | None = None,
     image_shape: tuple[int, int] | None = None,
     seed: int = 0,

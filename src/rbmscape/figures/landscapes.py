@@ -23,9 +23,9 @@ from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
-from rbmscape.runs.samples import ModelSamples
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.sample import sample
+from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,10 +87,10 @@ def for_model(subject: Subject) -> xr.Dataset:
     return compute(samples, subject.dataset, seed=subject.seed)
 
 
-def _independent(fresh: RBM, seed: int) -> ModelSamples:
+def _independent(fresh: RBM, seed: int) -> Samples:
     """Samples of an untrained model: its units are so weakly coupled that Gibbs chains forget their start at once."""
     chains = sample(fresh, n_chains=N_SAMPLES, n_steps=100, seed=seed)
-    return ModelSamples(fresh, Draws(chains.v[:, None], chains.h[:, None]), {"samples_method": "Gibbs sampling"})
+    return Samples(fresh, Draws(chains.v[:, None], chains.h[:, None]), {"samples_method": "Gibbs sampling"})
 
 
 def default_modes(n_paired: int) -> tuple[int, ...]:
@@ -99,7 +99,7 @@ def default_modes(n_paired: int) -> tuple[int, ...]:
 
 
 def compute(
-    samples: Mapping[str, ModelSamples], dataset: Dataset | None = None, seed: int = 0, **options: Any
+    samples: Mapping[str, Samples], dataset: Dataset | None = None, seed: int = 0, **options: Any
 ) -> xr.Dataset:
     """Landscapes of some modes of some models, with states on them.
 

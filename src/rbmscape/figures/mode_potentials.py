@@ -21,7 +21,8 @@ from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
-from rbmscape.runs.samples import ModelSamples, RunSamples
+from rbmscape.runs.samples import RunSamples
+from rbmscape.sampling.samples import Samples
 from rbmscape.symmetry.order import MeanForce, potential_of_mean_force
 from rbmscape.symmetry.transitions import mode_coordinates
 
@@ -112,7 +113,7 @@ def of_run(run: Run, samples: RunSamples, **options: Any) -> xr.Dataset:
     return xr.concat(parts, "model", combine_attrs="override").assign_attrs(parts[-1].attrs)
 
 
-def compute(samples: ModelSamples, label: str = "model", **options: Any) -> xr.Dataset:
+def compute(samples: Samples, label: str = "model", **options: Any) -> xr.Dataset:
     """Potentials and measured potential of mean force of some modes.
 
     Parameters

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rbmscape.errors import ConfigError, InputError
 from rbmscape.figures.spec import FigureOptions, FigureSpec, Need
 from rbmscape.recipe import nearest
-from rbmscape.runs.samples import sampling_settings
+from rbmscape.sampling.sequence import sequence_settings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,7 +71,7 @@ class FigureEntry:
         if own and not self.spec.options.model_fields:
             raise ConfigError(f"the figure {self.name!r} has no options, found {next(iter(own))!r}; leave it out")
         try:
-            sampling_settings(sampling)
+            sequence_settings(sampling)
         except InputError as error:
             raise ConfigError(f"the figure {self.name!r}: {error}") from None
         return self.spec.options(**own), dict(sampling)

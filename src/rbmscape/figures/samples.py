@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rbmscape.runs.samples import ModelSamples, RunSamples
+from rbmscape.runs.samples import RunSamples
+from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["sampled", "shared_facts", "verdict"]
 
 
-def shared_facts(samples: Sequence[ModelSamples]) -> dict[str, str | float]:
+def shared_facts(samples: Sequence[Samples]) -> dict[str, str | float]:
     """Attributes for a Dataset that shows samples of several models: how they were made, and the fewest columns."""
     if not samples:
         return {}
@@ -26,7 +27,7 @@ def shared_facts(samples: Sequence[ModelSamples]) -> dict[str, str | float]:
     }
 
 
-def sampled(dataset: xr.Dataset, samples: ModelSamples | RunSamples) -> xr.Dataset:
+def sampled(dataset: xr.Dataset, samples: Samples | RunSamples) -> xr.Dataset:
     """The Dataset with the facts on its samples among its attributes, after those that it has."""
     return dataset.assign_attrs(dict(samples.facts))
 

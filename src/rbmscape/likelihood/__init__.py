@@ -2,13 +2,13 @@
 
 from rbmscape.likelihood.bracket import Bracket, likelihood_bracket
 from rbmscape.likelihood.estimate import LogPartition, log_likelihood, log_partition
-from rbmscape.likelihood.trajectory import OnlineLogPartition, Trajectory, trajectory_log_partition
+from rbmscape.likelihood.trajectory import LogPartitionCurve, OnlineLogPartition, trajectory_log_partition
 
 __all__ = [
     "Bracket",
     "LogPartition",
+    "LogPartitionCurve",
     "OnlineLogPartition",
-    "Trajectory",
     "likelihood_bracket",
     "log_likelihood",
     "log_partition",

@@ -15,7 +15,6 @@ Both kinds of log weights are returned in the same convention: each is a value t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,19 +22,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.kernels.floats.annealing import Annealer, PathParameters, PathWorkspace
 from rbmscape.likelihood.path import AnnealingPath, rounding
+from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 
 __all__ = ["Annealed", "anneal", "anneal_back"]
 
 FloatArray = NDArray[np.float64]
-Progress = Callable[[int], None]
 CHUNK = 512  # chains advanced together: the products of larger batches leave the caches
 
 
-@dataclass(frozen=True, slots=True)
-class Annealed:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Annealed(OneLine):
     """What a set of annealed chains leaves.
 
     Attributes
@@ -50,17 +50,13 @@ class Annealed:
     spread: FloatArray
 
 
-def _silent(_steps: int) -> None:
-    return None
-
-
 def anneal(
     path: AnnealingPath,
     schedule: FloatArray,
     n_chains: int,
     stream: Stream,
     annealer: Annealer,
-    progress: Progress = _silent,
+    progress: Advance = silent,
 ) -> Annealed:
     """Forward AIS: n_chains chains from the base (t = 0) to the model (t = 1).
 
@@ -88,7 +84,7 @@ def anneal_back(
     starts: Tensor,
     stream: Stream,
     annealer: Annealer,
-    progress: Progress = _silent,
+    progress: Advance = silent,
 ) -> Annealed:
     """Reverse AIS from samples of the model, one chain each; arguments as in `anneal`.
 
@@ -121,7 +117,7 @@ def _walk(
     temperatures: FloatArray,
     stream: Stream,
     first_chain: int,
-    progress: Progress,
+    progress: Advance,
 ) -> FloatArray:
     """Weigh and move through the temperatures in the given order; the last of them is only weighed.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 
 __all__ = ["LogRatio", "bennett", "overlap", "solve"]
@@ -26,8 +27,8 @@ _RESAMPLES = 200
 _NEWTON_STEPS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class LogRatio:
+@dataclass(frozen=True, slots=True, repr=False)
+class LogRatio(OneLine):
     """Result of `bennett`.
 
     Attributes

@@ -16,18 +16,19 @@ wrong by tens of nats with a small error bar, so the verdict asks for all of
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.kernels.floats.annealing import Annealer
-from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
-from rbmscape.likelihood.equilibrium import MAX_COLUMNS, MAX_ROUNDS, reverse_starts
+from rbmscape.likelihood.annealing import Annealed, anneal, anneal_back
+from rbmscape.likelihood.equilibrium import reverse_starts
 from rbmscape.likelihood.estimate import (
     LogPartition,
     annealer_of,
@@ -42,7 +43,10 @@ from rbmscape.likelihood.estimate import (
 from rbmscape.likelihood.path import AnnealingPath, log_weight
 from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.rng import Stream
+from rbmscape.sampling.equilibrium import MAX_CHAINS
+from rbmscape.sampling.trained import Trained, one_model
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
@@ -55,8 +59,8 @@ MIN_OVERLAP = 0.03
 MIN_CHAINS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Bracket(OneLine):
     """Bounds on the mean log-likelihood, in nats a sample.
 
     Attributes
@@ -76,7 +80,7 @@ class Bracket:
     reasons: tuple[str, ...]
     objections: tuple[str, ...]
     n_betas: int
-    history: tuple[tuple[int, LogPartition, LogPartition], ...] = field(repr=False)
+    history: tuple[tuple[int, LogPartition, LogPartition], ...]
 
     @property
     def converged(self) -> bool:
@@ -93,14 +97,17 @@ class Bracket:
         lower, upper = self.lower.interval(level), self.upper.interval(level)
         return min(lower[0], upper[0]), max(lower[1], upper[1])
 
+    def _headline(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         verdict = "converged" if self.converged else "NOT converged: " + "; ".join(self.objections)
         return f"{self.best} (between {self.lower} and {self.upper}, gap {self.gap:.2f}); {verdict}"
 
 
 def likelihood_bracket(
-    rbm: RBM,
-    data: Dataset | Tensor | Any,
+    rbm: RBM | Trained,
+    data: Dataset | Tensor | Any | None = None,
     n_chains: int = 500,
     n_betas: int = 1000,
     seed: int = 0,
@@ -111,25 +118,26 @@ def likelihood_bracket(
     models: Sequence[RBM] | None = None,
     starts: Tensor | Any | None = None,
     n_rounds: int | None = None,
-    max_rounds: int = MAX_ROUNDS,
+    budget: float | None = None,
     engine: str = "auto",
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: Progress = False,
 ) -> Bracket:
     """Lower and upper bound on the mean log-likelihood, with a verdict.
 
     Parameters
     ----------
-    rbm : the model
-    data : (n, N) zeros and ones, or a `Dataset`: see `rbmscape.log_likelihood`
+    rbm : the model; or a run, whose last model is bracketed with starts tempered along its checkpoints
+    data : (n, N) zeros and ones, or a `Dataset`: see `rbmscape.log_likelihood`; a run's own if left out
     n_chains : forward chains; backward ones are at most 200 unless `starts` are given, since tempering is costly
     n_betas, max_betas : temperatures to begin with and at most; a schedule given as values is used as it is, once
     tolerance : in nats; differences below it are not held against convergence
     schedule : as in `rbmscape.log_partition`
     models : earlier models of the same training, for tempering along it; without them in temperature
     starts : (n, N) samples of the model instead of tempering, trusted to be independent and equilibrated
-    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium, at most max_rounds
-    progress : called with the number of chain-steps done since its last call
+    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium or the budget is spent
+    budget : multiply-adds of that tempering at most, see `rbmscape.sampling.budget`; by default 1024 rounds at most
+    progress : show a bar, or a reporter that counts steps of chains
 
     Returns
     -------
@@ -140,34 +148,41 @@ def likelihood_bracket(
     as `rbmscape.log_partition`; InputError also where max_betas < n_betas or the tolerance is negative
     """
     _check(n_chains, n_betas, max_betas, tolerance)
-    rows = scored_data(rbm, data)
-    stream = Stream(seed, "bracket")
-    annealer = annealer_of(rbm, engine, precision)
-    path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
-    temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
-    if starts is None:
-        tempered = reverse_starts(
-            path,
-            min(n_chains, MAX_COLUMNS),
-            stream.child("equilibrium"),
-            models,
-            engine,
-            precision,
-            n_rounds=n_rounds,
-            max_rounds=max_rounds,
-            progress=progress,
-        )
-        samples, doubts = tempered.v, tempered.objections
-        origin = f"tempering: R-hat {tempered.r_hat:.3f}, {tempered.passages.mean():.1f} fresh states a chain"
+    if isinstance(rbm, Trained):
+        model, data = rbm.load(), rbm.dataset() if data is None else data
+        models = list(rbm.models()) if models is None else models
     else:
-        samples, doubts, origin = binary_rows(rbm, starts, "starts"), (), "given by the caller and trusted"
-    search = _Search(path, annealer, stream, n_chains, samples, tolerance, progress or _silent)
-    search.run(temperatures, max_betas if isinstance(schedule, str) else len(temperatures))
-    return search.bracket(float(log_weight(rbm, rows).mean()), doubts, origin)
+        model = one_model(rbm, "likelihood_bracket")
+    rows = scored_data(model, data)
+    stream = Stream(seed, "bracket")
+    annealer = annealer_of(model, engine, precision)
+    path = AnnealingPath.fit(model, base_data(model, data), stream.child("base"))
+    temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
+    with reporting(progress, "bracketing") as advance:
+        limits = {"n_rounds": n_rounds, "budget": budget}
+        samples, doubts, origin = _starts(path, starts, n_chains, stream, models, (engine, precision), limits, advance)
+        search = _Search(path, annealer, stream, n_chains, samples, tolerance, advance)
+        search.run(temperatures, max_betas if isinstance(schedule, str) else len(temperatures))
+        return search.bracket(float(log_weight(model, rows).mean()), doubts, origin)
 
 
-def _silent(_steps: int) -> None:
-    return None
+def _starts(
+    path: AnnealingPath,
+    starts: Any,
+    n_chains: int,
+    stream: Stream,
+    models: Sequence[RBM] | None,
+    engine: tuple[str, str],
+    limits: Mapping[str, Any],
+    advance: Advance,
+) -> tuple[Tensor, tuple[str, ...], str]:
+    """States to anneal back from, what speaks against their equilibrium, and where they come from."""
+    if starts is not None:
+        return binary_rows(path.rbm, starts, "starts"), (), "given by the caller and trusted"
+    n_starts, source = min(n_chains, MAX_CHAINS), stream.child("equilibrium")
+    tempered = reverse_starts(path, n_starts, source, models, *engine, **limits, progress=advance)
+    origin = f"tempering: R-hat {tempered.r_hat:.3f}, {tempered.passages.mean():.1f} fresh states a chain"
+    return tempered.v, tempered.objections, origin
 
 
 def _check(n_chains: int, n_betas: int, max_betas: int, tolerance: float) -> None:
@@ -201,7 +216,7 @@ class _Search:
         n_chains: int,
         samples: Tensor,
         tolerance: float,
-        progress: Progress,
+        progress: Advance,
     ) -> None:
         self.path, self.annealer, self.stream = path, annealer, stream
         self.n_chains, self.samples, self.tolerance, self.progress = n_chains, samples, tolerance, progress

@@ -16,6 +16,7 @@ from torch import Tensor
 from rbmscape.kernels.floats.annealing import Annealer, PathParameters
 from rbmscape.likelihood.bar import LogRatio, bennett
 from rbmscape.likelihood.path import rounding
+from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import annealer_parameters
@@ -45,23 +46,13 @@ def bridge(
     stages = 1
     while True:
         level = stream.child(f"stages/{stages}")
-        rungs = [annealer_parameters(annealer, _between(old, new, k / stages)) for k in range(stages + 1)]
+        rungs = [annealer_parameters(annealer, interpolated(old, new, k / stages)) for k in range(stages + 1)]
         ahead = _anneal(rungs, (old, new), old_states, level.child("forward"), annealer)
         back = -_anneal(rungs[::-1], (new, old), new_states, level.child("backward"), annealer)
         ratio = bennett(ahead.cpu().numpy(), back.cpu().numpy(), level.child("bootstrap").numpy())
         if ratio.overlap >= ENOUGH_OVERLAP or 2 * stages > max_stages:
             return ratio
         stages *= 2
-
-
-def _between(old: RBM, new: RBM, t: float) -> RBM:
-    if t in (0.0, 1.0):
-        return new if t else old
-    return RBM(
-        (1.0 - t) * old.weights + t * new.weights,
-        (1.0 - t) * old.visible_bias + t * new.visible_bias,
-        (1.0 - t) * old.hidden_bias + t * new.hidden_bias,
-    )
 
 
 def _anneal(

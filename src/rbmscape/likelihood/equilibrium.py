@@ -14,13 +14,14 @@ from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
-from rbmscape.sampling.equilibrium import MAX_COLUMNS, MAX_ROUNDS
+from rbmscape.sampling.budget import affordable_rounds
 from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, Ladder, choose_ladder, ladder_models, shortest_ladder
 from rbmscape.sampling.tempered import Tempered
-from rbmscape.sampling.tempering import Progress, temper, temper_until
+from rbmscape.sampling.tempering import temper, temper_until
 
-__all__ = ["MAX_COLUMNS", "MAX_ROUNDS", "equilibrium_ladder", "reverse_starts"]
+__all__ = ["equilibrium_ladder", "reverse_starts"]
 
 
 def equilibrium_ladder(
@@ -58,15 +59,16 @@ def reverse_starts(
     precision: str = "auto",
     *,
     n_rounds: int | None = None,
-    max_rounds: int = MAX_ROUNDS,
+    budget: float | None = None,
     ladder: Ladder | None = None,
-    progress: Progress | None = None,
+    progress: Advance = silent,
 ) -> Tempered:
     """n_chains independent samples of the path's model.
 
     Parameters
     ----------
-    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium, at most max_rounds
+    n_rounds : rounds of tempering; by default until nothing speaks against equilibrium or the budget is spent
+    budget : multiply-adds at most, see `rbmscape.sampling.budget`
     ladder : from `equilibrium_ladder`, to use it again
 
     Returns
@@ -78,4 +80,5 @@ def reverse_starts(
     tempering = stream.child("tempering")
     if n_rounds is not None:
         return temper(chosen, n_chains, n_rounds, tempering, annealer, progress=progress)
-    return temper_until(chosen, n_chains, tempering, annealer, max_rounds, progress=progress)
+    most = affordable_rounds(budget, len(chosen.models), n_chains, path.rbm)
+    return temper_until(chosen, n_chains, tempering, annealer, most, progress=progress)

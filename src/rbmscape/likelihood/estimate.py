@@ -21,17 +21,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.checks import check_count
+from rbmscape.checks import check_choice, check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
-from rbmscape.likelihood.annealing import Annealed, Progress, anneal, anneal_back
+from rbmscape.likelihood.annealing import Annealed, anneal, anneal_back
 from rbmscape.likelihood.bar import bennett
 from rbmscape.likelihood.path import AnnealingPath, log_weight
 from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
+from rbmscape.sampling.equilibrium import MAX_CHAINS
+from rbmscape.sampling.trained import one_model
 from rbmscape.stats import Estimate, bootstrap_stderr, effective_sample_size, log_mean_exp
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ METHODS = ("auto", "exact", "ais", "reverse_ais", "bar")
 AUTO_EXACT_UNITS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LogPartition(Estimate):
     """An estimate of ln Z or of a log-likelihood that also says how it was made.
 
@@ -68,6 +71,10 @@ class LogPartition(Estimate):
     overlap: float = math.nan
     objections: tuple[str, ...] = ()
 
+    def _headline(self) -> str:
+        doubts = f", not to be trusted: {'; '.join(self.objections)}" if self.objections else ""
+        return f"{Estimate._headline(self)}, {self.method}{doubts}"
+
 
 def log_partition(
     rbm: RBM,
@@ -82,7 +89,7 @@ def log_partition(
     models: Sequence[RBM] | None = None,
     engine: str = "auto",
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: Progress = False,
 ) -> LogPartition:
     """ln Z = ln Σ_{v,h} exp(-E(v, h)) of a model.
 
@@ -99,7 +106,7 @@ def log_partition(
         them `rbmscape.likelihood.equilibrium` makes them by tempering
     models : earlier models of the same training, first to last, for that tempering; else it runs along the path
     engine, precision : see `rbmscape.kernels.select.select_engine`
-    progress : called with the number of chain-steps done since its last call
+    progress : show a bar, or a reporter that counts steps of annealed chains
 
     Returns
     -------
@@ -112,8 +119,8 @@ def log_partition(
     ShapeError, DataError : data or starts that do not fit the model or are not binary
     EngineError : engine or precision is not available on this machine
     """
-    if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, found {method!r}")
+    rbm = one_model(rbm, "log_partition")
+    check_choice("method", method, METHODS)
     n_chains = check_count("n_chains", n_chains)
     if method == "auto":
         method = "exact" if min(rbm.n_visible, rbm.n_hidden) <= AUTO_EXACT_UNITS else "ais"
@@ -123,14 +130,14 @@ def log_partition(
     annealer = annealer_for(select_engine(engine, precision, rbm.device))
     path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
-    report = progress or _silent
     forward = backward = None
     doubts: tuple[str, ...] = ()
-    if method in ("ais", "bar"):
-        forward = anneal(path, temperatures, n_chains, stream.child("forward"), annealer, report)
-    if method in ("reverse_ais", "bar"):
-        samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, (engine, precision))
-        backward = anneal_back(path, temperatures, samples, stream.child("backward"), annealer, report)
+    with reporting(progress, "annealing", n_chains * len(temperatures) * (2 if method == "bar" else 1)) as advance:
+        if method in ("ais", "bar"):
+            forward = anneal(path, temperatures, n_chains, stream.child("forward"), annealer, advance)
+        if method in ("reverse_ais", "bar"):
+            samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, (engine, precision))
+            backward = anneal_back(path, temperatures, samples, stream.child("backward"), annealer, advance)
     return replace(_summary(forward, backward, len(temperatures), stream), objections=doubts)
 
 
@@ -154,6 +161,7 @@ def log_likelihood(
     ------
     as `log_partition`
     """
+    rbm = one_model(rbm, "log_likelihood")
     rows = scored_data(rbm, data)
     log_z = partition if partition is not None else log_partition(rbm, method, data, **options)
     return shifted(log_z, float(log_weight(rbm, rows).mean()))
@@ -165,10 +173,6 @@ def shifted(log_z: Estimate, mean_log_weight: float) -> LogPartition:
     if not isinstance(log_z, LogPartition):
         return LogPartition(value, log_z.stderr, log_z.ess, method="given")
     return replace(log_z, value=value)
-
-
-def _silent(_steps: int) -> None:
-    return None
 
 
 def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
@@ -217,9 +221,9 @@ def _reverse_starts(
 ) -> tuple[Tensor, tuple[str, ...]]:
     if starts is not None:
         return binary_rows(path.rbm, starts, "starts"), ()
-    from rbmscape.likelihood.equilibrium import MAX_COLUMNS, reverse_starts
+    from rbmscape.likelihood.equilibrium import reverse_starts
 
-    n_starts = min(n_chains, MAX_COLUMNS)
+    n_starts = min(n_chains, MAX_CHAINS)
     tempered = reverse_starts(path, n_starts, stream.child("equilibrium"), models, *engine)
     return tempered.v, tempered.objections
 

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.kernels.floats.annealing import PathParameters
 from rbmscape.kernels.select import select_engine
+from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
@@ -31,8 +33,8 @@ _PILOT_STEPS = 200
 _ROWS = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class AnnealingPath:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AnnealingPath(OneLine):
     """Both ends of a path.
 
     Attributes
@@ -77,10 +79,8 @@ class AnnealingPath:
 
     def model_at(self, t: float) -> RBM:
         """The RBM at temperature parameter t in [0, 1]."""
-        rbm = self.rbm
-        visible = (1.0 - t) * self.base_visible + t * rbm.visible_bias
-        hidden = (1.0 - t) * self.base_hidden + t * rbm.hidden_bias
-        return RBM(t * rbm.weights, visible, hidden)
+        base = RBM(torch.zeros_like(self.rbm.weights), self.base_visible, self.base_hidden)
+        return interpolated(base, self.rbm, t)
 
     def base_samples(self, n_chains: int, stream: Stream, draw: int = 0, first_chain: int = 0) -> Tensor:
         """(n_chains, N) uint8 independent states at t = 0."""

@@ -18,7 +18,7 @@ on MNIST that is up to 0.07 nats.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
@@ -35,21 +36,24 @@ from rbmscape.likelihood.bridge import bridge
 from rbmscape.likelihood.estimate import LogPartition, log_partition
 from rbmscape.likelihood.path import rounding
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
+from rbmscape.sampling.budget import affordable_rounds
 from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, annealer_parameters, choose_ladder
-from rbmscape.sampling.tempered import Tempered, mixing_doubts, trace_diagnostics
+from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper, temper_until
+from rbmscape.sampling.verdict import mixing_doubts, trace_diagnostics
 
-__all__ = ["OnlineLogPartition", "Trajectory", "trajectory_log_partition"]
+__all__ = ["LogPartitionCurve", "OnlineLogPartition", "trajectory_log_partition"]
 
 FloatArray = NDArray[np.float64]
-N_COLUMNS = 100
+N_CHAINS = 100
 MAX_ROUNDS = 4096
 _JUDGED_DRAWS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Trajectory:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LogPartitionCurve(OneLine):
     """ln Z of each model of a sequence.
 
     Attributes
@@ -71,33 +75,40 @@ class Trajectory:
         """For each model, whether nothing speaks against its estimate."""
         return tuple(not found for found in self.objections)
 
+    def _headline(self) -> str:
+        fine, count = sum(self.converged), len(self.log_partitions)
+        first, last = self.log_partitions[0], self.log_partitions[-1]
+        return f"ln Z of {count} models from {first} to {last}, nothing speaks against {fine} of them"
+
 
 def trajectory_log_partition(
     models: Sequence[RBM],
-    n_chains: int = N_COLUMNS,
+    n_chains: int = N_CHAINS,
     n_rounds: int | None = None,
     seed: int = 0,
     *,
-    max_rounds: int = MAX_ROUNDS,
+    budget: float | None = None,
     target: float = TARGET_ACCEPTANCE,
     engine: str = "auto",
     precision: str = "auto",
-    progress: Callable[[int], None] | None = None,
-) -> Trajectory:
+    progress: Progress = False,
+) -> LogPartitionCurve:
     """ln Z of every model of a training, first to last, from one run of tempering along it.
 
     Parameters
     ----------
     models : two or more models of one shape, in the order of training; the first ones should be weakly coupled
-    n_chains : independent columns of replicas
-    n_rounds : by default as many as it takes until nothing speaks against equilibrium of any rung, at most max_rounds.
-        The ladder has all models for rungs, so that it is longer than that of `rbmscape.equilibrium_samples`, and the
-        time of a passage grows as the square of its length.
+    n_chains : independent chains of replicas
+    n_rounds : by default as many as it takes until nothing speaks against equilibrium of any rung or the budget is
+        spent.  The ladder has all models for rungs, so that it is longer than that of `rbmscape.equilibrium_samples`,
+        and the time of a passage grows as the square of its length.
+    budget : multiply-adds at most, see `rbmscape.sampling.budget`; by default 4096 rounds at most
     target : acceptance of exchanges, which sets how many models are interpolated
+    progress : show a bar, or a reporter that counts Gibbs steps of replicas
 
     Returns
     -------
-    Trajectory
+    LogPartitionCurve
 
     Raises
     ------
@@ -114,16 +125,16 @@ def trajectory_log_partition(
     annealer = annealer_for(select_engine(engine, precision, models[-1].device))
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
     tempering = stream.child("tempering")
-    if n_rounds is None:
-        tempered = temper_until(
-            ladder, n_chains, tempering, annealer, max_rounds, progress=progress, enough=_equilibrated
-        )
-    else:
-        tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=progress)
+    with reporting(progress, "replica exchange") as advance:
+        if n_rounds is None:
+            most = affordable_rounds(budget, len(ladder.models), n_chains, models[-1], MAX_ROUNDS)
+            tempered = temper_until(ladder, n_chains, tempering, annealer, most, progress=advance, enough=_equilibrated)
+        else:
+            tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=advance)
     estimates = _along(ladder.models, tempered, annealer)
     at_models = [ladder.positions.index(float(k)) for k in range(len(models))]
     doubts = _objections(estimates, tempered, at_models)
-    return Trajectory(tuple(estimates[rung] for rung in at_models), doubts, ladder.positions, tempered)
+    return LogPartitionCurve(tuple(estimates[rung] for rung in at_models), doubts, ladder.positions, tempered)
 
 
 def _along(models: Sequence[RBM], tempered: Tempered, annealer: Annealer) -> list[LogPartition]:
@@ -184,7 +195,7 @@ def _about_rungs(tempered: Tempered) -> list[list[str]]:
         trace = differences[:, :: max(1, differences.shape[1] // _JUDGED_DRAWS), None]
         ess, r_hat, drift = trace_diagnostics(trace, trace[:, 0])
         if not math.isnan(r_hat):  # two equal models differ by nothing
-            found[rung] += mixing_doubts(f"rung {rung}", ess, r_hat, drift)
+            found[rung] += mixing_doubts(ess, r_hat, drift, f"rung {rung}")
     return found
 
 
@@ -203,8 +214,8 @@ def _objections(
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class OnlineLogPartition:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OnlineLogPartition(OneLine):
     """A running ln Z that follows a training from checkpoint to checkpoint.
 
     `start` it with the untrained model and `update` it with the model and the chains at each checkpoint; each call

@@ -1,4 +1,4 @@
-"""Several draws of each of many chains: what correlations in time and errors over chains are computed from.
+"""Draws of many chains: what correlations in time and errors over chains are computed from.
 
 Shapes: v is (n_chains, n_draws, N), h is (n_chains, n_draws, M), uint8 entries 0 or 1.
 """
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 
 import torch
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 
-__all__ = ["Draws", "gibbs_draws"]
+__all__ = ["Draws", "drawn_hidden", "gibbs_draws"]
 
 
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """Joint states of Gibbs chains.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Draws(OneLine):
+    """Joint states of chains.
 
     Attributes
     ----------
@@ -29,6 +30,12 @@ class Draws:
 
     v: torch.Tensor
     h: torch.Tensor
+
+
+def drawn_hidden(rbm: RBM, v: torch.Tensor, stream: Stream) -> torch.Tensor:
+    """(n, M) uint8 drawn from p(h | v), with the numbers of the child stream ``hidden``."""
+    uniform = stream.child("hidden").uniform(0, v.shape[0], rbm.n_hidden, 0, rbm.device)
+    return (uniform < rbm.hidden_probability(v)).to(torch.uint8)
 
 
 def gibbs_draws(

@@ -4,7 +4,7 @@ Plain Gibbs chains of a trained model may stay in the mode they began in for as 
 along the checkpoints of the training (`rbmscape.sampling.tempering`) runs here until nothing speaks against
 equilibrium, or until a budget is spent.
 
-Where more samples are wanted than there are columns, these go on without the rungs that mix by Gibbs steps alone: once
+Where more samples are wanted than there are chains, these go on without the rungs that mix by Gibbs steps alone: once
 there is equilibrium, the rungs below keep it up no better and cost most of the time (`benchmarks.tempering`).
 """
 
@@ -21,79 +21,102 @@ from rbmscape.errors import InputError
 from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.rng import Stream
+from rbmscape.sampling.budget import FEWEST_ROUNDS, affordable_rounds
+from rbmscape.sampling.draws import Draws, drawn_hidden
 from rbmscape.sampling.ladder import Ladder, choose_ladder, floor_rung, ladder_models, shortest_ladder
-from rbmscape.sampling.sample import Samples, drawn_hidden
+from rbmscape.sampling.samples import ALONG_TRAINING, IN_TEMPERATURE, Samples
 from rbmscape.sampling.tempered import Tempered
-from rbmscape.sampling.tempering import FEWEST_ROUNDS, Progress, temper, temper_until
+from rbmscape.sampling.tempering import temper, temper_until
+from rbmscape.sampling.trained import Trained
 
-__all__ = ["MAX_COLUMNS", "MAX_ROUNDS", "equilibrium_samples"]
+__all__ = ["MAX_CHAINS", "equilibrium_samples"]
 
-MAX_COLUMNS = 200
-MAX_ROUNDS = 1024
+MAX_CHAINS = 200
+"""Chains that are tempered together; replicas cost a rung each, so that more samples come from longer chains."""
 
 
 def equilibrium_samples(
-    models: RBM | Sequence[RBM],
+    models: RBM | Sequence[RBM] | Trained,
     n_samples: int = 200,
     seed: int = 0,
-    budget: int = MAX_ROUNDS,
     *,
+    budget: float | None = None,
     engine: str = "auto",
     precision: str = "auto",
-    progress: Progress | None = None,
+    progress: Progress = False,
 ) -> Samples:
     """Samples of the last of a training's models.
 
     Parameters
     ----------
-    models : checkpoints of one training, first to last, as ``list(run.models())``; or a single model, which is tempered
-        in temperature
-    n_samples : how many; up to 200 come from as many independent columns of replicas, each 200 more from the same
-        columns after as many rounds as there are between independent draws
+    models : a run, along whose checkpoints replicas are exchanged; or checkpoints of one training, first to last; or a
+        single model, which is tempered in temperature
+    n_samples : how many; up to 200 come from as many independent chains, each 200 more from the same chains after as
+        many rounds as there are between independent draws
     seed : key of all random numbers
-    budget : rounds (a Gibbs step on each rung and an exchange) until equilibrium at most; fewer are made where fewer
-        suffice
-    progress : called with the number of replica-steps done since the last call
+    budget : multiply-adds until equilibrium at most, see `rbmscape.sampling.budget`; fewer are made where fewer
+        suffice, and without a budget 1024 rounds at most
+    progress : show a bar, or a reporter that counts Gibbs steps of replicas
 
     Returns
     -------
-    `Samples` whose ``tempered`` holds ``converged``, ``verdict`` (one sentence), ``objections``, ESS and R-hat
+    `Samples`, whose ``verdict`` says in one sentence whether they are in equilibrium, with ``converged`` and what
+    speaks against it
 
     Raises
     ------
     InputError : no models, different shapes, or a number out of range
     EngineError : engine or precision is not available on this machine
     """
-    path = [models] if isinstance(models, RBM) else list(models)
-    if not path:
-        raise InputError("equilibrium samples need a model, found an empty sequence; pass the checkpoints of a run")
+    path = _path(models)
     n_samples = check_count("n_samples", n_samples)
     rbm, along = path[-1], len(path) > 1
     chosen = select_engine(engine, precision, rbm.device)
     annealer = annealer_for(chosen)
     stream = Stream(seed, "equilibrium")
     choose = shortest_ladder if along else choose_ladder
-    ladder = choose(ladder_models(rbm, path if along else None), stream.child("ladder"), annealer)
-    n_columns = min(n_samples, MAX_COLUMNS)
-    tempered = temper_until(ladder, n_columns, stream.child("tempering"), annealer, budget, progress=progress)
-    further = _further(ladder, tempered, -(-n_samples // n_columns) - 1, stream.child("further"), annealer, progress)
+    n_chains = min(n_samples, MAX_CHAINS)
+    with reporting(progress, "replica exchange") as advance:
+        ladder = choose(ladder_models(rbm, path if along else None), stream.child("ladder"), annealer)
+        rounds = affordable_rounds(budget, len(ladder.models), n_chains, rbm)
+        tempered = temper_until(ladder, n_chains, stream.child("tempering"), annealer, rounds, progress=advance)
+        more = -(-n_samples // n_chains) - 1
+        further = _further(ladder, tempered, more, stream.child("further"), annealer, advance)
     v = torch.cat((tempered.v, *further))[:n_samples]
-    method = "trajectory" if along else "tempering"
-    return Samples(
-        v, drawn_hidden(rbm, v, stream), seed, tempered.n_rounds, 1.0, method, chosen.name, annealer.name, tempered
-    )
+    how: dict[str, str | float] = {
+        "samples_method": ALONG_TRAINING if along else IN_TEMPERATURE,
+        "samples_chains": n_chains,
+        "samples_rungs": len(ladder.models),
+        "samples_rounds": tempered.n_rounds,
+        "samples_passages": float(tempered.passages.mean()),
+        "samples_seed": stream.seed,
+        "samples_engine": chosen.name,
+        "samples_precision": annealer.name,
+    }
+    return Samples(rbm, Draws(v[:, None], drawn_hidden(rbm, v, stream)[:, None]), how, tempered.verdict, tempered)
+
+
+def _path(models: RBM | Sequence[RBM] | Trained) -> list[RBM]:
+    """The models to climb along, the wanted one last."""
+    if isinstance(models, RBM):
+        return [models]
+    path = list(models.models() if isinstance(models, Trained) else models)
+    if not path:
+        raise InputError("equilibrium samples need a model, found an empty sequence; pass the checkpoints of a run")
+    return path
 
 
 def _further(
-    ladder: Ladder, tempered: Tempered, count: int, stream: Stream, annealer: Annealer, progress: Progress | None
+    ladder: Ladder, tempered: Tempered, count: int, stream: Stream, annealer: Annealer, advance: Advance
 ) -> list[Tensor]:
-    """So many times the columns again, (n_columns, N) each, from above the ladder's floor."""
+    """So many times the chains again, (n_chains, N) each, from above the ladder's floor."""
     if count < 1:
         return []
     floor = floor_rung(ladder, tempered.states, stream.child("floor"), annealer)
-    n_columns, n_draws, _ = tempered.trace.shape
-    between = max(1, min(n_draws, math.ceil(n_columns * n_draws / max(1.0, tempered.ess))))
+    n_chains, n_draws, _ = tempered.trace.shape
+    between = max(1, min(n_draws, math.ceil(n_chains * n_draws / max(1.0, tempered.ess))))
     found: dict[int, Tensor] = {}
 
     def watch(number: int, v: Tensor) -> None:
@@ -101,5 +124,5 @@ def _further(
             found[number] = v.clone()
 
     rounds = max(FEWEST_ROUNDS, count * between)
-    temper(ladder.above(floor, tempered.states), n_columns, rounds, stream, annealer, progress=progress, watch=watch)
+    temper(ladder.above(floor, tempered.states), n_chains, rounds, stream, annealer, progress=advance, watch=watch)
     return list(found.values())[:count]

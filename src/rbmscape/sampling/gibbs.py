@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.kernels.interface import Engine, Parameters, Workspace
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
@@ -34,8 +35,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Chains:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Chains(OneLine):
     """What is carried from step to step.
 
     Attributes
@@ -50,15 +51,15 @@ class Chains:
     first_chain: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class GibbsInfo:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GibbsInfo(OneLine):
     """What a step leaves behind: the hidden states (n_chains, M) uint8 that the new v was drawn from."""
 
     h: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class GibbsSampler:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GibbsSampler(OneLine):
     """A model made ready for one engine, with buffers for a fixed number of chains and the source of randomness."""
 
     engine: Engine

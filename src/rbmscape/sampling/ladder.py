@@ -22,8 +22,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, LadderError
 from rbmscape.kernels.floats.annealing import Annealer, PathParameters
+from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
@@ -51,8 +53,8 @@ _TOLERANCE = 0.1
 _ATTEMPTS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Ladder:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Ladder(OneLine):
     """Rungs from independent units (no weights) to the target.
 
     Attributes
@@ -66,6 +68,9 @@ class Ladder:
     models: tuple[RBM, ...]
     positions: tuple[float, ...]
     start: Tensor
+
+    def _headline(self) -> str:
+        return f"{len(self.models)} rungs from {self.positions[0]:g} to {self.positions[-1]:g}"
 
     def with_starts(self, states: Tensor, stream: Stream, annealer: Annealer) -> Ladder:
         """The same ladder, from which chains start also in other states, moved to each rung by Gibbs steps.
@@ -252,18 +257,7 @@ class _Climb:
         low = math.floor(position)
         fraction = position - low
         lower = self.base if low < 0 else self.models[low]
-        if fraction == 0.0:
-            return lower
-        upper = self.models[low + 1]
-        parts = (
-            (1.0 - fraction) * one.to(upper.dtype) + fraction * other
-            for one, other in (
-                (lower.weights, upper.weights),
-                (lower.visible_bias, upper.visible_bias),
-                (lower.hidden_bias, upper.hidden_bias),
-            )
-        )
-        return RBM(*parts)
+        return lower if fraction == 0.0 else interpolated(lower, self.models[low + 1], fraction)
 
     def ladder(self, max_rungs: int) -> Ladder:
         """Climb from the base to the last model."""

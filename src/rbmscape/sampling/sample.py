@@ -3,94 +3,69 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rbmscape.checks import check_count
+from rbmscape.checks import check_choice, check_count
 from rbmscape.errors import InputError, ShapeError
-from rbmscape.kernels.floats.annealing import annealer_for
-from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
-from rbmscape.sampling.ladder import choose_ladder, ladder_models, shortest_ladder
-from rbmscape.sampling.tempered import Tempered
-from rbmscape.sampling.tempering import temper
+from rbmscape.sampling.draws import Draws
+from rbmscape.sampling.equilibrium import equilibrium_samples
+from rbmscape.sampling.samples import GIBBS, Samples
+from rbmscape.sampling.trained import Trained, one_model
+from rbmscape.sampling.verdict import Verdict
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
 
-__all__ = ["METHODS", "Samples", "drawn_hidden", "sample"]
+__all__ = ["METHODS", "Samples", "sample"]
 
-METHODS = ("gibbs", "trajectory", "tempering")
+METHODS = ("gibbs", "equilibrium")
 CHUNK = 2048  # chains advanced together: bounds memory and keeps the buffers near the processor
+USUAL_STEPS = 1000
 _REPORTS = 50  # progress reports a chunk
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """States drawn from a model.
-
-    Attributes
-    ----------
-    v : (n_chains, N) uint8
-    h : (n_chains, M) uint8, drawn from p(h | v), so that (v, h) is a draw from the joint distribution if v is from its
-        marginal
-    seed, n_steps, beta, method, engine, precision : how they were made
-    tempered : acceptance, passages, ESS, R-hat and `objections` of replica exchange; None for ``gibbs``
-    """
-
-    v: Tensor
-    h: Tensor
-    seed: int
-    n_steps: int
-    beta: float
-    method: str
-    engine: str
-    precision: str
-    tempered: Tempered | None = field(default=None, repr=False)
-
-
 def sample(
-    rbm: RBM,
+    rbm: RBM | Trained,
     n_chains: int = 100,
-    n_steps: int = 1000,
+    n_steps: int | None = None,
     seed: int = 0,
     start: str | Dataset | Tensor | Any | None = None,
     beta: float = 1.0,
     engine: str = "auto",
     precision: str = "auto",
-    progress: bool = False,
-    method: str = "gibbs",
-    models: Sequence[RBM] | None = None,
+    progress: Progress = False,
+    method: str | None = None,
 ) -> Samples:
     """Run independent chains and return their last states.
 
     Parameters
     ----------
-    rbm : the model
+    rbm : the model, or a run
     n_chains : how many chains
-    n_steps : full Gibbs steps (h given v, v given h) of each chain; 0 returns the start states with a fresh h
+    n_steps : full Gibbs steps (h given v, v given h) of each chain, 1000 by default; 0 returns the start states with a
+        fresh h
     seed : key of all random numbers, in [0, 2**64); results do not depend on threads or on how chains are batched
     start : None or ``"random"``: fair bits; a `Dataset`: randomly chosen training rows; an array (n_chains, N) or (N,)
         of zeros and ones
     beta : inverse temperature, >= 0
     engine, precision : see `rbmscape.kernels.select.select_engine`
-    progress : show a progress bar
-    method : ``"gibbs"``; ``"trajectory"``: replica exchange with earlier models of the training, which crosses between
-        modes where Gibbs chains do not; ``"tempering"``: replica exchange in temperature.  With the last two n_steps
-        counts rounds (one Gibbs step on each rung and one exchange), and beta and start keep their defaults
-    models : for ``"trajectory"``: the checkpoints of the training, first to last
+    progress : show a bar, or a reporter that counts Gibbs steps of chains
+    method : ``"gibbs"``, the default for a model: n_steps steps of each chain; ``"equilibrium"``, the default for a
+        run: replica exchange until nothing speaks against equilibrium, see `rbmscape.equilibrium_samples`, to which
+        n_steps, start and beta do not belong
 
     Returns
     -------
-    `Samples`; the chains are as close to equilibrium as n_steps brings them, which `rbmscape.sampling.diagnostics`
+    `Samples`; Gibbs chains are as close to equilibrium as n_steps brings them, which `rbmscape.sampling.diagnostics`
     helps to judge
 
     Raises
@@ -99,17 +74,34 @@ def sample(
     ShapeError, DataError : start states that do not fit or are not binary
     EngineError : engine or precision is not available on this machine
     """
-    n_chains, n_steps = check_count("n_chains", n_chains), check_count("n_steps", n_steps, 0)
-    _check_arguments(n_steps, beta, method)
-    stream = Stream(seed, "sample")
-    if method != "gibbs" or models is not None:
-        _check_tempering(method, models, start, beta)
-        return _tempered(rbm, n_chains, n_steps, stream, method, models, (engine, precision), progress)
+    chosen_method = method if method is not None else "equilibrium" if isinstance(rbm, Trained) else "gibbs"
+    n_chains = check_count("n_chains", n_chains)
+    if check_choice("method", chosen_method, METHODS) == "equilibrium":
+        _check_equilibrium(n_steps, start, beta)
+        return equilibrium_samples(rbm, n_chains, seed, engine=engine, precision=precision, progress=progress)
+    model = rbm.load() if isinstance(rbm, Trained) else one_model(rbm, "sample")
+    n_steps = check_count("n_steps", USUAL_STEPS if n_steps is None else n_steps, 0)
+    _check_gibbs(n_steps, beta)
+    return _gibbs(model, n_chains, n_steps, Stream(seed, "sample"), start, beta, engine, precision, progress)
+
+
+def _gibbs(
+    rbm: RBM,
+    n_chains: int,
+    n_steps: int,
+    stream: Stream,
+    start: Any,
+    beta: float,
+    engine: str,
+    precision: str,
+    progress: Progress,
+) -> Samples:
+    """Chains advanced in chunks."""
     states = _start_states(start, rbm, n_chains, stream)
     visible = torch.empty(n_chains, rbm.n_visible, dtype=torch.uint8, device=rbm.device)
     hidden = torch.empty(n_chains, rbm.n_hidden, dtype=torch.uint8, device=rbm.device)
     sampler = gibbs.make_sampler(rbm, min(n_chains, CHUNK), stream, beta, engine, precision)
-    with _progress_bar(progress, n_chains * n_steps) as report:
+    with reporting(progress, "Gibbs steps", n_chains * n_steps) as advance:
         for first in range(0, n_chains, CHUNK):
             last = min(first + CHUNK, n_chains)
             if last - first != sampler.workspace.v.shape[0]:
@@ -117,63 +109,38 @@ def sample(
             chains = gibbs.init(states(first, last), first)
             for steps in _portions(n_steps):
                 chains, _info = gibbs.step(sampler, chains, steps)
-                report(steps * (last - first))
+                advance(steps * (last - first))
             visible[first:last] = chains.v
             hidden[first:last] = gibbs.final_hidden(sampler, chains)
-    name, used = sampler.engine.name, sampler.engine.precision
-    return Samples(visible, hidden, seed, n_steps, beta, method, name, used)
+    how: dict[str, str | float] = {
+        "samples_method": GIBBS,
+        "samples_chains": n_chains,
+        "samples_steps": n_steps,
+        "samples_seed": stream.seed,
+        "samples_beta": float(beta),
+        "samples_engine": sampler.engine.name,
+        "samples_precision": sampler.engine.precision,
+    }
+    unjudged = Verdict.unjudged(f"plain Gibbs chains of {n_steps} steps")
+    return Samples(rbm, Draws(visible[:, None], hidden[:, None]), how, unjudged)
 
 
-def _check_arguments(n_steps: int, beta: float, method: str) -> None:
+def _check_gibbs(n_steps: int, beta: float) -> None:
     if n_steps >= 2**31:
         raise InputError(f"n_steps must be below 2**31, found {n_steps}; pass a number of Gibbs steps")
     if not math.isfinite(beta) or beta < 0:
         raise InputError(f"beta must be finite and not negative, found {beta}; pass 1.0 for the model itself")
-    if method not in METHODS:
-        raise InputError(f"method must be one of {', '.join(METHODS)}, found {method!r}; pass method='gibbs'")
 
 
-def _check_tempering(method: str, models: Sequence[RBM] | None, start: Any, beta: float) -> None:
-    if (method == "trajectory") is (models is None):
+def _check_equilibrium(n_steps: int | None, start: Any, beta: float) -> None:
+    given = [name for name, is_given in (("n_steps", n_steps is not None), ("start", start is not None)) if is_given]
+    if beta != 1.0:
+        given.append("beta")
+    if given:
         raise InputError(
-            f"method 'trajectory' and models go together, found method={method!r} and "
-            f"{'no models' if models is None else 'models'}; pass the checkpoints of a run, as list(run.models())"
+            f"equilibrium samples take as many rounds as they need from a start of their own at beta = 1, found "
+            f"{' and '.join(given)}; leave that out, or pass method='gibbs' for chains"
         )
-    if method == "trajectory" and models is not None and len(models) < 2:
-        raise InputError(
-            f"tempering along a training needs at least two checkpoints, found {len(models)}; use method='tempering'"
-        )
-    if start is not None or beta != 1.0:
-        raise InputError(
-            f"method {method!r} starts from its lowest rung and ends at beta = 1; leave start and beta out"
-        )
-
-
-def _tempered(
-    rbm: RBM,
-    n_chains: int,
-    n_steps: int,
-    stream: Stream,
-    method: str,
-    models: Sequence[RBM] | None,
-    engine_precision: tuple[str, str],
-    progress: bool,
-) -> Samples:
-    """Top states of replica exchange, with h drawn from p(h | v)."""
-    engine = select_engine(*engine_precision, rbm.device)
-    annealer = annealer_for(engine)
-    choose = choose_ladder if models is None else shortest_ladder
-    ladder = choose(ladder_models(rbm, models), stream.child("ladder"), annealer)
-    with _progress_bar(progress, n_chains * n_steps * len(ladder.models)) as report:
-        result = temper(ladder, n_chains, n_steps, stream.child(method), annealer, progress=report)
-    h = drawn_hidden(rbm, result.v, stream)
-    return Samples(result.v, h, stream.seed, n_steps, 1.0, method, engine.name, annealer.name, result)
-
-
-def drawn_hidden(rbm: RBM, v: Tensor, stream: Stream) -> Tensor:
-    """(n, M) uint8 drawn from p(h | v), with the numbers of the child stream ``hidden``."""
-    uniform = stream.child("hidden").uniform(0, v.shape[0], rbm.n_hidden, 0, rbm.device)
-    return (uniform < rbm.hidden_probability(v)).to(torch.uint8)
 
 
 def _start_states(start: Any, rbm: RBM, n_chains: int, stream: Stream) -> Callable[[int, int], Tensor]:
@@ -213,16 +180,3 @@ def _portions(n_steps: int) -> Iterator[int]:
     size = max(1, -(-n_steps // _REPORTS))
     for done in range(0, n_steps, size):
         yield min(size, n_steps - done)
-
-
-@contextmanager
-def _progress_bar(shown: bool, total: int) -> Iterator[Callable[[int], None]]:
-    """A Rich bar that counts chain-steps, or nothing."""
-    if not shown:
-        yield lambda _done: None
-        return
-    from rich.progress import Progress
-
-    with Progress() as bar:
-        task = bar.add_task("Gibbs steps", total=total)
-        yield lambda done: bar.advance(task, done)

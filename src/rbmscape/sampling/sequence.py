@@ -1,55 +1,48 @@
-r"""Replica exchange on ladders in which every model of a sequence is a rung; see `rbmscape.runs.samples`.
+r"""Samples of every model of a sequence, from replica exchange on ladders in which every one of them is a rung.
+
+One computation leaves equilibrium samples of all models, with what speaks against equilibrium at each.  There are two
+ladders, each from independent units: one through the early models and one through the later ones.  During the first
+epoch of a training the modes swing from checkpoint to checkpoint, so that a ladder through all of them lets hardly a
+replica pass; those early models are mixed by Gibbs steps alone, and later ones are reached past them.  A single model
+is tempered in temperature.
 
 States are recorded at sixteen evenly spaced rounds of the last half, in which nothing is burn-in any more.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.floats.annealing import annealer_for
+from rbmscape.errors import InputError
+from rbmscape.kernels.floats.annealing import Annealer, annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
-from rbmscape.rng import Stream
+from rbmscape.sampling.budget import affordable_chains_and_rounds
 from rbmscape.sampling.ladder import choose_ladder, independent_base, ladder_models
-from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered, trace_diagnostics
+from rbmscape.sampling.packed import PackedSamples, own_stream
+from rbmscape.sampling.samples import ALONG_TRAINING, IN_TEMPERATURE
+from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered
 from rbmscape.sampling.tempering import temper_until
+from rbmscape.sampling.verdict import trace_diagnostics
 
-__all__ = ["affordable", "climbed", "own_stream"]
+__all__ = ["EVERY_MODEL_ACCEPTANCE", "sequence_samples", "sequence_settings"]
 
-FEWEST_CHAINS = 32
-FEWEST_ROUNDS, MOST_ROUNDS = 64, 1024
-OVERRUN = 4
+N_CHAINS = 100
+BUDGET = 1e12
+EVERY_MODEL_ACCEPTANCE = 0.65
+"""Of exchanges between neighbouring rungs.  Higher than `rbmscape.sampling.ladder.TARGET_ACCEPTANCE`, which makes the
+fewest rounds to the top: here every model on the way is a result that is judged by itself, and the models are rungs
+wherever they lie, so that more of the rungs between them are wanted where replicas have to pass."""
 N_DRAWS = 16
 N_MODES = 4
-OVERHEAD = 1.5e5  # multiply-adds in the time of all else that a Gibbs step and an exchange of one replica take
 EARLY_SHARE = 0.25  # of the budget: Gibbs steps mix the models of the first epoch
-
-
-def affordable(n_rungs: int, rbm: RBM, settings: Mapping[str, float]) -> tuple[int, int]:
-    """Columns, and rounds at most.
-
-    They are at least as many as one passage up the ladder needs, 2(R + 1) at acceptance ½, also where that is more than
-    the budget, but not where it is more than four times as much.
-    """
-    chain_rounds = settings["budget"] / (n_rungs * (rbm.n_visible * rbm.n_hidden + OVERHEAD))
-    needed = min(MOST_ROUNDS, max(FEWEST_ROUNDS, 1 << (2 * n_rungs + 1).bit_length()))
-    wanted = int(settings["n_chains"])
-    n_chains = min(wanted, max(FEWEST_CHAINS, int(chain_rounds / needed)))
-    rounds, longest = (_power_below(times * chain_rounds / n_chains) for times in (1, OVERRUN))
-    return n_chains, min(MOST_ROUNDS, max(rounds, min(needed, max(FEWEST_ROUNDS, longest))))
-
-
-def _power_below(number: float) -> int:
-    """The largest power of 2 that is not larger, at least 1."""
-    return 1 << (max(1, int(number)).bit_length() - 1)
 
 
 class _Recorder:
@@ -77,25 +70,65 @@ class _Recorder:
         return np.stack(self.kept[-N_DRAWS:], 2)
 
 
-def climbed(
+def sequence_samples(
     models: Sequence[RBM],
     early: int,
     key: tuple[int, str],
     settings: Mapping[str, float],
     chains: Tensor | None = None,
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """States and diagnostics as tensors, and the facts, as they are kept on disk.
+) -> PackedSamples:
+    """Samples of every model of a sequence, or of a single one.
 
-    The first `early` models and the others stand on ladders of their own, see the module.  Half of the columns start
-    from the training's own chains (n, N), where there are any, so that R-hat compares two origins.
+    Parameters
+    ----------
+    models : first to last
+    early : so many first models stand on a ladder of their own, see the module
+    key : seed and label of the randomness
+    settings : from `sequence_settings`
+    chains : (n, N) states of the training's own chains, from which half of the chains start where they are given, so
+        that R-hat compares two origins
+
+    Raises
+    ------
+    LadderError : the models are so far apart that a ladder would have more than 400 rungs
     """
+    annealer = annealer_for(select_engine("auto", "auto", models[-1].device))
     shares = (EARLY_SHARE, 1.0 - EARLY_SHARE) if early else (0.0, 1.0)
     parts = []
     for number, (part, share) in enumerate(zip((models[:early], models[early:]), shares, strict=True)):
         if part:
             share_of = {**settings, "budget": share * settings["budget"]}
-            parts.append(_ladder(part, models[0], key, number, share_of, chains))
-    return _kept(parts, key, f"replica exchange {'along the training' if len(models) > 1 else 'in temperature'}")
+            parts.append(_ladder(part, models[0], key, number, share_of, chains, annealer))
+    return _packed(parts, key, ALONG_TRAINING if len(models) > 1 else IN_TEMPERATURE)
+
+
+def sequence_settings(options: Mapping[str, Any]) -> dict[str, float]:
+    """Options of `sequence_samples` with their defaults filled in.
+
+    Parameters
+    ----------
+    options : ``n_chains`` (100); ``budget`` (1e12 multiply-adds, see `rbmscape.sampling.budget`), to which chains and
+        rounds are reduced, but not below 32 chains and one passage through the ladder where four budgets are enough
+        for that; ``target`` acceptance (0.65)
+
+    Raises
+    ------
+    InputError : an option that does not exist, or a value out of range
+    """
+    known = {"n_chains": N_CHAINS, "budget": BUDGET, "target": EVERY_MODEL_ACCEPTANCE}
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(f"sampling has no option {unknown[0]!r}; it has {', '.join(known)}")
+    try:
+        settings = {name: float(options.get(name, value)) for name, value in known.items()}
+    except (TypeError, ValueError):
+        raise InputError(f"options of sampling are numbers, found {dict(options)}; correct them") from None
+    if settings["n_chains"] < 2 or settings["budget"] <= 0:
+        raise InputError(
+            f"sampling needs two chains or more and a budget above 0, found n_chains={settings['n_chains']:g} and "
+            f"budget={settings['budget']:g}"
+        )
+    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +148,13 @@ def _ladder(
     number: int,
     settings: Mapping[str, float],
     chains: Tensor | None,
+    annealer: Annealer,
 ) -> _Part:
     """Temper on a ladder from independent units, which fit the training's first model, through all models.
 
     A single model is tempered through temperature.
     """
     target, single = models[-1], len(models) == 1
-    annealer = annealer_for(select_engine("auto", "auto", target.device))
     stream = own_stream(*key).child(str(number))
     path = ladder_models(target, None) if single else list(models)
     wanted = [len(path) - 1] if single else range(len(path))
@@ -129,7 +162,9 @@ def _ladder(
     ladder = choose_ladder(path, stream.child("ladder"), annealer, settings["target"], keep=wanted, base=base)
     if chains is not None:
         ladder = ladder.with_starts(chains, stream, annealer)
-    n_chains, rounds = affordable(len(ladder.models), target, settings)
+    n_chains, rounds = affordable_chains_and_rounds(
+        settings["budget"], len(ladder.models), int(settings["n_chains"]), target
+    )
     rungs = [ladder.positions.index(float(k)) for k in wanted]
     recorder = _Recorder(rungs)
     result = temper_until(ladder, n_chains, stream.child("tempering"), annealer, rounds, watch_rungs=recorder)
@@ -146,17 +181,13 @@ def _about_ladder(result: Tempered, rung: int) -> str:
     if below.size and below.min() < MIN_ACCEPTANCE:
         found.append(f"exchanges of rung {int(below.argmin())} are accepted with probability {below.min():.3f}")
     if rung == len(result.acceptance) and result.passages.mean() < MIN_PASSAGES:
-        found.append(f"fresh states came {result.passages.mean():.2f} times a column, fewer than {MIN_PASSAGES:g}")
+        found.append(f"fresh states came {result.passages.mean():.2f} times a chain, fewer than {MIN_PASSAGES:g}")
     return "; ".join(found)
 
 
-def _kept(parts: Sequence[_Part], key: tuple[int, str], method: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _packed(parts: Sequence[_Part], key: tuple[int, str], method: str) -> PackedSamples:
     n_chains = min(part.packed.shape[1] for part in parts)
-    tensors = {
-        "packed": torch.from_numpy(np.concatenate([part.packed[:, :n_chains] for part in parts])),
-        "diagnostics": torch.tensor([row for part in parts for row in part.diagnostics], dtype=torch.float64),
-    }
-    facts: dict[str, str | float] = {
+    how: dict[str, str | float] = {
         "samples_method": method,
         "samples_chains": n_chains,
         "samples_draws": N_DRAWS,
@@ -166,13 +197,9 @@ def _kept(parts: Sequence[_Part], key: tuple[int, str], method: str) -> tuple[di
         "samples_seed": key[0],
         "samples_label": key[1],
     }
-    against = [words for part in parts for words in part.against]
-    return tensors, {"facts": json.dumps(facts), "against": json.dumps(against)}
-
-
-def own_stream(seed: int, label: str) -> Stream:
-    """Randomness of the samples of one run or model."""
-    return Stream(seed, "figures/equilibrium").child(label)
+    states = torch.from_numpy(np.concatenate([part.packed[:, :n_chains] for part in parts]))
+    ess, r_hat, drift = np.array([row for part in parts for row in part.diagnostics], dtype=np.float64).T
+    return PackedSamples(states, ess, r_hat, drift, tuple(words for part in parts for words in part.against), how)
 
 
 def _diagnosed(rbm: RBM, packed: NDArray[np.uint8], start: Tensor) -> tuple[float, float, float]:

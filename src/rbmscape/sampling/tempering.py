@@ -24,16 +24,17 @@ from torch import Tensor
 
 from rbmscape.errors import InputError
 from rbmscape.kernels.floats.annealing import Annealer, PathParameters, PathWorkspace
+from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
+from rbmscape.sampling.budget import FEWEST_ROUNDS
 from rbmscape.sampling.ladder import Ladder, annealer_parameters, leading_modes
-from rbmscape.sampling.tempered import Tempered, trace_diagnostics
+from rbmscape.sampling.tempered import Tempered
+from rbmscape.sampling.verdict import trace_diagnostics
 
-__all__ = ["Progress", "Tempered", "temper", "temper_until"]
+__all__ = ["temper", "temper_until"]
 
-Progress = Callable[[int], None]
 Watch = Callable[[int, Tensor], None]
 FIRST_ROUNDS = 64
-FEWEST_ROUNDS = 16
 BURN_IN = 0.5
 
 
@@ -71,7 +72,7 @@ def temper(
     annealer: Annealer,
     steps: int = 1,
     burn_in: float = BURN_IN,
-    progress: Progress | None = None,
+    progress: Advance = silent,
     watch: Watch | None = None,
 ) -> Tempered:
     """Advance n_chains columns of replicas by a fixed number of rounds.
@@ -102,7 +103,7 @@ def temper_until(
     annealer: Annealer,
     max_rounds: int,
     steps: int = 1,
-    progress: Progress | None = None,
+    progress: Advance = silent,
     watch: Watch | None = None,
     watch_rungs: Watch | None = None,
     enough: Callable[[Tempered], bool] = attrgetter("converged"),
@@ -164,7 +165,7 @@ class _Machine:
         return _Columns(rungs, states[-1], flags, flags.clone(), passages, first, [], [])
 
     def advance(
-        self, columns: _Columns, goal: int, progress: Progress | None, watch: Watch | None, watch_rungs: Watch | None
+        self, columns: _Columns, goal: int, progress: Advance, watch: Watch | None, watch_rungs: Watch | None
     ) -> None:
         """Rounds until there were `goal`; see `temper_until`."""
         for number in range(len(columns.trace), goal):
@@ -173,8 +174,7 @@ class _Machine:
                 watch(number, columns.top)
             if watch_rungs is not None:
                 watch_rungs(number, columns.states())
-            if progress is not None:
-                progress(self.n_rungs * self.n_chains * self.steps)
+            progress(self.n_rungs * self.n_chains * self.steps)
 
     def _round(self, columns: _Columns, number: int) -> None:
         """Gibbs steps of all replicas and the exchanges of every other pair."""

@@ -88,8 +88,8 @@ class LikelihoodMethod(_Plan):
     n_betas : temperatures of the annealing; a bracket begins with so many
     n_chains : annealed chains
     max_betas : a bracket's temperatures at most; by default 8 times those it begins with
-    max_rounds : rounds at most in which a bracket tempers its starts, fewer where they are in equilibrium sooner; by
-        default 1024
+    budget : multiply-adds at most in which a bracket tempers its starts, see `rbmscape.sampling.budget`; fewer where
+        they are in equilibrium sooner, and without a budget 1024 rounds at most
     """
 
     title = "the study plan's [likelihood]"
@@ -98,7 +98,7 @@ class LikelihoodMethod(_Plan):
     n_betas: PositiveInt = 500
     n_chains: PositiveInt = 250
     max_betas: PositiveInt | None = None
-    max_rounds: Annotated[int, Field(ge=16)] | None = None
+    budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _only_a_bracket_has_limits(self) -> Self:
@@ -107,19 +107,19 @@ class LikelihoodMethod(_Plan):
                 f"max_betas = {self.max_betas} is for the method 'bracket' and at least n_betas = {self.n_betas}; "
                 "leave it out or raise it"
             )
-        if self.max_rounds is not None and self.method != "bracket":
-            raise ValueError(f"max_rounds = {self.max_rounds} is for the method 'bracket'; leave it out")
+        if self.budget is not None and self.method != "bracket":
+            raise ValueError(f"budget = {self.budget:g} is for the method 'bracket'; leave it out")
         return self
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket` beside the seed."""
         if self.method == "exact":
             return {}
-        options = {"n_betas": self.n_betas, "n_chains": self.n_chains}
+        options: dict[str, Any] = {"n_betas": self.n_betas, "n_chains": self.n_chains}
         if self.method == "bracket":
             options["max_betas"] = self.max_betas or 8 * self.n_betas
-            if self.max_rounds is not None:
-                options["max_rounds"] = self.max_rounds
+            if self.budget is not None:
+                options["budget"] = self.budget
         return options
 
 

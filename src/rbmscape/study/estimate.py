@@ -22,7 +22,8 @@ from rbmscape.figures.spec import FigureScene
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import TrainingConfig
-from rbmscape.runs.samples import BUDGET
+from rbmscape.sampling.budget import round_cost
+from rbmscape.sampling.sequence import BUDGET
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.graph import Task, TaskGraph
 
@@ -155,7 +156,7 @@ def _training_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
 
 def _likelihood_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     hidden = int(task.parameters["hidden"])
-    options: Mapping[str, int] = task.parameters["options"]
+    options: Mapping[str, float] = task.parameters["options"]
     scoring = 2.0 * len(dataset.test) * speeds.sweep[hidden]
     if task.parameters["method"] == "exact":
         return 0.1 + scoring
@@ -163,7 +164,9 @@ def _likelihood_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     if task.parameters["method"] == "ais":
         return 0.1 + scoring + one * options["n_betas"]
     levels = 2.0 * (options["n_betas"] + options["max_betas"])  # the hopeless skip those between
-    return 0.1 + scoring + one * (levels + ROUND * options.get("max_rounds", ROUNDS))
+    round_of_all = options["n_chains"] * round_cost(RUNGS, dataset.n_visible, hidden)
+    rounds = min(ROUNDS, options.get("budget", math.inf) / round_of_all)
+    return 0.1 + scoring + one * (levels + ROUND * rounds)
 
 
 ROUNDS_OF_SAMPLES: Final = 20_000.0
@@ -182,8 +185,10 @@ def sampling_seconds(scene: FigureScene, options: Mapping[str, Any], hidden: int
     return scene.base(1.0) + (OVERRUN * sweeps + LADDER * rungs) * scene.annealing(hidden)
 
 
+RUNGS: Final = 30
+"""Of the ladder on which a bracket tempers its starts, about."""
 ROUND: Final = 20.0
-"""Annealing steps of a chain that a round of a bracket's tempering takes: about 30 rungs, and a step costs less."""
+"""Annealing steps of a chain that a round of that tempering takes, where a step costs less."""
 ROUNDS: Final = 400
 """Rounds that a bracket's tempering takes where the plan sets no limit; often it stops sooner."""
 

@@ -123,7 +123,7 @@ def _laptop() -> StudyConfig:
             n_betas=500,
             n_chains=100,
             n_checkpoints=8,
-            final=LikelihoodMethod(method="bracket", n_betas=1000, n_chains=100, max_betas=4000, max_rounds=128),
+            final=LikelihoodMethod(method="bracket", n_betas=1000, n_chains=100, max_betas=4000, budget=2.5e11),
         ),
         figure_options=_sampled(_LAPTOP_FIGURES, budget=2.5e11),
     )

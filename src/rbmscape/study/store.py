@@ -95,7 +95,7 @@ class StudyStore:
             raise StudyError(f"{self.directory} holds no study (there is no study.json); give the directory of a study")
         record = read_json(self.plan)
         check_schema(record, STUDY_FORMAT, self.plan)
-        return record
+        return _without_rounds(record)
 
     def begin(self, config: StudyConfig, record: Mapping[str, Any], *, overwrite: bool) -> None:
         """Start a new study, or check that the one that is there may be continued with this plan.
@@ -167,3 +167,11 @@ class StudyStore:
 
     def _record_path(self, task: Task) -> Path:
         return self._tasks / f"{task.name.replace('/', '.')}.json"
+
+
+def _without_rounds(record: dict[str, Any]) -> dict[str, Any]:
+    """Plans of 0.1.0 limited a bracket's tempering in rounds, which are no budget: without them, the general limit."""
+    likelihood = record["config"].get("likelihood", {})
+    for part in (likelihood, likelihood.get("final") or {}):
+        part.pop("max_rounds", None)
+    return record

@@ -111,9 +111,16 @@ class _Counter:
         self._task, self._reporter = task, reporter
         self._done, self._total = 0, max(1, options["n_betas"] * options["n_chains"])
 
-    def __call__(self, steps: int) -> None:
-        self._done += steps
+    def start(self, what: str, total: int | None) -> None:
+        """See `rbmscape.progress.Reporter.start`."""
+
+    def advance(self, done: int, status: Any = None) -> None:  # noqa: ARG002 - only the number counts
+        """Pass the fraction on."""
+        self._done += done
         self._reporter.advance(self._task, min(1.0, self._done / self._total), "annealing")
+
+    def stop(self) -> None:
+        """See `rbmscape.progress.Reporter.stop`."""
 
 
 def _collect_training(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
