@@ -52,6 +52,7 @@ _HOMES = {
     "recovery": "rbmscape.symmetry.recovery",
     "measured_curve": "rbmscape.symmetry.scaling",
     "finite_size_scaling": "rbmscape.symmetry.scaling",
+    "spin_observables": "rbmscape.symmetry.spins",
     "landau": "rbmscape.symmetry.landau",
     "Landau": "rbmscape.symmetry.landau",
     "StudyConfig": "rbmscape.study.config",

@@ -34,7 +34,7 @@ def rows(array):
         ("mnst", "did you mean 'mnist'"),
         ("bars_and_stripes", "did you mean 'bars-and-stripes'"),
         ("plnted", "did you mean 'planted'"),
-        ("zzz", "use mnist, bars-and-stripes, planted or the path of a file"),
+        ("zzz", "use mnist, bars-and-stripes, planted, ising or the path of a file"),
         ("folder/absent.npy", "there is no file folder/absent.npy"),
     ],
 )

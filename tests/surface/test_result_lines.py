@@ -17,6 +17,7 @@ import torch
 import rbmscape as rs
 from rbmscape.brief import OneLine, in_brief
 from rbmscape.data.dataset import Contents
+from rbmscape.data.ising import ising_exact
 from rbmscape.data.tables import Columns
 from rbmscape.diffusion.banded_levels import BandedLevels
 from rbmscape.diffusion.cascade import cascade
@@ -113,6 +114,7 @@ def made() -> Iterator[Any]:
     yield from (fixed_points(rbm, states), fixed_point_tree([start, rbm], [0, 5], states))
     m, n = (torch.full((1, size), 0.4, dtype=torch.float64) for size in (9, 6))
     yield iterate(MeanFieldProblem.of(rbm, 1.0), m, n, 0.0, 1e-9, 5)
+    yield from (ising_exact((3, 3), 2.0), rs.spin_observables(np.resize(states, (40, 9)), (3, 3), 2.0, 10))
     yield rs.Estimate(-66.06, 0.1, 412.0)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from rbmscape.data.binary_mnist import embedded_mnist
 from rbmscape.data.dataset import Contents, Dataset
+from rbmscape.data.ising import ising
 from rbmscape.data.readers import FORMATS, read_file
 from rbmscape.data.suggest import suggestion
 from rbmscape.data.synthetic import bars_and_stripes, planted
@@ -21,7 +22,7 @@ from rbmscape.rng import Stream
 
 __all__ = ["DATASET_NAMES", "DEFAULT_TEST_FRACTION", "load_dataset"]
 
-DATASET_NAMES = ("mnist", "bars-and-stripes", "planted")
+DATASET_NAMES = ("mnist", "bars-and-stripes", "planted", "ising")
 DEFAULT_TEST_FRACTION = 0.2
 
 _FOR_FILES = ("threshold", "test", "test_fraction", "labels", "key", "image_shape", "n_train", "n_test")
@@ -29,6 +30,7 @@ _APPLIES = {
     "mnist": ("n_train", "n_test"),
     "bars-and-stripes": ("image_shape",),
     "planted": ("n_visible", "rank", "strengths", "n_train", "n_test"),
+    "ising": ("image_shape", "temperature", "n_train", "n_test"),
     "an array": tuple(option for option in _FOR_FILES if option != "key"),
     "a file": _FOR_FILES,
 }
@@ -50,14 +52,15 @@ def load_dataset(
     n_visible: int | None = None,
     rank: int | None = None,
     strengths: Sequence[float] | None = None,
+    temperature: float | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Load binary data and check them.
 
     Parameters
     ----------
-    source : "mnist" (60 000 + 10 000 images, pixel >= 128), "bars-and-stripes", "planted", an array in memory
-        (n, n_visible) or (n, height, width), or the path of a .npy, .npz, .csv, .parquet, .h5 or .hdf5 file
+    source : "mnist" (60 000 + 10 000 images, pixel >= 128), "bars-and-stripes", "planted", "ising", an array in
+        memory (n, n_visible) or (n, height, width), or the path of a .npy, .npz, .csv, .parquet, .h5 or .hdf5 file
     threshold : files and arrays: values >= threshold become 1; without it only 0 and 1 are accepted
     test : files and arrays: another file or array that holds the test data
     test_fraction : files and arrays: fraction of the rows, drawn without replacement by ``seed``, that become test data
@@ -66,11 +69,12 @@ def load_dataset(
         (``labels`` is found by itself), the name or number of a column in .csv and .parquet
     key : array inside an .npz or HDF5 file; by default ``samples`` (the layout of the package rbms), ``train`` with
         ``test``, or the only array with two or three axes
-    image_shape : (height, width) of a sample; for "bars-and-stripes" its size, by default (4, 4)
+    image_shape : (height, width) of a sample; for "bars-and-stripes" its size, by default (4, 4), for "ising" (16, 16)
     digits : only the samples with these labels
-    n_train, n_test : "planted": samples to draw; else only the first ones, for quick runs
+    n_train, n_test : "planted" and "ising": samples to draw; else only the first ones, for quick runs
     n_visible, rank, strengths : "planted" only, see `rbmscape.data.synthetic.planted`
-    seed : of the split and of "planted"
+    temperature : "ising" only, see `rbmscape.data.ising.ising`; 2.0 by default
+    seed : of the split, of "planted" and of "ising"
 
     Returns
     -------
@@ -88,7 +92,7 @@ def load_dataset(
     given: dict[str, Any] = {
         "threshold": threshold, "test": test, "test_fraction": test_fraction, "labels": labels, "key": key,
         "image_shape": image_shape, "n_train": n_train, "n_test": n_test, "n_visible": n_visible, "rank": rank,
-        "strengths": strengths,
+        "strengths": strengths, "temperature": temperature,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
     _refuse_options(kind, options)
@@ -98,9 +102,9 @@ def load_dataset(
         dataset = embedded_mnist()
     elif kind == "bars-and-stripes":
         dataset = bars_and_stripes(**options)
-    elif kind == "planted":
+    elif kind in ("planted", "ising"):
         sizes: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
-        dataset, limits = planted(**options, **sizes, seed=seed), {}
+        dataset, limits = (planted if kind == "planted" else ising)(**options, **sizes, seed=seed), {}
     else:
         dataset = _users_data(source, seed=seed, **options)
     if digits is not None:
