@@ -62,13 +62,13 @@ class SpinObservables(OneLine):
 
 
 def spin_observables(
-    states: ArrayLike, image_shape: tuple[int, int], temperature: float, n_blocks: int = 50
+    data: ArrayLike, image_shape: tuple[int, int], temperature: float, n_blocks: int = 50
 ) -> SpinObservables:
     """Averages over states with jackknife errors.
 
     Parameters
     ----------
-    states : (n_states, N) bits; samples of a model, or a data set
+    data : (n_states, N) bits; samples of a model, or a data set
     image_shape : (L, L'), N = L L'
     temperature : T of the specific heat and the susceptibility
     n_blocks : blocks of neighbouring states that are left out in turn; each should be much longer than correlations
@@ -80,7 +80,7 @@ def spin_observables(
     InputError : too few states for the blocks, or a temperature that is not above 0
     """
     check_positive("temperature", temperature)
-    bits = np.asarray(states)
+    bits = np.asarray(data)
     if bits.ndim != 2 or bits.shape[1] != image_shape[0] * image_shape[1]:
         raise ShapeError(f"states must be (n_states, {image_shape[0]}·{image_shape[1]}), found shape {bits.shape}")
     if n_blocks < _FEWEST_BLOCKS or len(bits) < 2 * n_blocks:
