@@ -53,6 +53,7 @@ _HOMES = {
     "measured_curve": "rbmscape.symmetry.scaling",
     "finite_size_scaling": "rbmscape.symmetry.scaling",
     "spin_observables": "rbmscape.symmetry.spins",
+    "layer_overlaps": "rbmscape.symmetry.overlaps",
     "landau": "rbmscape.symmetry.landau",
     "Landau": "rbmscape.symmetry.landau",
     "StudyConfig": "rbmscape.study.config",
