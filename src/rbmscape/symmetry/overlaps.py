@@ -3,8 +3,8 @@ r"""Overlaps of replicas: how alike two independent equilibrium states of a mode
 For states s = 2v - 1 of two chains the overlap is ``q = (1/N) Σ_i s_i^a s_i^b``, between -1 and 1; with means taken off
 and units scaled, ``q_c = (1/N) Σ_i (v_i^a - m_i)(v_i^b - m_i)/(m_i(1 - m_i))``, it is 0 on average and 1 for a pair of
 equal states of fair bits.  Independent units give q_c a Gaussian of variance 1/N; in the bipartite Curie-Weiss model q
-is ``m_a m_b`` within 1/√N, one peak below the transition and two at ±m² beyond; a distribution with a continuous part is
-what spin glasses have.  ``⟨q⟩`` and ``⟨q²⟩`` are averages over pairs of chains, which are not independent pairs:
+is ``m_a m_b`` within 1/√N, one peak below the transition and two at ±m² beyond; a distribution with a continuous part
+is what spin glasses have.  ``⟨q⟩`` and ``⟨q²⟩`` are averages over pairs of chains, which are not independent pairs:
 estimates are U-statistics over chains, and their errors come from leaving out chains (the jackknife).
 """
 
