@@ -23,19 +23,13 @@ from torch import Tensor
 
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
-from rbmscape.kernels.floats.annealing import (
-    Annealer,
-    ByteAnnealer,
-    FloatAnnealer,
-    PathParameters,
-    PathWorkspace,
-    ReferenceAnnealer,
-    annealer_for,
-)
+from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
+from rbmscape.kernels.interface import Annealer, ModelLike
+from rbmscape.kernels.reference.annealing import ReferenceAnnealer, ReferencePath
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import anneal
 from rbmscape.likelihood.estimate import forward_estimate
-from rbmscape.likelihood.path import AnnealingPath
+from rbmscape.likelihood.path import AnnealingPath, pilot_states
 from rbmscape.likelihood.schedules import uniform_schedule
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.rng import Stream
@@ -46,8 +40,16 @@ CHAINS, TEMPERATURES, SLICE = 500, 1000, 100
 
 def processor_annealers() -> list[Annealer]:
     """Those that this processor can run, the default one first."""
-    usual = annealer_for(select_engine())
+    usual = select_engine().annealer()
     return [usual, *(one for one in (ByteAnnealer(), FloatAnnealer()) if one.name != usual.name)]
+
+
+class Bf16Path(ReferencePath):
+    """The path of `Bf16Annealer`."""
+
+    def _fields(self, t: float) -> Tensor:
+        self._buffers.pre_hidden.copy_(self._buffers.pre_hidden.to(torch.bfloat16))
+        return super()._fields(t)
 
 
 class Bf16Annealer(ReferenceAnnealer):
@@ -58,9 +60,10 @@ class Bf16Annealer(ReferenceAnnealer):
     def __init__(self) -> None:
         super().__init__(torch.float32)
 
-    def _fields(self, params: PathParameters, ws: PathWorkspace, t: float) -> Tensor:
-        ws.pre_hidden.copy_(ws.pre_hidden.to(torch.bfloat16))
-        return super()._fields(params, ws, t)
+    def bind(self, model: ModelLike, n_chains: int = 0, base: tuple[Tensor, Tensor] | None = None) -> Bf16Path:
+        """A path whose products are rounded."""
+        exact = super().bind(model, n_chains, base)
+        return Bf16Path(exact._parameters, (exact.base_visible, exact.base_hidden), exact._buffers)
 
 
 def model(n_visible: int, n_hidden: int) -> rs.RBM:
@@ -72,7 +75,7 @@ def model(n_visible: int, n_hidden: int) -> rs.RBM:
 
 def our_slice(rbm: rs.RBM, annealer: Annealer) -> Callable[[], object]:
     stream = Stream(1, "benchmark")
-    path = AnnealingPath.fit(rbm, None, stream)
+    path = AnnealingPath.fit(rbm, pilot_states(rbm, stream, select_engine()))
     schedule = uniform_schedule(SLICE)
     return lambda: anneal(path, schedule, CHAINS, stream, annealer)
 
@@ -102,7 +105,7 @@ def bias(n_chains: int) -> list[dict[str, object]]:
     config = rs.TrainingConfig(n_hidden=16, epochs=10, batch_size=100, n_chains=100, learning_rate=0.2, seed=1)
     rbm = rs.train(dataset, config, progress=False).load()
     exact = exact_log_partition(rbm)
-    path = AnnealingPath.fit(rbm, torch.from_numpy(dataset.train), Stream(0, "benchmark"))
+    path = AnnealingPath.fit(rbm, torch.from_numpy(dataset.train))
     schedule = uniform_schedule(TEMPERATURES)
     rows: list[dict[str, object]] = []
     for annealer in (ReferenceAnnealer(), *processor_annealers(), Bf16Annealer()):

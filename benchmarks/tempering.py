@@ -41,7 +41,6 @@ from torch import Tensor
 import rbmscape as rs
 from benchmarks.harness import parser, save, show, start
 from rbmscape.figures.style import colour, new_figure
-from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
@@ -142,7 +141,7 @@ def tempered(
 ) -> tuple[Rates, Tempered]:
     watch = Watch(name)
     stream = Stream(seed, "benchmark/tempering")
-    result = temper(ladder, n_chains, n_rounds, stream, annealer_for(select_engine()), watch=watch.see)
+    result = temper(ladder, n_chains, n_rounds, stream, select_engine().annealer(), watch=watch.see)
     return rates(watch, prepared), result
 
 
@@ -234,7 +233,7 @@ def main() -> None:
     models = list(run.models())
     name = classifier(dataset)
     began = time.process_time()
-    ladder = shortest_ladder(models, Stream(1, "benchmark"), annealer_for(select_engine()), arguments.target)
+    ladder = shortest_ladder(models, Stream(1, "benchmark"), select_engine().annealer(), arguments.target)
     prepared = time.process_time() - began
     results: dict[str, list[Rates]] = {"Gibbs from data": [], "trajectory tempering": [], "above its floor": []}
     facts: list[dict[str, Any]] = []
@@ -244,7 +243,7 @@ def main() -> None:
         results["Gibbs from data"].append(plain(models[-1], rows, arguments.steps, name, seed))
         rate, result = tempered(ladder, arguments.chains, arguments.sweeps, name, seed, prepared)
         results["trajectory tempering"].append(rate)
-        floor = floor_rung(ladder, result.states, Stream(seed, "benchmark/floor"), annealer_for(select_engine()))
+        floor = floor_rung(ladder, result.states, Stream(seed, "benchmark/floor"), select_engine().annealer())
         upper = ladder.above(floor, result.states)
         spent = rate.total_seconds
         rate, last = tempered(upper, arguments.chains, arguments.sweeps, name, seed + 10**6, spent)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from rbmscape.kernels.interface import Engine
+from rbmscape.kernels.interface import Engine, Parameters
 from rbmscape.kernels.select import has_fast_bf16, select_engine
 from rbmscape.rng import Stream
 
@@ -142,13 +142,12 @@ def sweep_task(engine: Engine, shape: tuple[int, int, int], n_steps: int, std: f
     generator = Stream(0, "bench").numpy()
     weights = torch.from_numpy(generator.normal(0.0, std, (n_visible, n_hidden))).float().to(engine.device)
     zeros = [torch.zeros(n, device=engine.device) for n in (n_visible, n_hidden)]
-    params = engine.prepare(weights, zeros[0], zeros[1])
-    workspace = engine.workspace(n_chains, n_visible, n_hidden)
+    sampler = engine.bind(Parameters(weights, *zeros), n_chains)
     stream = Stream(0, "bench/chains")
-    workspace.v.copy_(stream.uniform(0, n_chains, n_visible, device=engine.device) < 0.5)
+    sampler.v.copy_(stream.uniform(0, n_chains, n_visible, device=engine.device) < 0.5)
 
     def run() -> None:
-        engine.sweep(params, workspace, stream, 1, n_steps)
+        sampler.sweep(stream, 1, n_steps)
 
     return run
 

@@ -10,8 +10,7 @@ import torch
 
 import rbmscape as rs
 from rbmscape.cli.main import main
-from rbmscape.kernels import select_engine
-from rbmscape.kernels.reference.gradient import Gradient
+from rbmscape.kernels import Gradient, Parameters, select_engine
 from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
 from rbmscape.rng import Stream
 
@@ -23,7 +22,13 @@ SHAPE = 300, 784, 500
 def parameters(n_visible, n_hidden, std):
     generator = np.random.default_rng(0)
     shapes = (n_visible, n_hidden), (n_visible,), (n_hidden,)
-    return [torch.from_numpy(generator.normal(0, std, shape).astype(np.float32)) for shape in shapes]
+    return Parameters(*(torch.from_numpy(generator.normal(0, std, shape).astype(np.float32)) for shape in shapes))
+
+
+def trained(n_visible, n_hidden, std):
+    """A model on the GPU."""
+    model = parameters(n_visible, n_hidden, std)
+    return rs.RBM(model.weights, model.visible_bias, model.hidden_bias).to(device="cuda")
 
 
 def test_random_numbers_are_the_same():
@@ -36,16 +41,15 @@ def test_random_numbers_are_the_same():
 def test_half_steps_differ_only_where_the_uniform_meets_the_probability(precision, margin):
     """Sums of 784 terms in another order: a state may differ where |u - p| is within rounding."""
     n_chains, n_visible, n_hidden = SHAPE
-    arrays = parameters(n_visible, n_hidden, 0.1)
+    model = parameters(n_visible, n_hidden, 0.1)
     start = STREAM.uniform(99, n_chains, n_visible) < 0.5
     drawn = []
     for device in ("cpu", "cuda"):
-        engine = select_engine("reference", precision, device)
-        params, workspace = engine.prepare(*arrays), engine.workspace(*SHAPE)
-        workspace.v.copy_(start)
-        engine.sample_hidden(params, workspace, STREAM, 3)
-        drawn.append(workspace.h.cpu().bool())
-    probability = torch.sigmoid(start.double() @ arrays[0].double() + arrays[2].double())
+        sampler = select_engine("reference", precision, device).bind(model, n_chains)
+        sampler.v.copy_(start)
+        sampler.sample_hidden(STREAM, 3)
+        drawn.append(sampler.h.cpu().bool())
+    probability = torch.sigmoid(start.double() @ model.weights.double() + model.hidden_bias.double())
     distance = (STREAM.uniform(3, n_chains, n_hidden).double() - probability).abs()
     differs = drawn[0] != drawn[1]
     assert 0.3 < float(drawn[1].double().mean()) < 0.7
@@ -54,14 +58,14 @@ def test_half_steps_differ_only_where_the_uniform_meets_the_probability(precisio
 
 def test_gradient_is_the_processor_s():
     n_chains, n_visible, n_hidden = SHAPE
-    arrays = parameters(n_visible, n_hidden, 0.1)
-    data, model = (STREAM.uniform(draw, n_chains, n_visible) < 0.3 + 0.2 * draw for draw in (0, 1))
+    model = parameters(n_visible, n_hidden, 0.1)
+    data, chains = (STREAM.uniform(draw, n_chains, n_visible) < 0.3 + 0.2 * draw for draw in (0, 1))
     found = []
     for device in ("cpu", "cuda"):
-        engine = select_engine("reference", "fp32", device)
+        sampler = select_engine("reference", "fp32", device).bind(model, n_chains)
         gradient = Gradient.empty(n_visible, n_hidden, torch.float32, device)
-        phases = engine.phases(n_chains, n_chains, n_visible, n_hidden)
-        phases.gradient(engine.prepare(*arrays), data.to(device), model.to(device), gradient)
+        sampler.v.copy_(chains)
+        sampler.gradient(n_chains).compute(data.to(device), gradient)
         found.append([tensor.cpu() for tensor in gradient.tensors])
     for here, there in zip(*found, strict=True):
         torch.testing.assert_close(there, here, rtol=0, atol=1e-6)
@@ -84,7 +88,7 @@ def test_training_reaches_the_optimum_and_resumes_bit_for_bit(tmp_path):
 
 def test_annealing_finds_the_exact_partition_function():
     """|z| < 4: a false alarm once in 16 000 seeds."""
-    rbm = rs.RBM(*parameters(60, 12, 0.5)).to(device="cuda")
+    rbm = trained(60, 12, 0.5)
     exact = exact_log_partition(rbm)
     for method in ("ais", "bar"):
         found = rs.log_partition(rbm, method=method, n_chains=500, seed=1)
@@ -94,7 +98,7 @@ def test_annealing_finds_the_exact_partition_function():
 
 
 def test_likelihood_bracket_and_samples_come_from_the_gpu():
-    rbm = rs.RBM(*parameters(60, 12, 0.5)).to(device="cuda")
+    rbm = trained(60, 12, 0.5)
     data = rs.sample(rbm, n_chains=400, n_steps=50, seed=2)
     assert data.v.device.type == "cuda"
     bracket = rs.likelihood_bracket(rbm, data.v, n_chains=200, seed=3)

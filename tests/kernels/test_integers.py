@@ -10,10 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbmscape.kernels import select_engine
+from rbmscape.kernels import Parameters, select_engine
+from rbmscape.kernels.integers import annealing_passes, passes
 from rbmscape.kernels.integers.amx_product import TILES
 from rbmscape.kernels.integers.avx512_product import TABLES
-from rbmscape.kernels.integers.engine import FixedEngine
+from rbmscape.kernels.integers.engine import IntegerEngine
+from rbmscape.kernels.integers.parameters import IntegerParameters
 from rbmscape.kernels.llvm.amx import has_tiles
 from rbmscape.kernels.rounding import LARGEST, next_scale, round_to_fixed, scale_for
 from rbmscape.kernels.select import has_table_lookup
@@ -32,6 +34,10 @@ PRODUCTS = pytest.mark.parametrize(
 
 def gaussian(n_visible, n_hidden, std=0.3, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).normal(0, std, (n_visible, n_hidden)).astype(np.float32))
+
+
+def unbiased(weights):
+    return Parameters(weights, *(torch.zeros(n) for n in weights.shape))
 
 
 def one_signed_sums(integers):
@@ -80,7 +86,7 @@ def test_fast_rounding_is_the_definition(shape, threads, products):
     torch.set_num_threads(threads)
     try:
         weights = gaussian(*shape, seed=7)
-        params = FixedEngine(products).prepare(weights, torch.zeros(shape[0]), torch.zeros(shape[1]))
+        params = IntegerParameters.of(products, unbiased(weights))
     finally:
         torch.set_num_threads(before)
     integers, scale = round_to_fixed(weights)
@@ -96,7 +102,7 @@ def test_fast_rounding_is_the_definition(shape, threads, products):
 @NEEDS_TABLES
 def test_tables_hold_every_integer_twice():
     shape = 100, 257
-    params = FixedEngine(TABLES).prepare(gaussian(*shape), torch.zeros(shape[0]), torch.zeros(shape[1]))
+    params = IntegerParameters.of(TABLES, unbiased(gaussian(*shape)))
     assert np.array_equal(params.to_visible.astype(np.int16), (params.to_visible >> 16).astype(np.int16))
 
 
@@ -104,39 +110,48 @@ def test_tables_hold_every_integer_twice():
 def test_sums_at_the_edge_of_the_range_are_right(products):
     """All units active, all weights of one sign: the sum is the bound itself and does not wrap."""
     n_visible, n_chains = 600, 40
-    engine = FixedEngine(products)
     weights = torch.full((n_visible, 2), 0.25)
     weights[:, 1] = -0.25
-    params = engine.prepare(weights, torch.zeros(n_visible), torch.zeros(2))
-    workspace = engine.workspace(n_chains, n_visible, 2)
-    workspace.v.fill_(1)
-    engine.sample_hidden(params, workspace, Stream(0, "edge"), 0)
-    assert torch.equal(workspace.h, torch.tensor([1, 0], dtype=torch.uint8).expand(n_chains, 2))
+    sampler = IntegerEngine(products=products).bind(unbiased(weights), n_chains)
+    sampler.v.fill_(1)
+    sampler.sample_hidden(Stream(0, "edge"), 0)
+    assert torch.equal(sampler.h, torch.tensor([1, 0], dtype=torch.uint8).expand(n_chains, 2))
 
 
 @PRODUCTS
 @pytest.mark.parametrize("n_visible", [50, 52])
 @pytest.mark.parametrize(("n_chains", "n_hidden"), [(700, 20), (2100, 7)])
 def test_more_chains_than_a_tile_and_than_a_span(n_chains, n_hidden, n_visible, products):
-    arrays = gaussian(n_visible, n_hidden), torch.zeros(n_visible), torch.full((n_hidden,), -0.5)
+    model = Parameters(gaussian(n_visible, n_hidden), torch.zeros(n_visible), torch.full((n_hidden,), -0.5))
     states = []
-    for engine in (select_engine("reference", "fixed"), FixedEngine(products)):
-        workspace = engine.workspace(n_chains, n_visible, n_hidden)
-        workspace.v.copy_(Stream(3, "start").uniform(0, n_chains, n_visible) < 0.5)
-        engine.sweep(engine.prepare(*arrays), workspace, Stream(3, "chains"), 0, 2)
-        states.append((workspace.v.to(torch.uint8), workspace.h.to(torch.uint8)))
+    for engine in (select_engine("reference", "fixed"), IntegerEngine(products=products)):
+        sampler = engine.bind(model, n_chains)
+        sampler.v.copy_(Stream(3, "start").uniform(0, n_chains, n_visible) < 0.5)
+        sampler.sweep(Stream(3, "chains"), 0, 2)
+        states.append((sampler.v.to(torch.uint8), sampler.h.to(torch.uint8)))
     assert torch.equal(states[0][0], states[1][0])
     assert torch.equal(states[0][1], states[1][1])
 
 
 @PRODUCTS
-def test_a_second_prepare_reuses_the_layouts(products):
-    engine = FixedEngine(products)
-    biases = torch.zeros(30), torch.zeros(20)
-    first = engine.prepare(gaussian(30, 20), *biases)
-    second = engine.prepare(gaussian(30, 20, seed=1), *biases, out=first)
-    fresh = engine.prepare(gaussian(30, 20, seed=1), *biases)
-    assert second.to_hidden is first.to_hidden
-    assert np.array_equal(second.to_visible, fresh.to_visible)
-    assert np.array_equal(second.to_hidden, fresh.to_hidden)
-    assert second.scale == fresh.scale
+def test_an_update_reuses_the_layouts(products):
+    params = IntegerParameters.of(products, unbiased(gaussian(30, 20)))
+    place = params.to_hidden
+    params.renew(unbiased(gaussian(30, 20, seed=1)))
+    fresh = IntegerParameters.of(products, unbiased(gaussian(30, 20, seed=1)))
+    assert params.to_hidden is place
+    assert np.array_equal(params.to_visible, fresh.to_visible)
+    assert np.array_equal(params.to_hidden, fresh.to_hidden)
+    assert params.scale == fresh.scale
+
+
+@PRODUCTS
+def test_a_pass_is_compiled_with_names_that_it_has(products):
+    """Each constant stands under its own name, and each is a name of the modules that passes live in."""
+    found = products.constants.named()
+    assert found["TILE"] == products.tile
+    assert found["BLOCK"] == products.block
+    assert found["multiply"] is products.multiply
+    assert found["draw_block"] is products.draw
+    for module in (passes, annealing_passes):
+        assert found.keys() <= vars(module).keys()

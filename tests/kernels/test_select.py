@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from rbmscape.errors import EngineError
-from rbmscape.kernels import Engine, select_engine
-from rbmscape.kernels.select import has_fast_bf16, has_table_lookup
+from rbmscape.kernels import Engine, Parameters, select, select_engine
+from rbmscape.kernels.select import Entry, best_device, has_fast_bf16, has_table_lookup
 
 
 @pytest.mark.parametrize(
     ("engine", "precision", "message"),
     [
-        ("gpu", "auto", r"one of auto, reference, cpu, cuda, found 'gpu'"),
+        ("gpu", "auto", r"one of auto, cpu, cuda, reference, found 'gpu'"),
         ("auto", "fp16", r"one of auto, fixed, fp32, bf16, fp64, found 'fp16'"),
         ("cpu", "fp64", "engine='reference'"),
         ("auto", "fp64", "engine='reference'"),
@@ -72,7 +72,8 @@ def test_engines_say_what_they_are(engine, precision, dtype):
     chosen = select_engine(engine, precision)
     assert isinstance(chosen, Engine)
     assert (chosen.name, chosen.precision, chosen.state_dtype) == (engine, precision, dtype)
-    assert chosen.workspace(2, 3, 4).v.dtype == dtype
+    model = Parameters(torch.zeros(3, 4), torch.zeros(3), torch.zeros(4))
+    assert chosen.bind(model, 2).v.dtype == dtype
 
 
 def test_tables_are_refused_where_there_are_none(monkeypatch):
@@ -85,3 +86,53 @@ def test_choosing_the_reference_does_not_import_numba():
     code = "import sys; from rbmscape.kernels import select_engine as s; s('reference'); print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_an_engine_that_was_chosen_is_handed_down_as_it_is():
+    chosen = select_engine("reference", "fp64")
+    assert select_engine(chosen) is chosen
+    assert select_engine(chosen, "fp64", "cpu") is chosen
+    with pytest.raises(EngineError, match="precision 'fp64' on device 'cpu' was given for precision 'fp32'"):
+        select_engine(chosen, "fp32")
+    with pytest.raises(EngineError, match=r"on device 'cpu' was given for .* on device 'meta'"):
+        select_engine(chosen, device="meta")
+
+
+def with_gpu(monkeypatch, **facts):
+    """A registry in which an engine for GPUs may take training there by itself, on a machine that has one."""
+    entry = Entry("cuda", "nowhere:Engine", ("cuda",), ("fixed", "bf16"), **facts)
+    monkeypatch.setattr(select, "REGISTRY", (*select.REGISTRY[:2], entry, *select.REGISTRY[2:]))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def test_automatic_training_stays_on_the_processor_that_no_gpu_engine_beats(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(select, "REGISTRY", tuple(entry for entry in select.REGISTRY if not entry.may_move))
+    assert best_device().type == "cpu"
+    assert best_device("cuda").type == "cuda"  # asked for by name
+    assert best_device("reference").type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("facts", "engine", "precision", "expected"),
+    [
+        ({"may_move": True}, "auto", "auto", "cuda"),
+        ({"may_move": True}, "auto", "bf16", "cuda"),
+        ({"may_move": True}, "auto", "fp64", "cpu"),
+        ({"may_move": True}, "cpu", "auto", "cpu"),
+        ({"may_move": True, "missing": lambda: "no compiler"}, "auto", "auto", "cpu"),
+        ({}, "auto", "auto", "cpu"),
+    ],
+)
+def test_a_gpu_engine_that_wins_takes_what_it_can_do(monkeypatch, facts, engine, precision, expected):
+    monkeypatch.setattr(select, "REGISTRY", tuple(entry for entry in select.REGISTRY if not entry.may_move))
+    with_gpu(monkeypatch, **facts)
+    assert best_device(engine, precision).type == expected
+
+
+def test_what_an_engine_lacks_is_passed_over_by_auto_and_named_otherwise(monkeypatch):
+    without = Entry("cpu", "nowhere:Engine", ("cpu",), ("fp32",), missing=lambda: "engine 'cpu' needs a soul; buy one")
+    monkeypatch.setattr(select, "REGISTRY", (without, select.REGISTRY[-1]))
+    assert select_engine().name == "reference"
+    with pytest.raises(EngineError, match="needs a soul; buy one"):
+        select_engine("cpu")

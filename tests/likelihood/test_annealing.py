@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from rbmscape.kernels.floats import annealing
-from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer, ReferenceAnnealer
+from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
+from rbmscape.kernels.reference.annealing import ReferenceAnnealer
 from rbmscape.likelihood.annealing import CHUNK, anneal, anneal_back
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule
@@ -24,7 +25,7 @@ def case(random_model):
     """A model whose annealing through ten temperatures is noisy but has a finite variance, with exact samples."""
     rbm = random_model(4, n_visible=14, n_hidden=6, strength=1.2)
     samples = exact_samples(rbm, 4000, seed=1)[0].to(torch.uint8)
-    return AnnealingPath.fit(rbm, samples[:200], STREAM), samples, exact_log_partition(rbm)
+    return AnnealingPath.fit(rbm, samples[:200]), samples, exact_log_partition(rbm)
 
 
 def z_of_mean(values):
@@ -56,8 +57,7 @@ def test_rounded_weights_are_corrected(case, monkeypatch):
     rbm = path.rbm
     monkeypatch.setattr(annealing, "_LARGEST", 30)
     annealer = ByteAnnealer()
-    zeros = torch.zeros_like(rbm.visible_bias), torch.zeros_like(rbm.hidden_bias)
-    params = annealer.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias, *zeros)
+    params = annealer.bind(rbm)
     rounded = exact_log_partition(RBM(params.weights, rbm.visible_bias, rbm.hidden_bias))
     found = anneal(path, uniform_schedule(200), 2000, STREAM.child("f"), annealer).log_weights
     weights = np.exp(found - log_z)

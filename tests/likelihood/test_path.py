@@ -14,14 +14,14 @@ STREAM = Stream(3, "path")
 
 def test_both_ends(strong):
     rbm, samples = strong
-    path = AnnealingPath.fit(rbm, samples, STREAM)
+    path = AnnealingPath.fit(rbm, samples)
     assert path.log_base == pytest.approx(exact_log_partition(path.model_at(0.0)), rel=1e-6)
     assert exact_log_partition(path.model_at(1.0)) == pytest.approx(exact_log_partition(rbm), rel=1e-6)
 
 
 def test_base_has_the_activities_of_the_data(strong):
     rbm, samples = strong
-    path = AnnealingPath.fit(rbm, samples, STREAM)
+    path = AnnealingPath.fit(rbm, samples)
     n = len(samples)
     smoothed = (samples.to(torch.float64).sum(0) + 0.5) / (n + 1)
     moments = exact_moments(path.model_at(0.0))
@@ -32,14 +32,14 @@ def test_base_has_the_activities_of_the_data(strong):
 
 def test_constant_pixels_keep_the_base_finite(strong):
     rbm, samples = strong
-    path = AnnealingPath.fit(rbm, torch.zeros_like(samples), STREAM)
+    path = AnnealingPath.fit(rbm, torch.zeros_like(samples))
     assert bool(torch.isfinite(path.base_visible).all())
     assert bool((path.base_visible < -6.0).all())
 
 
 def test_base_samples_are_independent_bits(strong):
     rbm, samples = strong
-    path = AnnealingPath.fit(rbm, samples, STREAM)
+    path = AnnealingPath.fit(rbm, samples)
     drawn = path.base_samples(20000, STREAM).to(torch.float64)
     mean = torch.sigmoid(path.base_visible.to(torch.float64))
     z = (drawn.mean(0) - mean) / torch.sqrt(mean * (1 - mean) / len(drawn))

@@ -17,7 +17,7 @@ STREAM = Stream(5, "schedule")
 @pytest.fixture
 def path(strong):
     rbm, samples = strong
-    return AnnealingPath.fit(rbm, samples, STREAM)
+    return AnnealingPath.fit(rbm, samples)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -11,12 +11,12 @@ import torch
 from rbmscape.errors import InputError
 from rbmscape.kernels.floats import annealing
 from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
+from rbmscape.kernels.floats.engine import FloatEngine
 from rbmscape.likelihood import OnlineLogPartition, trajectory, trajectory_log_partition
 from rbmscape.likelihood.bridge import bridge
 from rbmscape.model.exact import exact_log_partition, exact_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import annealer_parameters
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +94,22 @@ def coarse(monkeypatch) -> ByteAnnealer:
     """An annealer that rounds weights to 121 values, which shifts ln Z."""
     monkeypatch.setattr(annealing, "_LARGEST", 60)
     annealer = ByteAnnealer()
-    monkeypatch.setattr(trajectory, "annealer_for", lambda _engine: annealer)
+    monkeypatch.setattr(FloatEngine, "annealer", lambda _engine: annealer)
     return annealer
 
 
 def shift(annealer, rbm) -> float:
     """ln Z of the rounded model less that of the model."""
-    params = annealer_parameters(annealer, rbm)
-    return exact_log_partition(RBM(params.weights, rbm.visible_bias, rbm.hidden_bias)) - exact_log_partition(rbm)
+    return exact_log_partition(
+        RBM(annealer.bind(rbm).weights, rbm.visible_bias, rbm.hidden_bias)
+    ) - exact_log_partition(rbm)
 
 
 def test_the_trajectory_is_that_of_unrounded_models(training, monkeypatch):
     """Mean of 10 repetitions at the top: within 4 errors of the truth (6e-5), and far from the rounded model's ln Z."""
     annealer, top = coarse(monkeypatch), training[-1]
     found = [
-        trajectory_log_partition(training, n_chains=100, n_rounds=400, seed=seed).log_partitions[-1].value
+        trajectory_log_partition(training, 100, 400, seed, engine="cpu", precision="fp32").log_partitions[-1].value
         for seed in range(10)
     ]
     deviation, error = np.mean(found) - exact_log_partition(top), np.std(found, ddof=1) / np.sqrt(len(found))

@@ -12,7 +12,6 @@ from rbmscape import RBM, TrainingConfig, train
 from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError
 from rbmscape.figures.samples import sampled, verdict
-from rbmscape.kernels.floats.annealing import annealer_for
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.exact import binary_states, visible_log_probabilities
 from rbmscape.rng import Stream
@@ -171,7 +170,7 @@ def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeyp
     quiet = [RBM(s * torch.ones(6, 4), -4.0 * s * torch.ones(6), -4.0 * s * torch.ones(4)) for s in (2.0, 2.2)]
     models = [bimodal(0.01), bimodal(0.02), *quiet]
     sequence.sequence_samples(models, 2, (0, "run"), {"n_chains": 8.0, "budget": 1e8, "target": 0.65})
-    annealer = annealer_for(select_engine("auto"))
+    annealer = select_engine().annealer()
     control = independent_base(models[2], models[2], Stream(0, "control"), annealer)
     assert all(float(base.visible_bias.sigmoid().mean()) > 0.4 for base in bases)
     assert float(control.visible_bias.sigmoid().mean()) < 0.1
@@ -179,7 +178,7 @@ def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeyp
 
 def test_chains_of_the_training_show_what_the_ladders_own_pilots_miss():
     """A ladder of one rung cannot cross; pilots in one mode agree with each other, other starts disagree with them."""
-    model, stream, annealer = bimodal(4.0), Stream(3, "starts"), annealer_for(select_engine("auto"))
+    model, stream, annealer = bimodal(4.0), Stream(3, "starts"), select_engine().annealer()
     alike = Ladder((model, model), (-1.0, 0.0), torch.zeros(2, 128, 6, dtype=torch.uint8))
     two = alike.with_starts(torch.ones(128, 6, dtype=torch.uint8), stream, annealer)
     assert two.start.shape == (2, 256, 6)

@@ -43,13 +43,11 @@ def occupied(v):
 def test_the_target_is_bimodal_and_gibbs_does_not_cross(training):
     """What tempering is needed for: no chain of 200 changes mode in 100 Gibbs steps."""
     v = torch.zeros(200, 20, dtype=torch.uint8)
-    params = ladders.annealer_parameters(ANNEALER, training[-1])
-    workspace = ANNEALER.workspace(200, 20, 8)
-    ANNEALER.load(params, workspace, v)
-    unused = torch.zeros(200, dtype=torch.float64)
+    path = ANNEALER.bind(training[-1], 200)
+    path.load(v)
     for step in range(100):
-        ANNEALER.step(params, workspace, unused, 1.0, 1.0, Stream(1, "gibbs"), 2 * step)
-    assert float(occupied(workspace.v).mean()) < 0.02
+        path.move(Stream(1, "gibbs"), 2 * step)
+    assert float(occupied(path.v).mean()) < 0.02
 
 
 def test_both_modes_have_their_weights(training, tempered):

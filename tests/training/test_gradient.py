@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import rbmscape as rs
-from rbmscape.kernels import select_engine
-from rbmscape.kernels.reference.gradient import Gradient, accumulate
+from rbmscape.kernels import Gradient, select_engine
+from rbmscape.kernels.reference.gradient import accumulate
 from rbmscape.model.exact import binary_states, exact_gradient, visible_log_probabilities
 from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.training.gradient import center
@@ -90,9 +90,6 @@ class ExactGradient:
         torch.sub(rows.mean(0), p @ states, out=out.visible_bias)
         torch.sub(hidden.mean(0), p @ model, out=out.hidden_bias)
         return hidden.mean(0)
-
-    def gradient(self, _prepared, data, _chains, out):
-        return self.compute(data, out)
 
 
 def fixed_point(gradient, **penalty):

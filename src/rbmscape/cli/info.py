@@ -28,12 +28,11 @@ def collect() -> dict[str, Any]:
     import torch
 
     from rbmscape import __version__
-    from rbmscape.kernels.floats.annealing import annealer_for
-    from rbmscape.kernels.select import select_engine
+    from rbmscape.kernels.select import best_device, select_engine
     from rbmscape.machine import machine
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    engine = select_engine("auto", "auto", "cuda" if gpus else "cpu")
+    engine = select_engine(device=best_device())
     here = machine()
     return {
         "rbmscape": __version__,
@@ -42,7 +41,7 @@ def collect() -> dict[str, Any]:
         **{name: installed for name in _PACKAGES if (installed := _installed(name))},
         "engine": engine.name,
         "precision": engine.precision,
-        "annealing": annealer_for(engine).name,
+        "annealing": engine.annealer().name,
         "processor": here["processor"],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "threads": here["threads"],

@@ -22,7 +22,8 @@ import torch
 from numpy import float32, int32, uint32, uint64
 from torch import Tensor
 
-from rbmscape.kernels.floats.passes import BLOCK, compile_pass, fill_words
+from rbmscape.kernels.numba.compile import compile_pass
+from rbmscape.kernels.numba.philox import BLOCK, fill_words
 from rbmscape.kernels.numba.threads import MAX_THREADS
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream

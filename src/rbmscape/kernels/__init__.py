@@ -1,9 +1,19 @@
 """Sampling engines: arrays in, arrays out (equations 10 and 11 of arXiv:2503.21536)."""
 
-from rbmscape.kernels.interface import Engine, Parameters, Workspace
+from rbmscape.kernels.interface import Annealer, BoundGradient, BoundPath, BoundSampler, Engine, Gradient, Parameters
 from rbmscape.kernels.select import select_engine
 
-__all__ = ["NUMERIC_CONTRACT", "Engine", "Parameters", "Workspace", "select_engine"]
+__all__ = [
+    "NUMERIC_CONTRACT",
+    "Annealer",
+    "BoundGradient",
+    "BoundPath",
+    "BoundSampler",
+    "Engine",
+    "Gradient",
+    "Parameters",
+    "select_engine",
+]
 
 NUMERIC_CONTRACT = 1
 """What results of a study follow from in place of the kernels' source.

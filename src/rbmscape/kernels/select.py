@@ -1,19 +1,34 @@
-"""One place where engine and precision are chosen, and where what this machine cannot do is refused."""
+"""One place where engines are registered, where engine, precision and device are chosen, and where what this machine
+cannot do is refused.
+
+`REGISTRY` has a line for each engine, the fastest first.  With ``auto`` the first one serves that works on the device
+and has no reason not to; within it, the first of its precisions that is worth it here.  To add an engine, add a folder
+with a class that has the signature of `rbmscape.kernels.interface.Engine`, and a line; the conformance tests find it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 
 from rbmscape.errors import EngineError
 from rbmscape.kernels.interface import Engine
-from rbmscape.kernels.reference.engine import ReferenceEngine
 
-__all__ = ["ENGINES", "PRECISIONS", "has_fast_bf16", "has_table_lookup", "select_engine"]
-
-ENGINES = ("auto", "reference", "cpu", "cuda")
-PRECISIONS = ("auto", "fixed", "fp32", "bf16", "fp64")
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "REGISTRY",
+    "Entry",
+    "best_device",
+    "has_fast_bf16",
+    "has_table_lookup",
+    "select_engine",
+]
 
 
 def has_table_lookup() -> bool:
@@ -35,47 +50,97 @@ def has_fast_bf16(device: torch.device | str = "cpu") -> bool:
     )
 
 
-def _choose_engine(engine: str, device: torch.device) -> str:
-    if engine != "auto":
+def _always(_precision: str, _device: torch.device) -> bool:
+    return True
+
+
+def _bf16_only_if_native(precision: str, device: torch.device) -> bool:
+    return precision != "bf16" or has_fast_bf16(device)
+
+
+def _nothing_missing() -> str:
+    return ""
+
+
+def _missing_numba() -> str:
+    return "" if find_spec("numba") else "engine 'cpu' needs numba, which is not installed; use engine='reference'"
+
+
+def _missing_tables() -> str:
+    if has_table_lookup():
+        return _missing_numba()
+    return "precision 'fixed' needs a processor with AVX-512 and this one has none; use precision='auto' or 'fp32'"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An engine's line in the registry.
+
+    Attributes
+    ----------
+    name : what users call it; several entries may share a name and differ by their precisions
+    home : ``module:class``, imported when it is used; called with precision and device
+    devices : types of device that it works on, or none where it works on all
+    precisions : what it can do, the first that is worth it being chosen by ``auto``
+    missing : what this machine lacks for it and what to do instead, in a sentence; empty where nothing is
+    is_worth_it : whether ``auto`` takes a precision on a device
+    may_move : whether ``auto`` moves training to its device by itself: only where it beats the processor
+    """
+
+    name: str
+    home: str
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+    missing: Callable[[], str] = _nothing_missing
+    is_worth_it: Callable[[str, torch.device], bool] = _always
+    may_move: bool = False
+
+    def works_on(self, device: torch.device) -> bool:
+        """Whether it can work on a device of this type."""
+        return not self.devices or device.type in self.devices
+
+    def load(self, precision: str, device: torch.device) -> Engine:
+        """The engine itself."""
+        module, _, attribute = self.home.partition(":")
+        factory: Any = getattr(import_module(module), attribute)
+        engine: Engine = factory(precision, device)
         return engine
-    if device.type == "cuda":
-        return "cuda"
-    return "cpu" if device.type == "cpu" and find_spec("numba") else "reference"
 
 
-def _check_device(engine: str, device: torch.device) -> None:
-    if (engine == "cuda" or device.type == "cuda") and not torch.cuda.is_available():
-        raise EngineError("engine 'cuda' needs a CUDA GPU and torch sees none; use engine='auto' or 'cpu'")
-    if engine == "cuda" and device.type != "cuda":
-        raise EngineError(f"engine 'cuda' cannot work on device '{device}'; move the model with .to(device='cuda')")
-    if engine == "cpu" and device.type != "cpu":
-        raise EngineError(f"engine 'cpu' cannot work on device '{device}'; use engine='auto' or .to(device='cpu')")
+_INTEGERS, _FLOATS = "rbmscape.kernels.integers.engine:IntegerEngine", "rbmscape.kernels.floats.engine:FloatEngine"
+_TORCH = "rbmscape.kernels.reference.engine:ReferenceEngine"
+
+REGISTRY = (
+    Entry("cpu", _INTEGERS, ("cpu",), ("fixed",), _missing_tables),
+    Entry("cpu", _FLOATS, ("cpu",), ("bf16", "fp32"), _missing_numba, _bf16_only_if_native),
+    Entry("cuda", _TORCH, ("cuda",), ("bf16", "fp32", "fixed"), is_worth_it=_bf16_only_if_native),
+    Entry("reference", _TORCH, (), ("fp32", "fixed", "bf16", "fp64")),
+)
+
+ENGINES = ("auto", *dict.fromkeys(entry.name for entry in REGISTRY))
+PRECISIONS = ("auto", "fixed", "fp32", "bf16", "fp64")
 
 
-def _choose_precision(engine: str, device: torch.device) -> str:
-    if engine == "reference":
-        return "fp32"
-    if engine == "cpu" and has_table_lookup():
-        return "fixed"
-    return "bf16" if has_fast_bf16(device) else "fp32"
+def best_device(engine: str = "auto", precision: str = "auto") -> torch.device:
+    """Where work is done that is free to choose: on a GPU if that was asked for, or if it beats the processor there.
+
+    Parameters
+    ----------
+    engine, precision : see `select_engine`
+    """
+    beaten = torch.cuda.is_available() and any(
+        entry.may_move and precision in ("auto", *entry.precisions) and not entry.missing() for entry in REGISTRY
+    )
+    return torch.device("cuda" if engine == "cuda" or (engine == "auto" and beaten) else "cpu")
 
 
-def _fixed_engine() -> Engine:
-    if not has_table_lookup():
-        raise EngineError(
-            "precision 'fixed' needs a processor with AVX-512 and this one has none; use precision='auto' or 'fp32'"
-        )
-    from rbmscape.kernels.integers.engine import FixedEngine
-
-    return FixedEngine()
-
-
-def select_engine(engine: str = "auto", precision: str = "auto", device: torch.device | str = "cpu") -> Engine:
+def select_engine(engine: str | Engine = "auto", precision: str = "auto", device: torch.device | str = "cpu") -> Engine:
     """The engine for a device.
 
     Parameters
     ----------
-    engine : ``auto``: fused CPU kernels on a processor, plain torch on the GPU; or ``reference``, ``cpu``, ``cuda``
+    engine : ``auto``: fused CPU kernels on a processor, the GPU's where the model is on one; or ``reference``, ``cpu``,
+        ``cuda``; or an engine that was chosen before, which is returned as it is
     precision : ``auto``: the fastest that the hardware has of ``fixed`` (exact sums of 16-bit weights by table lookup,
         AVX-512), ``bf16`` (where it is multiplied natively) and ``fp32``; ``fp64`` only with ``reference``
     device : where the model's tensors are
@@ -85,20 +150,50 @@ def select_engine(engine: str = "auto", precision: str = "auto", device: torch.d
     EngineError : unknown name, or not available on this machine
     """
     device = torch.device(device)
+    if isinstance(engine, Engine):
+        return _checked(engine, precision, device)
     if engine not in ENGINES:
         raise EngineError(f"engine must be one of {', '.join(ENGINES)}, found {engine!r}")
     if precision not in PRECISIONS:
         raise EngineError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
-    chosen = _choose_engine(engine, device)
-    _check_device(chosen, device)
-    if precision == "auto":
-        precision = _choose_precision(chosen, device)
-    if precision == "fp64" and chosen != "reference":
-        raise EngineError(f"precision 'fp64' needs engine='reference', found {engine!r}; pass engine='reference'")
-    if chosen == "cpu" and precision == "fixed":
-        return _fixed_engine()
-    if chosen == "cpu":
-        from rbmscape.kernels.floats.engine import CpuEngine
+    entries = _entries(engine, device)
+    choices = [(entry, one) for entry in entries for one in entry.precisions if _wanted(entry, one, precision, device)]
+    if not choices:
+        raise EngineError(
+            f"precision {precision!r} needs engine='reference', found {engine!r}; pass engine='reference'"
+        )
+    entry, chosen = next((choice for choice in choices if not choice[0].missing()), choices[0])
+    if entry.missing():
+        raise EngineError(entry.missing())
+    return entry.load(chosen, device)
 
-        return CpuEngine(precision)
-    return ReferenceEngine(precision, device)
+
+def _checked(engine: Engine, precision: str, device: torch.device) -> Engine:
+    """A chosen engine, which must be one of this precision and device."""
+    if precision not in ("auto", engine.precision) or engine.device.type != device.type:
+        raise EngineError(
+            f"an engine with precision {engine.precision!r} on device '{engine.device}' was given for precision "
+            f"{precision!r} on device '{device}'; choose one with rbmscape.kernels.select_engine for this model"
+        )
+    return engine
+
+
+def _entries(engine: str, device: torch.device) -> list[Entry]:
+    """The entries of an engine that work on a device; for ``auto`` of the first engine of which one is available."""
+    if (engine == "cuda" or device.type == "cuda") and not torch.cuda.is_available():
+        raise EngineError("engine 'cuda' needs a CUDA GPU and torch sees none; use engine='auto' or 'cpu'")
+    working = [entry for entry in REGISTRY if entry.works_on(device)]
+    name = engine if engine != "auto" else next(entry.name for entry in working if not entry.missing())
+    found = [entry for entry in working if entry.name == name]
+    if not found:
+        kinds = dict.fromkeys(kind for entry in REGISTRY if entry.name == name for kind in entry.devices)
+        raise EngineError(
+            f"engine {name!r} cannot work on device '{device}'; use engine='auto' or "
+            f"move the model with .to(device={' or '.join(map(repr, kinds))})"
+        )
+    return found
+
+
+def _wanted(entry: Entry, offered: str, precision: str, device: torch.device) -> bool:
+    """Whether a precision that an entry offers is the one asked for, or one that ``auto`` takes."""
+    return entry.is_worth_it(offered, device) if precision == "auto" else offered == precision

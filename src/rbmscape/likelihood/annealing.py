@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.kernels.floats.annealing import Annealer, PathParameters, PathWorkspace
+from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.likelihood.path import AnnealingPath, rounding
 from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
@@ -65,16 +65,16 @@ def anneal(
     schedule : (n_temperatures,) increasing from 0 to 1
     progress : called with the number of chain-steps done since the last call
     """
-    params = _prepare(path, annealer)
+    whole = _bound(path, annealer)
     parts = []
     for first in range(0, n_chains, CHUNK):
         count = min(CHUNK, n_chains - first)
-        ws = annealer.workspace(count, path.rbm.n_visible, path.rbm.n_hidden)
-        annealer.load(params, ws, path.base_samples(count, stream, 0, first))
+        bound = whole.with_chains(count)
+        bound.load(path.base_samples(count, stream, 0, first))
         log_weights = torch.full((count,), path.log_base, dtype=torch.float64, device=path.rbm.device)
-        spread = _walk(annealer, params, ws, log_weights, schedule, stream, first, progress)
-        log_weights += rounding(path.rbm, params, ws.v)
-        parts.append((log_weights, ws.v.to(torch.uint8), spread))
+        spread = _walk(bound, log_weights, schedule, stream, first, progress)
+        log_weights += rounding(path.rbm, bound, bound.v)
+        parts.append((log_weights, bound.v.to(torch.uint8), spread))
     return _joined(parts)
 
 
@@ -92,27 +92,24 @@ def anneal_back(
     ----------
     starts : (n_chains, N) entries 0 or 1; the bound holds if they are independent draws from p(v)
     """
-    params = _prepare(path, annealer)
+    whole = _bound(path, annealer)
     parts = []
     for first in range(0, starts.shape[0], CHUNK):
         v = starts[first : first + CHUNK]
-        ws = annealer.workspace(v.shape[0], path.rbm.n_visible, path.rbm.n_hidden)
-        annealer.load(params, ws, v)
-        changes = -rounding(path.rbm, params, v)
-        spread = _walk(annealer, params, ws, changes, schedule[::-1], stream, first, progress)
-        parts.append((path.log_base - changes, ws.v.to(torch.uint8), spread))
+        bound = whole.with_chains(v.shape[0])
+        bound.load(v)
+        changes = -rounding(path.rbm, bound, v)
+        spread = _walk(bound, changes, schedule[::-1], stream, first, progress)
+        parts.append((path.log_base - changes, bound.v.to(torch.uint8), spread))
     return _joined(parts)
 
 
-def _prepare(path: AnnealingPath, annealer: Annealer) -> PathParameters:
-    rbm = path.rbm
-    return annealer.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias, path.base_visible, path.base_hidden)
+def _bound(path: AnnealingPath, annealer: Annealer) -> BoundPath:
+    return annealer.bind(path.rbm, base=(path.base_visible, path.base_hidden))
 
 
 def _walk(
-    annealer: Annealer,
-    params: PathParameters,
-    ws: PathWorkspace,
+    bound: BoundPath,
     log_weights: Tensor,
     temperatures: FloatArray,
     stream: Stream,
@@ -121,7 +118,7 @@ def _walk(
 ) -> FloatArray:
     """Weigh and move through the temperatures in the given order; the last of them is only weighed.
 
-    Returns the summed squares of the increments' deviations; log_weights and the workspace are changed.
+    Returns the summed squares of the increments' deviations; log_weights and the chains are changed.
     """
     last = len(temperatures) - 2
     spread = torch.zeros(last + 1, dtype=torch.float64, device=log_weights.device)
@@ -129,9 +126,9 @@ def _walk(
         start, end = float(temperatures[k]), float(temperatures[k + 1])
         before = log_weights.clone()
         if k < last:
-            annealer.step(params, ws, log_weights, start, end, stream, 2 * k + 1, first_chain)
+            bound.step(log_weights, start, end, stream, 2 * k + 1, first_chain)
         else:
-            annealer.weigh(params, ws, log_weights, start, end)
+            bound.weigh(log_weights, start, end)
         spread[k] = (log_weights - before).var(correction=0)
         if k % 16 == 15 or k == last:
             progress((k % 16 + 1) * log_weights.shape[0])

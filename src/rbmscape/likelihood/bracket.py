@@ -26,15 +26,15 @@ from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
-from rbmscape.kernels.floats.annealing import Annealer
+from rbmscape.kernels.interface import Annealer, Engine
+from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import Annealed, anneal, anneal_back
 from rbmscape.likelihood.equilibrium import reverse_starts
 from rbmscape.likelihood.estimate import (
     LogPartition,
-    annealer_of,
     bar_estimate,
-    base_data,
     binary_rows,
+    fitted_path,
     forward_estimate,
     reverse_estimate,
     scored_data,
@@ -119,7 +119,7 @@ def likelihood_bracket(
     starts: Tensor | Any | None = None,
     n_rounds: int | None = None,
     budget: float | None = None,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
 ) -> Bracket:
@@ -155,12 +155,12 @@ def likelihood_bracket(
         model = one_model(rbm, "likelihood_bracket")
     rows = scored_data(model, data)
     stream = Stream(seed, "bracket")
-    annealer = annealer_of(model, engine, precision)
-    path = AnnealingPath.fit(model, base_data(model, data), stream.child("base"))
+    chosen = select_engine(engine, precision, model.device)
+    annealer, path = chosen.annealer(), fitted_path(model, data, stream.child("base"), chosen)
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
     with reporting(progress, "bracketing") as advance:
         limits = {"n_rounds": n_rounds, "budget": budget}
-        samples, doubts, origin = _starts(path, starts, n_chains, stream, models, (engine, precision), limits, advance)
+        samples, doubts, origin = _starts(path, starts, n_chains, stream, models, annealer, limits, advance)
         search = _Search(path, annealer, stream, n_chains, samples, tolerance, advance)
         search.run(temperatures, max_betas if isinstance(schedule, str) else len(temperatures))
         return search.bracket(float(log_weight(model, rows).mean()), doubts, origin)
@@ -172,7 +172,7 @@ def _starts(
     n_chains: int,
     stream: Stream,
     models: Sequence[RBM] | None,
-    engine: tuple[str, str],
+    annealer: Annealer,
     limits: Mapping[str, Any],
     advance: Advance,
 ) -> tuple[Tensor, tuple[str, ...], str]:
@@ -180,7 +180,7 @@ def _starts(
     if starts is not None:
         return binary_rows(path.rbm, starts, "starts"), (), "given by the caller and trusted"
     n_starts, source = min(n_chains, MAX_CHAINS), stream.child("equilibrium")
-    tempered = reverse_starts(path, n_starts, source, models, *engine, **limits, progress=advance)
+    tempered = reverse_starts(path, n_starts, source, annealer, models, **limits, progress=advance)
     origin = f"tempering: R-hat {tempered.r_hat:.3f}, {tempered.passages.mean():.1f} fresh states a chain"
     return tempered.v, tempered.objections, origin
 

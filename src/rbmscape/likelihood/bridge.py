@@ -13,13 +13,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.floats.annealing import Annealer, PathParameters
+from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.likelihood.bar import LogRatio, bennett
 from rbmscape.likelihood.path import rounding
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.sampling.ladder import annealer_parameters
 
 __all__ = ["bridge"]
 
@@ -46,33 +45,30 @@ def bridge(
     stages = 1
     while True:
         level = stream.child(f"stages/{stages}")
-        rungs = [annealer_parameters(annealer, interpolated(old, new, k / stages)) for k in range(stages + 1)]
-        ahead = _anneal(rungs, (old, new), old_states, level.child("forward"), annealer)
-        back = -_anneal(rungs[::-1], (new, old), new_states, level.child("backward"), annealer)
+        rungs = [annealer.bind(interpolated(old, new, k / stages)) for k in range(stages + 1)]
+        ahead = _anneal(rungs, (old, new), old_states, level.child("forward"))
+        back = -_anneal(rungs[::-1], (new, old), new_states, level.child("backward"))
         ratio = bennett(ahead.cpu().numpy(), back.cpu().numpy(), level.child("bootstrap").numpy())
         if ratio.overlap >= ENOUGH_OVERLAP or 2 * stages > max_stages:
             return ratio
         stages *= 2
 
 
-def _anneal(
-    rungs: Sequence[PathParameters], ends: tuple[RBM, RBM], v: Tensor, stream: Stream, annealer: Annealer
-) -> Tensor:
+def _anneal(rungs: Sequence[BoundPath], ends: tuple[RBM, RBM], v: Tensor, stream: Stream) -> Tensor:
     """Log weights of chains that go through the rungs: weigh, then one Gibbs step, except at the last.
 
     The first and the last weight lead from one of the models at the ends to its rounded rung and back to the other.
     """
-    first = rungs[0]
-    ws = annealer.workspace(v.shape[0], first.visible_bias.shape[0], first.hidden_bias.shape[0])
+    chains = rungs[0].with_chains(v.shape[0])
     states = v.to(torch.uint8)
-    log_weights = -rounding(ends[0], first, states)
-    for k, (low, high) in enumerate(pairwise(rungs)):
-        annealer.load(low, ws, states)
-        annealer.weigh(low, ws, log_weights, 1.0, 0.0)
-        annealer.load(high, ws, states)
+    log_weights = -rounding(ends[0], rungs[0], states)
+    for k, (low, high) in enumerate(pairwise(rung.on(chains) for rung in rungs)):
+        low.load(states)
+        low.weigh(log_weights, 1.0, 0.0)
+        high.load(states)
         if k == len(rungs) - 2:
-            annealer.weigh(high, ws, log_weights, 0.0, 1.0)
+            high.weigh(log_weights, 0.0, 1.0)
         else:
-            annealer.step(high, ws, log_weights, 0.0, 1.0, stream, 2 * k)
-            states = ws.v.to(torch.uint8)
+            high.step(log_weights, 0.0, 1.0, stream, 2 * k)
+            states = high.v.to(torch.uint8)
     return log_weights + rounding(ends[1], rungs[-1], states)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rbmscape.kernels.floats.annealing import annealer_for
-from rbmscape.kernels.select import select_engine
+from rbmscape.kernels.interface import Annealer
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Advance, silent
@@ -27,9 +26,8 @@ __all__ = ["equilibrium_ladder", "reverse_starts"]
 def equilibrium_ladder(
     path: AnnealingPath,
     stream: Stream,
+    annealer: Annealer,
     models: Sequence[RBM] | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
     target: float = TARGET_ACCEPTANCE,
 ) -> Ladder:
     """Rungs along the training where earlier models are given, else in temperature.
@@ -42,9 +40,7 @@ def equilibrium_ladder(
     ------
     InputError : an empty sequence, or models of another shape
     """
-    rbm = path.rbm
-    annealer = annealer_for(select_engine(engine, precision, rbm.device))
-    rungs = ladder_models(rbm, models)
+    rungs = ladder_models(path.rbm, models)
     if models is None:
         return choose_ladder(rungs, stream.child("ladder"), annealer, target)
     return shortest_ladder(rungs, stream.child("ladder"), annealer, target, path.model_at(0.0))
@@ -54,9 +50,8 @@ def reverse_starts(
     path: AnnealingPath,
     n_chains: int,
     stream: Stream,
+    annealer: Annealer,
     models: Sequence[RBM] | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
     *,
     n_rounds: int | None = None,
     budget: float | None = None,
@@ -75,8 +70,7 @@ def reverse_starts(
     -------
     `Tempered`, whose `objections` say what speaks against equilibrium
     """
-    chosen = ladder or equilibrium_ladder(path, stream, models, engine, precision)
-    annealer = annealer_for(select_engine(engine, precision, path.rbm.device))
+    chosen = ladder or equilibrium_ladder(path, stream, annealer, models)
     tempering = stream.child("tempering")
     if n_rounds is not None:
         return temper(chosen, n_chains, n_rounds, tempering, annealer, progress=progress)

@@ -23,11 +23,11 @@ from torch import Tensor
 
 from rbmscape.checks import check_choice, check_count
 from rbmscape.errors import InputError, ShapeError
-from rbmscape.kernels.floats.annealing import Annealer, annealer_for
+from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import Annealed, anneal, anneal_back
 from rbmscape.likelihood.bar import bennett
-from rbmscape.likelihood.path import AnnealingPath, log_weight
+from rbmscape.likelihood.path import AnnealingPath, log_weight, pilot_states
 from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.model.rbm import RBM
@@ -87,7 +87,7 @@ def log_partition(
     schedule: Schedule = "adaptive",
     starts: Tensor | Any | None = None,
     models: Sequence[RBM] | None = None,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
 ) -> LogPartition:
@@ -127,8 +127,8 @@ def log_partition(
     if method == "exact":
         return LogPartition(exact_log_partition(rbm), 0.0)
     stream = Stream(seed, "likelihood")
-    annealer = annealer_for(select_engine(engine, precision, rbm.device))
-    path = AnnealingPath.fit(rbm, base_data(rbm, data), stream.child("base"))
+    chosen = select_engine(engine, precision, rbm.device)
+    annealer, path = chosen.annealer(), fitted_path(rbm, data, stream.child("base"), chosen)
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
     forward = backward = None
     doubts: tuple[str, ...] = ()
@@ -136,7 +136,7 @@ def log_partition(
         if method in ("ais", "bar"):
             forward = anneal(path, temperatures, n_chains, stream.child("forward"), annealer, advance)
         if method in ("reverse_ais", "bar"):
-            samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, (engine, precision))
+            samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, chosen)
             backward = anneal_back(path, temperatures, samples, stream.child("backward"), annealer, advance)
     return replace(_summary(forward, backward, len(temperatures), stream), objections=doubts)
 
@@ -202,6 +202,12 @@ def base_data(rbm: RBM, data: Any) -> Tensor | None:
     return None if data is None else binary_rows(rbm, data.train if hasattr(data, "train") else data, "data")
 
 
+def fitted_path(rbm: RBM, data: Any, stream: Stream, engine: Engine) -> AnnealingPath:
+    """Path whose base fits `base_data`, or short chains of the model where there are none."""
+    rows = base_data(rbm, data)
+    return AnnealingPath.fit(rbm, pilot_states(rbm, stream, engine) if rows is None else rows)
+
+
 def scored_data(rbm: RBM, data: Any) -> Tensor:
     """What is scored: the test part of a Dataset if it has one, else its training part; or the rows of an array."""
     if data is None:
@@ -217,14 +223,14 @@ def _reverse_starts(
     models: Sequence[RBM] | None,
     n_chains: int,
     stream: Stream,
-    engine: tuple[str, str],
+    engine: Engine,
 ) -> tuple[Tensor, tuple[str, ...]]:
     if starts is not None:
         return binary_rows(path.rbm, starts, "starts"), ()
     from rbmscape.likelihood.equilibrium import reverse_starts
 
     n_starts = min(n_chains, MAX_CHAINS)
-    tempered = reverse_starts(path, n_starts, stream.child("equilibrium"), models, *engine)
+    tempered = reverse_starts(path, n_starts, stream.child("equilibrium"), engine.annealer(), models)
     return tempered.v, tempered.objections
 
 
@@ -269,8 +275,3 @@ def bar_estimate(forward: Annealed, backward: Annealed, generator: np.random.Gen
     spread = max(float(np.std(x)), float(np.std(y)))
     stderr = math.hypot(both.stderr, apart / 2.0)
     return LogPartition(both.value, stderr, ess, "bar", spread, min(x.size, y.size), n_betas, both.overlap)
-
-
-def annealer_of(rbm: RBM, engine: str, precision: str) -> Annealer:
-    """The annealer for a model's device; raises EngineError like `select_engine`."""
-    return annealer_for(select_engine(engine, precision, rbm.device))

@@ -20,13 +20,12 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.kernels.floats.annealing import PathParameters
-from rbmscape.kernels.select import select_engine
+from rbmscape.kernels.interface import Engine, ModelLike
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
-__all__ = ["AnnealingPath", "log_weight", "rounding"]
+__all__ = ["AnnealingPath", "log_weight", "pilot_states", "rounding"]
 
 _PILOT_CHAINS = 256
 _PILOT_STEPS = 200
@@ -48,19 +47,17 @@ class AnnealingPath(OneLine):
     base_hidden: Tensor
 
     @classmethod
-    def fit(cls, rbm: RBM, data: Tensor | None, stream: Stream) -> AnnealingPath:
-        """Base with the mean activities of the data, or of short Gibbs chains where there are none.
+    def fit(cls, rbm: RBM, visible: Tensor) -> AnnealingPath:
+        """Base with the mean activities of the data, or where there are none of `pilot_states`.
 
         Parameters
         ----------
-        data : (n, N) entries 0 or 1, or None
-        stream : randomness of the pilot chains
+        visible : (n, N) entries 0 or 1
 
         Notes
         -----
         Means are smoothed by one imagined sample half on, half off: logits stay finite for constant pixels.
         """
-        visible = _pilot(rbm, stream) if data is None else data
         total = torch.zeros(rbm.n_hidden, dtype=torch.float64, device=rbm.device)
         mean = torch.zeros(rbm.n_visible, dtype=torch.float64, device=rbm.device)
         for rows in torch.split(visible, _ROWS):
@@ -94,7 +91,7 @@ def log_weight(rbm: RBM, visible: Tensor) -> Tensor:
     return torch.cat([-double.free_energy(rows) for rows in torch.split(visible, _ROWS)])
 
 
-def rounding(rbm: RBM, params: PathParameters, visible: Tensor) -> Tensor:
+def rounding(rbm: RBM, params: ModelLike, visible: Tensor) -> Tensor:
     """-F(v) of a model less that of the parameters that an annealer works with in its place; (n,) float64.
 
     The mean of its exponential over samples of those parameters is the ratio of the partition functions: whatever rests
@@ -110,11 +107,10 @@ def rounding(rbm: RBM, params: PathParameters, visible: Tensor) -> Tensor:
     return log_weight(rbm, visible) - log_weight(worked, visible)
 
 
-def _pilot(rbm: RBM, stream: Stream) -> Tensor:
-    engine = select_engine("auto", "auto", rbm.device)
-    params = engine.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
-    workspace = engine.workspace(_PILOT_CHAINS, rbm.n_visible, rbm.n_hidden)
+def pilot_states(rbm: RBM, stream: Stream, engine: Engine) -> Tensor:
+    """(256, N) uint8 states of short Gibbs chains from fair bits, to which a path's base is fitted."""
+    sampler = engine.bind(rbm, _PILOT_CHAINS)
     start = stream.child("start").uniform(0, _PILOT_CHAINS, rbm.n_visible, 0, rbm.device) < 0.5
-    workspace.v.copy_(start)
-    engine.sweep(params, workspace, stream, 0, _PILOT_STEPS)
-    return workspace.v.to(torch.uint8)
+    sampler.v.copy_(start)
+    sampler.sweep(stream, 0, _PILOT_STEPS)
+    return sampler.v.to(torch.uint8)

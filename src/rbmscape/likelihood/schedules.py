@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.floats.annealing import Annealer
+from rbmscape.kernels.interface import Annealer
 from rbmscape.likelihood.annealing import anneal
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.rng import Stream

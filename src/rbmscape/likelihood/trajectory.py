@@ -28,7 +28,7 @@ from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
-from rbmscape.kernels.floats.annealing import Annealer, annealer_for
+from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.bar import overlap, solve
 from rbmscape.likelihood.bracket import MIN_OVERLAP
@@ -39,7 +39,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import affordable_rounds
-from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, annealer_parameters, choose_ladder
+from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, choose_ladder
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper, temper_until
 from rbmscape.sampling.verdict import mixing_doubts, trace_diagnostics
@@ -89,7 +89,7 @@ def trajectory_log_partition(
     *,
     budget: float | None = None,
     target: float = TARGET_ACCEPTANCE,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
 ) -> LogPartitionCurve:
@@ -122,7 +122,7 @@ def trajectory_log_partition(
     if n_chains < 2:
         raise InputError(f"a trajectory estimate needs at least 2 chains for its errors, found {n_chains}")
     stream = Stream(seed, "trajectory")
-    annealer = annealer_for(select_engine(engine, precision, models[-1].device))
+    annealer = select_engine(engine, precision, models[-1].device).annealer()
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
     tempering = stream.child("tempering")
     with reporting(progress, "replica exchange") as advance:
@@ -150,7 +150,7 @@ def _along(models: Sequence[RBM], tempered: Tempered, annealer: Annealer) -> lis
         value += ratio
         influence += share
         smallest = min(smallest, common)
-        last_ratio, last_share = _mean_weight(rounding(model, annealer_parameters(annealer, model), states))
+        last_ratio, last_share = _mean_weight(rounding(model, annealer.bind(model), states))
         stderr = float(np.sqrt(np.square(influence + last_share).sum() * n_chains / (n_chains - 1)))
         spread = float(max(ahead.std(), back.std()))
         estimates.append(
@@ -237,12 +237,24 @@ class OnlineLogPartition(OneLine):
     seed: int = 0
 
     @classmethod
-    def start(cls, rbm: RBM, states: Tensor, data: Tensor | None = None, seed: int = 0) -> OnlineLogPartition:
+    def start(
+        cls,
+        rbm: RBM,
+        states: Tensor,
+        data: Tensor | None = None,
+        seed: int = 0,
+        engine: str | Engine = "auto",
+        precision: str = "auto",
+    ) -> OnlineLogPartition:
         """Begin with a weakly coupled model, whose ln Z short annealing gives; arguments as in `log_partition`."""
-        first = log_partition(rbm, "ais", data, n_chains=100, n_betas=200, seed=seed)
+        first = log_partition(
+            rbm, "ais", data, n_chains=100, n_betas=200, seed=seed, engine=engine, precision=precision
+        )
         return cls(rbm, states, first, 0, seed)
 
-    def update(self, rbm: RBM, states: Tensor, engine: str = "auto", precision: str = "auto") -> OnlineLogPartition:
+    def update(
+        self, rbm: RBM, states: Tensor, engine: str | Engine = "auto", precision: str = "auto"
+    ) -> OnlineLogPartition:
         """Carry ln Z to the next model with samples of both.
 
         Parameters
@@ -250,7 +262,7 @@ class OnlineLogPartition(OneLine):
         rbm : the next model
         states : (n, N) samples of it, entries 0 or 1
         """
-        annealer = annealer_for(select_engine(engine, precision, rbm.device))
+        annealer = select_engine(engine, precision, rbm.device).annealer()
         stream = Stream(self.seed, "online").child(str(self.updates))
         ratio = bridge(self.rbm, rbm, self.states, states, stream, annealer)
         old = self.log_partition

@@ -24,6 +24,8 @@ from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
+from rbmscape.kernels.interface import Engine
+from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
 from rbmscape.reciprocal.modes import Modes
@@ -123,7 +125,7 @@ def mixing_report(
     factors: Sequence[int] = FACTORS,
     n_modes: int = 4,
     seed: int = 0,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
 ) -> MixingReport:
@@ -165,7 +167,7 @@ def mixing_audit(
     factors: Sequence[int] = FACTORS,
     n_modes: int = 4,
     seed: int = 0,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
 ) -> MixingReport:
@@ -173,6 +175,7 @@ def mixing_audit(
     _check(n_chains, factors, training_steps, n_modes)
     from rbmscape.likelihood.estimate import base_data
 
+    chosen = select_engine(engine, precision, rbm.device)
     stream = Stream(seed, "mixing")
     rows = base_data(rbm, data)
     assert rows is not None
@@ -186,7 +189,7 @@ def mixing_audit(
     seen: dict[str, list[FloatArray]] = {}
     with reporting(progress, "Gibbs steps", len(starts) * n_chains * lengths[-1]) as advance:
         for name, v in starts.items():
-            sampler = gibbs.make_sampler(rbm, n_chains, stream.child(name), 1.0, engine, precision)
+            sampler = gibbs.make_sampler(rbm, n_chains, stream.child(name), 1.0, chosen)
             chains, seen[name] = gibbs.init(v), []
             for length in lengths:
                 further = length - chains.steps

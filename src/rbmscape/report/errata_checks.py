@@ -19,7 +19,7 @@ from rbmscape.diffusion.bosons import boson_spectrum, schrodinger_matrix
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.langevin import langevin
 from rbmscape.diffusion.relaxation import displacement_rate
-from rbmscape.kernels.floats.annealing import FloatAnnealer
+from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import anneal, anneal_back
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule
@@ -253,10 +253,11 @@ def ais_directions(_evidence: Evidence | None = None) -> Check:
     rbm = _small(24, 9, 1.2, seed=2)
     exact, stream = exact_log_partition(rbm), Stream(11, "report/errata/ais")
     samples = exact_samples(rbm, 4000, seed=3)[0].to(torch.uint8)
-    path = AnnealingPath.fit(rbm, samples[:500], stream.child("base"))
+    path = AnnealingPath.fit(rbm, samples[:500])
     schedule = uniform_schedule(4)
-    forward = anneal(path, schedule, 4000, stream.child("ahead"), FloatAnnealer()).log_weights
-    backward = anneal_back(path, schedule, samples, stream.child("back"), FloatAnnealer()).log_weights
+    annealer = select_engine("cpu", "fp32").annealer()
+    forward = anneal(path, schedule, 4000, stream.child("ahead"), annealer).log_weights
+    backward = anneal_back(path, schedule, samples, stream.child("back"), annealer).log_weights
     ahead, back = (mean_estimate(np.asarray(values) - exact) for values in (forward, backward))
     ahead, back = Estimate(ahead.value, ahead.stderr), Estimate(back.value, back.stderr)
     limit = normal_threshold(2)

@@ -11,6 +11,7 @@ import torch
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
+from rbmscape.kernels.interface import Engine
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
@@ -48,7 +49,7 @@ def gibbs_draws(
     start: Arrays | None = None,
     beta: float = 1.0,
     seed: int = 0,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
 ) -> Draws:
     """Joint states of independent Gibbs chains at several times.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError
-from rbmscape.kernels.floats.annealing import Annealer, annealer_for
+from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Advance, Progress, reporting
@@ -43,7 +43,7 @@ def equilibrium_samples(
     seed: int = 0,
     *,
     budget: float | None = None,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
 ) -> Samples:
@@ -74,7 +74,7 @@ def equilibrium_samples(
     n_samples = check_count("n_samples", n_samples)
     rbm, along = path[-1], len(path) > 1
     chosen = select_engine(engine, precision, rbm.device)
-    annealer = annealer_for(chosen)
+    annealer = chosen.annealer()
     stream = Stream(seed, "equilibrium")
     choose = shortest_ladder if along else choose_ladder
     n_chains = min(n_samples, MAX_CHAINS)

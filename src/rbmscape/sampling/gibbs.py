@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.kernels.interface import Engine, Parameters, Workspace
+from rbmscape.kernels.interface import BoundSampler, Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
@@ -60,11 +60,10 @@ class GibbsInfo(OneLine):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GibbsSampler(OneLine):
-    """A model made ready for one engine, with buffers for a fixed number of chains and the source of randomness."""
+    """A model bound to one engine and a fixed number of chains, and the source of randomness."""
 
     engine: Engine
-    params: Parameters
-    workspace: Workspace
+    bound: BoundSampler
     stream: Stream
     beta: float
 
@@ -74,7 +73,7 @@ def make_sampler(
     n_chains: int,
     stream: Stream,
     beta: float = 1.0,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
 ) -> GibbsSampler:
     """Prepare a model for n_chains chains at inverse temperature beta.
@@ -84,8 +83,7 @@ def make_sampler(
     EngineError : engine or precision is not available on this machine
     """
     chosen = select_engine(engine, precision, rbm.device)
-    params = chosen.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias)
-    return GibbsSampler(chosen, params, chosen.workspace(n_chains, rbm.n_visible, rbm.n_hidden), stream, beta)
+    return GibbsSampler(chosen, chosen.bind(rbm, n_chains), stream, beta)
 
 
 def random_start(
@@ -103,23 +101,19 @@ def init(v: Tensor, first_chain: int = 0) -> Chains:
 
 def step(sampler: GibbsSampler, chains: Chains, n_steps: int = 1) -> tuple[Chains, GibbsInfo]:
     """n_steps full Gibbs steps, each h ~ p(h|v) and then v ~ p(v|h)."""
-    workspace = sampler.workspace
-    workspace.v.copy_(chains.v)
-    sampler.engine.sweep(
-        sampler.params, workspace, sampler.stream, chains.steps, n_steps, sampler.beta, chains.first_chain
-    )
-    moved = Chains(workspace.v.to(torch.uint8), chains.steps + n_steps, chains.first_chain)
-    return moved, GibbsInfo(workspace.h.to(torch.uint8))
+    bound = sampler.bound
+    bound.v.copy_(chains.v)
+    bound.sweep(sampler.stream, chains.steps, n_steps, sampler.beta, chains.first_chain)
+    moved = Chains(bound.v.to(torch.uint8), chains.steps + n_steps, chains.first_chain)
+    return moved, GibbsInfo(bound.h.to(torch.uint8))
 
 
 def final_hidden(sampler: GibbsSampler, chains: Chains) -> Tensor:
     """(n_chains, M) uint8 draw from p(h | v): the h that the next step would use."""
-    workspace = sampler.workspace
-    workspace.v.copy_(chains.v)
-    sampler.engine.sample_hidden(
-        sampler.params, workspace, sampler.stream, 2 * chains.steps, sampler.beta, chains.first_chain
-    )
-    return workspace.h.to(torch.uint8)
+    bound = sampler.bound
+    bound.v.copy_(chains.v)
+    bound.sample_hidden(sampler.stream, 2 * chains.steps, sampler.beta, chains.first_chain)
+    return bound.h.to(torch.uint8)
 
 
 def trace(

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, LadderError
-from rbmscape.kernels.floats.annealing import Annealer, PathParameters
+from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
@@ -32,7 +32,6 @@ from rbmscape.rng import Stream
 __all__ = [
     "TARGET_ACCEPTANCE",
     "Ladder",
-    "annealer_parameters",
     "choose_ladder",
     "floor_rung",
     "independent_base",
@@ -135,17 +134,10 @@ def _same(one: RBM, other: RBM) -> bool:
     )
 
 
-def annealer_parameters(annealer: Annealer, rbm: RBM) -> PathParameters:
-    """A model as the end (t = 1) of a path from the flat measure (t = 0)."""
-    flat = torch.zeros_like(rbm.visible_bias), torch.zeros_like(rbm.hidden_bias)
-    return annealer.prepare(rbm.weights, rbm.visible_bias, rbm.hidden_bias, *flat)
-
-
-def log_density(annealer: Annealer, params: PathParameters, v: Tensor) -> Tensor:
-    """-F(v) in the annealer's precision; (n,) float64."""
-    ws = annealer.workspace(v.shape[0], v.shape[1], params.hidden_bias.shape[0])
-    annealer.load(params, ws, v)
-    return annealer.log_density(params, ws)
+def log_density(path: BoundPath, v: Tensor) -> Tensor:
+    """-F(v) in the annealer's precision; (n,) float64, for as many states as the path has chains."""
+    path.load(v)
+    return path.log_density()
 
 
 def choose_ladder(
@@ -234,12 +226,11 @@ def independent_base(first: RBM, later: RBM, stream: Stream, annealer: Annealer)
 
 def _moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream, draw: int) -> Tensor:
     """States after Gibbs steps."""
-    params = annealer_parameters(annealer, rbm)
-    ws = annealer.workspace(v.shape[0], rbm.n_visible, rbm.n_hidden)
-    annealer.load(params, ws, v)
+    path = annealer.bind(rbm, v.shape[0])
+    path.load(v)
     for step in range(n_steps):
-        annealer.move(params, ws, stream, draw + 2 * step)
-    return ws.v.to(torch.uint8)
+        path.move(stream, draw + 2 * step)
+    return path.v.to(torch.uint8)
 
 
 class _Climb:
@@ -308,9 +299,9 @@ class _Climb:
         stream = self.stream.child("climb")
         moved = _moved(self.annealer, upper, states, _PILOT_STEPS, stream, self.draws)
         self.draws += 2 * _PILOT_STEPS
-        low, high = annealer_parameters(self.annealer, lower), annealer_parameters(self.annealer, upper)
-        gain = log_density(self.annealer, high, states) - log_density(self.annealer, low, states)
-        loss = log_density(self.annealer, high, moved) - log_density(self.annealer, low, moved)
+        low, high = (self.annealer.bind(model, len(states)) for model in (lower, upper))
+        gain = log_density(high, states) - log_density(low, states)
+        loss = log_density(high, moved) - log_density(low, moved)
         accepted = torch.exp((gain[:, None] - loss).clamp(max=0.0)).mean(0)
         return moved, min(float(accepted.mean()), float(accepted @ torch.softmax(gain, 0)))
 

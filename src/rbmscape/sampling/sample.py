@@ -12,6 +12,8 @@ from torch import Tensor
 
 from rbmscape.checks import check_choice, check_count
 from rbmscape.errors import InputError, ShapeError
+from rbmscape.kernels.interface import Engine
+from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
@@ -40,7 +42,7 @@ def sample(
     seed: int = 0,
     start: str | Dataset | Tensor | Any | None = None,
     beta: float = 1.0,
-    engine: str = "auto",
+    engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
     method: str | None = None,
@@ -82,7 +84,8 @@ def sample(
     model = rbm.load() if isinstance(rbm, Trained) else one_model(rbm, "sample")
     n_steps = check_count("n_steps", USUAL_STEPS if n_steps is None else n_steps, 0)
     _check_gibbs(n_steps, beta)
-    return _gibbs(model, n_chains, n_steps, Stream(seed, "sample"), start, beta, engine, precision, progress)
+    chosen = select_engine(engine, precision, model.device)
+    return _gibbs(model, n_chains, n_steps, Stream(seed, "sample"), start, beta, chosen, progress)
 
 
 def _gibbs(
@@ -92,20 +95,19 @@ def _gibbs(
     stream: Stream,
     start: Any,
     beta: float,
-    engine: str,
-    precision: str,
+    engine: Engine,
     progress: Progress,
 ) -> Samples:
     """Chains advanced in chunks."""
     states = _start_states(start, rbm, n_chains, stream)
     visible = torch.empty(n_chains, rbm.n_visible, dtype=torch.uint8, device=rbm.device)
     hidden = torch.empty(n_chains, rbm.n_hidden, dtype=torch.uint8, device=rbm.device)
-    sampler = gibbs.make_sampler(rbm, min(n_chains, CHUNK), stream, beta, engine, precision)
+    sampler = gibbs.make_sampler(rbm, min(n_chains, CHUNK), stream, beta, engine)
     with reporting(progress, "Gibbs steps", n_chains * n_steps) as advance:
         for first in range(0, n_chains, CHUNK):
             last = min(first + CHUNK, n_chains)
-            if last - first != sampler.workspace.v.shape[0]:
-                sampler = gibbs.make_sampler(rbm, last - first, stream, beta, engine, precision)
+            if last - first != sampler.bound.v.shape[0]:
+                sampler = gibbs.make_sampler(rbm, last - first, stream, beta, engine)
             chains = gibbs.init(states(first, last), first)
             for steps in _portions(n_steps):
                 chains, _info = gibbs.step(sampler, chains, steps)
@@ -118,8 +120,8 @@ def _gibbs(
         "samples_steps": n_steps,
         "samples_seed": stream.seed,
         "samples_beta": float(beta),
-        "samples_engine": sampler.engine.name,
-        "samples_precision": sampler.engine.precision,
+        "samples_engine": engine.name,
+        "samples_precision": engine.precision,
     }
     unjudged = Verdict.unjudged(f"plain Gibbs chains of {n_steps} steps")
     return Samples(rbm, Draws(visible[:, None], hidden[:, None]), how, unjudged)

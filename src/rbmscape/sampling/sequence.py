@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.floats.annealing import Annealer, annealer_for
+from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.sampling.budget import affordable_chains_and_rounds
@@ -76,6 +76,7 @@ def sequence_samples(
     key: tuple[int, str],
     settings: Mapping[str, float],
     chains: Tensor | None = None,
+    engine: str | Engine = "auto",
 ) -> PackedSamples:
     """Samples of every model of a sequence, or of a single one.
 
@@ -87,13 +88,14 @@ def sequence_samples(
     settings : from `sequence_settings`
     chains : (n, N) states of the training's own chains, from which half of the chains start where they are given, so
         that R-hat compares two origins
+    engine : see `rbmscape.kernels.select.select_engine`
 
     Raises
     ------
     LadderError : the models are so far apart that a ladder would have more than 400 rungs
     """
-    annealer = annealer_for(select_engine("auto", "auto", models[-1].device))
     shares = (EARLY_SHARE, 1.0 - EARLY_SHARE) if early else (0.0, 1.0)
+    annealer = select_engine(engine, "auto", models[-1].device).annealer()
     parts = []
     for number, (part, share) in enumerate(zip((models[:early], models[early:]), shares, strict=True)):
         if part:

@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.floats.annealing import Annealer, PathParameters, PathWorkspace
+from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS
-from rbmscape.sampling.ladder import Ladder, annealer_parameters, leading_modes
+from rbmscape.sampling.ladder import Ladder, leading_modes
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.verdict import trace_diagnostics
 
@@ -50,7 +50,7 @@ class _Exchange:
 class _Columns:
     """What changes while the columns are advanced."""
 
-    rungs: list[PathWorkspace]  # the states of each rung
+    rungs: list[BoundPath]  # model and states of each rung
     top: Tensor  # (n_chains, N) uint8, those of the last
     climbing: Tensor  # (n_rungs, n_chains) bool: the replica was fresh at the bottom after it last was at the top
     fresh: Tensor  # (n_rungs, n_chains) bool: the replica descends from a draw of the lowest rung in this run
@@ -61,7 +61,7 @@ class _Columns:
 
     def states(self) -> Tensor:
         """(n_rungs, n_chains, N) uint8."""
-        return torch.stack([ws.v.to(torch.uint8) for ws in self.rungs])
+        return torch.stack([rung.v.to(torch.uint8) for rung in self.rungs])
 
 
 def temper(
@@ -144,7 +144,6 @@ class _Machine:
     def __init__(self, ladder: Ladder, n_chains: int, stream: Stream, annealer: Annealer, steps: int) -> None:
         self.ladder, self.stream, self.annealer, self.steps = ladder, stream, annealer, steps
         self.n_chains, self.n_rungs = n_chains, len(ladder.models)
-        self.params: list[PathParameters] = [annealer_parameters(annealer, model) for model in ladder.models]
         self.streams = [stream.child(f"rung/{rung}") for rung in range(self.n_rungs)]
         top = ladder.models[-1]
         self.device = top.device
@@ -157,11 +156,10 @@ class _Machine:
         states = self.ladder.start[:, order.repeat(-(-self.n_chains // n_states))[: self.n_chains]].clone()
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
         passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
-        rungs: list[PathWorkspace] = []
-        for params, v in zip(self.params, states, strict=True):
-            rungs.append(self.annealer.workspace(self.n_chains, v.shape[1], params.hidden_bias.shape[0]))
-            self.annealer.load(params, rungs[-1], v)
-        first = self.observe(states[-1], self.annealer.log_density(self.params[-1], rungs[-1]))
+        rungs = [self.annealer.bind(model, self.n_chains) for model in self.ladder.models]
+        for rung, v in zip(rungs, states, strict=True):
+            rung.load(v)
+        first = self.observe(states[-1], rungs[-1].log_density())
         return _Columns(rungs, states[-1], flags, flags.clone(), passages, first, [], [])
 
     def advance(
@@ -199,15 +197,14 @@ class _Machine:
         Returns -F of the new states for this rung's model and for the partner's; both are needed for an exchange only,
         and the first at the top as well, else they are empty.
         """
-        ws = columns.rungs[rung]
+        own = columns.rungs[rung]
         for step in range(number * self.steps, (number + 1) * self.steps):
-            self.annealer.move(self.params[rung], ws, self.streams[rung], 2 * step)
-        looking = rung if partner is not None or rung == self.n_rungs - 1 else None
-        own, other = (
-            torch.empty(0) if model is None else self.annealer.log_density(self.params[model], ws)
-            for model in (looking, partner)
+            own.move(self.streams[rung], 2 * step)
+        is_looked_at = partner is not None or rung == self.n_rungs - 1
+        return (
+            own.log_density() if is_looked_at else torch.empty(0),
+            torch.empty(0) if partner is None else columns.rungs[partner].on(own).log_density(),
         )
-        return own, other
 
     def _exchange(
         self, columns: _Columns, low: int, uniform: Tensor, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor]
@@ -220,7 +217,7 @@ class _Machine:
         (own_low, up), (own_high, down) = lower, upper
         gain, loss = up - own_low, own_high - down
         swap = torch.log(uniform.to(torch.float64)) < gain - loss
-        self.annealer.exchange(columns.rungs[low], columns.rungs[high], swap)
+        columns.rungs[low].exchange(columns.rungs[high], swap)
         for flags in (columns.climbing, columns.fresh):
             flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
         return _Exchange(gain, loss), torch.where(swap, up, own_high)

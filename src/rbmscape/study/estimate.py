@@ -19,7 +19,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.figures.material import RunKey, main_size
 from rbmscape.figures.registry import select
 from rbmscape.figures.spec import FigureScene
-from rbmscape.kernels.select import select_engine
+from rbmscape.kernels.select import best_device, select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.sampling.budget import round_cost
@@ -94,8 +94,7 @@ def _time_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, flo
     """Seconds of an update beside its sweeps, and of a sweep of one chain."""
     from rbmscape.training.trainer import Trainer
 
-    use_gpu = recipe.engine in ("auto", "cuda") and torch.cuda.is_available()
-    engine = select_engine(recipe.engine, recipe.precision, "cuda" if use_gpu else "cpu")
+    engine = select_engine(recipe.engine, recipe.precision, best_device(recipe.engine, recipe.precision))
     short, long = (_probe(Trainer(dataset, recipe.replace(gibbs_steps=k), engine).step) for k in (1, PROBE_STEPS))
     sweep = max(0.1 * long / PROBE_STEPS, (long - short) / (PROBE_STEPS - 1))
     chains = recipe.batch_size if recipe.method == "cd" else recipe.n_chains

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rbmscape.kernels.reference.gradient import Gradient
+from rbmscape.kernels.interface import Gradient
 
 __all__ = ["center"]
 

@@ -60,10 +60,9 @@ class OnlineLikelihood:
         """
         states = self._relaxed(rbm, chains[:MAX_CHAINS], update)
         if self._running is None:
-            self._running = OnlineLogPartition.start(rbm, states, data, self._seed)
+            self._running = OnlineLogPartition.start(rbm, states, data, self._seed, self._engine)
         else:
-            name, precision = self._engine.name, self._engine.precision
-            self._running = self._running.update(rbm, states, name, precision)
+            self._running = self._running.update(rbm, states, self._engine)
         log_z = self._running.log_partition
         return {
             "log_likelihood": -float(rbm.free_energy(scored).mean(dtype=torch.float64)) - log_z.value,
@@ -75,8 +74,7 @@ class OnlineLikelihood:
     def _relaxed(self, rbm: RBM, chains: Tensor, update: int) -> Tensor:
         """Copies of the chains after some Gibbs steps of the reported model."""
         stream = Stream(self._seed, "training/online").child(str(update))
-        engine, precision = self._engine.name, self._engine.precision
-        sampler = gibbs.make_sampler(rbm, len(chains), stream, engine=engine, precision=precision)
+        sampler = gibbs.make_sampler(rbm, len(chains), stream, engine=self._engine)
         moved, _info = gibbs.step(sampler, gibbs.init(chains), RELAXATION)
         return moved.v
 

@@ -16,7 +16,7 @@ from rbmscape.checks import check_count
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError, FormatError, InputError
 from rbmscape.kernels.interface import Engine
-from rbmscape.kernels.select import select_engine
+from rbmscape.kernels.select import best_device, select_engine
 from rbmscape.progress import Progress, Reporter
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
@@ -111,9 +111,8 @@ def _check_kinds(dataset: Dataset, config: TrainingConfig | None) -> None:
         )
 
 
-def _engine(config: TrainingConfig, precision: str | None = None) -> Engine:
-    use_gpu = config.engine in ("auto", "cuda") and torch.cuda.is_available() and config.precision != "fp64"
-    return select_engine(config.engine, precision or config.precision, "cuda" if use_gpu else "cpu")
+def _engine(config: TrainingConfig) -> Engine:
+    return select_engine(config.engine, config.precision, best_device(config.engine, config.precision))
 
 
 def _start(

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError
-from rbmscape.kernels.interface import Engine, Parameters
-from rbmscape.kernels.reference.gradient import Gradient
+from rbmscape.kernels.interface import Engine, Gradient, Parameters
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
@@ -63,12 +62,11 @@ class Trainer:
         per_sample = 1.0 / self.batch_size + 1.0 / self.n_chains
         self._longest = config.clip * math.sqrt(n_visible * config.n_hidden * per_sample)
         self._gradient = Gradient.empty(n_visible, config.n_hidden, dtype, device)
-        self._phases = engine.phases(self.batch_size, self.n_chains, n_visible, config.n_hidden)
         self._visible_offset = self.train.to(dtype).mean(0)
-        self._workspace = engine.workspace(self.n_chains, n_visible, config.n_hidden)
-        self._prepared = self._prepare()
+        self._sampler = engine.bind(self._present, self.n_chains)
+        self._phases = self._sampler.gradient(self.batch_size)
         self._order: tuple[int, Tensor] | None = None
-        self._workspace.v.copy_(self._first_chains(n_train))
+        self._sampler.v.copy_(self._first_chains(n_train))
 
     def _first_chains(self, n_train: int) -> Tensor:
         """Rows of the training data, each at most once more often than any other."""
@@ -79,9 +77,10 @@ class Trainer:
         config = self.config
         return OPTIMIZERS[config.optimizer].make(list(self._parameters.values()), config)
 
-    def _prepare(self, out: Parameters | None = None) -> Parameters:
-        weights, visible_bias, hidden_bias = self._parameters.values()
-        return self.engine.prepare(weights, visible_bias, hidden_bias, out)
+    @property
+    def _present(self) -> Parameters:
+        """The last parameters, not their average."""
+        return Parameters(*self._parameters.values())
 
     @property
     def epoch(self) -> float:
@@ -91,7 +90,7 @@ class Trainer:
     @property
     def chains(self) -> Tensor:
         """(n_chains, N) uint8 visible states of the negative phase."""
-        return self._workspace.v.to(torch.uint8)
+        return self._sampler.v.to(torch.uint8)
 
     def model(self, averaged: bool = True) -> RBM:
         """Copy of the present model: averaged parameters where the recipe averages, else (or with False) the last."""
@@ -109,14 +108,14 @@ class Trainer:
         rows = self._shuffled(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
         data = self.train.index_select(0, rows)
         self._sample_negative_phase(data)
-        hidden_offset = self._phases.gradient(self._prepared, data, self._workspace.v, self._gradient)
+        hidden_offset = self._phases.compute(data, self._gradient)
         self._penalise()
         if self.config.gradient == "centered":
             center(self._gradient, self._visible_offset, hidden_offset)
         self._apply_gradient()
         self.update += 1
         self._update_average()
-        self._prepared = self._prepare(self._prepared)
+        self._sampler.update(self._present)
 
     def _shuffled(self, epoch: int) -> Tensor:
         """Order of the training rows in one epoch."""
@@ -127,15 +126,15 @@ class Trainer:
 
     def _sample_negative_phase(self, data: Tensor) -> None:
         """K block Gibbs steps from where the method starts them."""
-        steps, workspace, chains = self.config.gibbs_steps, self._workspace, self._streams["chains"]
+        steps, sampler, chains = self.config.gibbs_steps, self._sampler, self._streams["chains"]
         first = self.update * steps
         if self.config.method == "cd":
-            workspace.v.copy_(data)
+            sampler.v.copy_(data)
         elif self.config.method == "rdm":
-            self.engine.sample_hidden(self._prepared, workspace, self._streams["start"], self.update, beta=0.0)
-            self.engine.sample_visible(self._prepared, workspace, chains, 2 * first + 1)
+            sampler.sample_hidden(self._streams["start"], self.update, beta=0.0)
+            sampler.sample_visible(chains, 2 * first + 1)
             first, steps = first + 1, steps - 1
-        self.engine.sweep(self._prepared, workspace, chains, first, steps)
+        sampler.sweep(chains, first, steps)
 
     def _penalise(self) -> None:
         """Slope of -l1 Σ|W| - (l2/2) Σ W², part of ∂W before the biases are centred, which moves them with the weights.
@@ -205,7 +204,7 @@ class Trainer:
             value.copy_(tensors[f"raw_{name}"])
             if self._average is not None:
                 self._average[name].copy_(tensors[f"average_{name}"])
-        self._workspace.v.copy_(tensors["chains"])
+        self._sampler.v.copy_(tensors["chains"])
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
@@ -213,4 +212,4 @@ class Trainer:
                 slots.setdefault(int(number), {})[slot] = value
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
-        self._prepared = self._prepare(self._prepared)
+        self._sampler.update(self._present)

@@ -1,114 +1,82 @@
-r"""One step of annealed importance sampling: weigh the chains between two temperatures, then move them.
+r"""Steps of annealing on processors: two matrix products by torch, everything else in fused Numba passes.
 
-The path runs through models whose energy is linear in the inverse temperature t, from independent units (t = 0) to the
-RBM of equation 3 of arXiv:2503.21536 (t = 1); with the hidden layer summed out, its unnormalised marginals are
-
-``ln f_t(v) = ((1-t) a0 + t a)·v + Σ_j softplus(x_j(t))``,  ``x_j(t) = (1-t) b0_j + t (b_j + (vW)_j)``.
-
-A step from s to t adds ``ln f_t(v) - ln f_s(v)`` to the log weights and draws ``h ~ σ(x(t))``,
-``v ~ σ((1-t) a0 + t (a + hWᵀ))``.  Both need the same product vW, so a step costs two matrix products.
-
-Number formats.  ``fp32`` multiplies floats.  ``bytes`` rounds the weights to 15-bit integers of one common scale, each
-held as two bytes, ``W ≈ scale (254 high + low)``, and lets the processor's 8-bit units (VNNI, AMX) add them up in
-32-bit integers: as fast as bf16, and free of rounding, so that the path passes *exactly* through the RBM of the
-rounded weights.  The caller corrects for the rest with one last weight between that RBM and the true one, which keeps
-the estimator unbiased; bf16 products, whose sums are rounded as well, would leave no distribution invariant.
-``tables`` and ``tiles`` (`rbmscape.kernels.integers.annealing`) do the same with the sampler's 16-bit integers.
-
-Shapes: v (n_chains, N), h (n_chains, M), log weights (n_chains,) float64.
+``fp32`` multiplies floats.  ``bytes`` rounds the weights to 15-bit integers of one common scale, each held as two
+bytes, ``W ≈ scale (254 high + low)``, and lets the processor's 8-bit units (VNNI, AMX) add them up in 32-bit integers:
+as fast as bf16, and free of rounding, so that the path passes *exactly* through the RBM of the rounded weights.  The
+caller corrects for the rest with one last weight between that RBM and the true one, which keeps the estimator unbiased;
+bf16 products, whose sums are rounded as well, would leave no distribution invariant.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.interface import Engine
+from rbmscape.kernels.floats.annealing_passes import BASE, hidden_pass, scratch, visible_pass
+from rbmscape.kernels.interface import ModelLike, Parameters
+from rbmscape.kernels.reference.base import BasePath, cast, flat_base
 from rbmscape.rng import Stream
 
-__all__ = [
-    "Annealer",
-    "BaseAnnealer",
-    "ByteAnnealer",
-    "FloatAnnealer",
-    "PathBuffers",
-    "PathFactors",
-    "PathParameters",
-    "PathWorkspace",
-    "ReferenceAnnealer",
-    "annealer_for",
-]
+__all__ = ["ByteAnnealer", "BytePath", "FloatAnnealer", "FloatPath", "has_byte_products"]
 
-BASE = 254
-_LARGEST = 127 * BASE + 126
+_BASE = int(BASE)
+_LARGEST = 127 * _BASE + 126
 
 
-class PathParameters(Protocol):
-    """End points of a path as an annealer wants them."""
-
-    @property
-    def weights(self) -> Tensor:
-        """(N, M) float64 weights that the annealer's products represent exactly."""
-
-    @property
-    def visible_bias(self) -> Tensor:
-        """(N,) a."""
-
-    @property
-    def hidden_bias(self) -> Tensor:
-        """(M,) b."""
+def has_byte_products() -> bool:
+    """Whether this processor has dot products of 8-bit integers."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(feature, False) for feature in ("avx512_vnni", "avx_vnni", "amx_int8"))
 
 
-class PathWorkspace(Protocol):
-    """States of the chains, and buffers."""
+class FloatAnnealer:
+    """Processor, float32 products; see `rbmscape.kernels.interface.Annealer`."""
 
-    @property
-    def v(self) -> Tensor:
-        """(n_chains, N) entries 0 or 1."""
+    name = "fp32"
 
-    @property
-    def h(self) -> Tensor:
-        """(n_chains, M) entries 0 or 1."""
+    def bind(self, model: ModelLike, n_chains: int = 0, base: tuple[Tensor, Tensor] | None = None) -> FloatPath:
+        """See `Annealer.bind`."""
+        parameters = cast(model, torch.float32, "cpu")
+        factors = _Factors(parameters.weights, parameters.weights.T)
+        return FloatPath.of(parameters, base, factors, n_chains)
+
+
+class ByteAnnealer:
+    """Processor, products of 15-bit integers as pairs of bytes; see `rbmscape.kernels.interface.Annealer`."""
+
+    name = "bytes"
+
+    def bind(self, model: ModelLike, n_chains: int = 0, base: tuple[Tensor, Tensor] | None = None) -> BytePath:
+        """See `Annealer.bind`; the path's `weights` are the rounded ones."""
+        matrix = model.weights.detach().to("cpu", torch.float64)
+        scale = float(matrix.abs().max()) / _LARGEST or 1.0
+        scale = float(np.float32(scale))
+        integers = torch.round(matrix / scale).clamp_(-_LARGEST, _LARGEST)
+        high = torch.round(integers / _BASE)
+        low = integers - _BASE * high
+        to_hidden, to_visible = torch.cat((high, low), 1), torch.cat((high.T, low.T), 1)
+        factors = _Factors(to_hidden.to(torch.int8), to_visible.to(torch.int8), scale)
+        return BytePath.of(cast(model, torch.float32, "cpu"), base, factors, n_chains)
 
 
 @dataclass(frozen=True, slots=True)
-class PathFactors:
-    """`PathParameters` of annealers that multiply matrices.
-
-    Attributes
-    ----------
-    to_hidden, to_visible : right factors of the two products, in the annealer's format
-    visible_bias, hidden_bias, base_visible, base_hidden : a (N,), b (M,), a0 (N,), b0 (M,)
-    scale : value of one unit of the products; 1 where these are floats
-    """
+class _Factors:
+    """Right factors of the two products, and the value of one unit of the products."""
 
     to_hidden: Tensor
     to_visible: Tensor
-    visible_bias: Tensor
-    hidden_bias: Tensor
-    base_visible: Tensor
-    base_hidden: Tensor
     scale: float = 1.0
-
-    @property
-    def weights(self) -> Tensor:
-        """(N, M) float64 weights that the annealer's products represent exactly."""
-        factor = self.to_hidden.to(torch.float64)
-        if self.to_hidden.dtype != torch.int8:
-            return factor
-        high, low = factor.chunk(2, dim=1)
-        return self.scale * (BASE * high + low)
 
 
 @dataclass(frozen=True, slots=True)
-class PathBuffers:
-    """`PathWorkspace` of the same: states v and h, products, ``(a - a0)·v`` of each chain, random words."""
+class _Buffers:
+    """States v and h, products, ``(a - a0)·v`` of each chain, random words."""
 
     v: Tensor
     h: Tensor
@@ -118,294 +86,138 @@ class PathBuffers:
     words: NDArray[np.uint32]
 
 
-class Annealer(Protocol):
-    """Interface of the annealers."""
+class _FusedPath(BasePath):
+    """What both formats share: the fused passes around two matrix products."""
 
-    @property
-    def name(self) -> str:
-        """``reference``, ``fp32``, ``bytes``, ``tables`` or ``tiles``."""
+    state_dtype: ClassVar[torch.dtype]
+    product_dtype: ClassVar[torch.dtype]
+    width: ClassVar[int]
 
-    def prepare(
-        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
-    ) -> PathParameters:
-        """Cast both ends of a path."""
-
-    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathWorkspace:
-        """Allocate the buffers for n_chains chains."""
-
-    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
-        """Put states (n_chains, N) of any dtype, entries 0 or 1, into the workspace."""
-
-    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
-        """log_weights += ln f_end(v) - ln f_start(v)."""
-
-    def step(
-        self,
-        params: PathParameters,
-        ws: PathWorkspace,
-        log_weights: Tensor,
-        start: float,
-        end: float,
-        stream: Stream,
-        draw: int,
-        first_chain: int = 0,
+    def __init__(
+        self, parameters: Parameters, base: tuple[Tensor, Tensor], factors: _Factors, buffers: _Buffers
     ) -> None:
-        """Weigh as above, then one Gibbs step at `end`: h with the numbers of `draw`, v with those of `draw + 1`."""
+        self._parameters, self._factors, self._buffers = parameters, factors, buffers
+        self.base_visible, self.base_hidden = base
 
-    def move(self, params: PathParameters, ws: PathWorkspace, stream: Stream, draw: int) -> None:
-        """One Gibbs step of the model itself (t = 1), as `step` draws it; load again before `weigh` or `step`."""
+    @classmethod
+    def of(cls, parameters: Parameters, base: tuple[Tensor, Tensor] | None, factors: _Factors, n_chains: int) -> Self:
+        """With new buffers."""
+        ends = flat_base(parameters, base, torch.float32, "cpu")
+        return cls(parameters, ends, factors, cls._empty(n_chains, *parameters.weights.shape))
 
-    def log_density(self, params: PathParameters, ws: PathWorkspace) -> Tensor:
-        """(n_chains,) float64 ln f_1(v) = -F(v), whichever path the states were loaded for; load again as above."""
-
-    def exchange(self, one: PathWorkspace, other: PathWorkspace, swap: Tensor) -> None:
-        """Exchange the states v of the chains that `swap` (n_chains,) bool marks; load again as above."""
-
-
-class BaseAnnealer(Annealer, ABC):
-    """Replica exchange in terms of annealing; right for every format, and as fast as its `step` and `weigh`."""
-
-    def move(self, params: PathParameters, ws: PathWorkspace, stream: Stream, draw: int) -> None:
-        """See `Annealer.move`."""
-        unused = torch.zeros(ws.v.shape[0], dtype=torch.float64, device=ws.v.device)
-        self.step(params, ws, unused, 1.0, 1.0, stream, draw)
-
-    def log_density(self, params: PathParameters, ws: PathWorkspace) -> Tensor:
-        """See `Annealer.log_density`."""
-        assert isinstance(params, PathFactors)
-        base_visible, base_hidden = params.base_visible.double(), params.base_hidden.double()
-        result = ws.v.to(torch.float64) @ base_visible + torch.nn.functional.softplus(base_hidden).sum()
-        self.load(params, ws, ws.v)
-        self.weigh(params, ws, result, 0.0, 1.0)
-        return result
-
-    def exchange(self, one: PathWorkspace, other: PathWorkspace, swap: Tensor) -> None:
-        """See `Annealer.exchange`."""
-        one.v[swap], other.v[swap] = other.v[swap], one.v[swap]
-
-
-def _cast(
-    biases: tuple[Tensor, Tensor, Tensor, Tensor], device: torch.device | str, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    first, second, third, fourth = (bias.detach().to(device, dtype).contiguous() for bias in biases)
-    return first, second, third, fourth
-
-
-class ReferenceAnnealer(BaseAnnealer):
-    """Plain torch on any device, in float64 or float32: the truth."""
-
-    name = "reference"
-
-    def __init__(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> None:
-        self.dtype = dtype
-        self.device = torch.device(device)
-
-    def prepare(
-        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
-    ) -> PathFactors:
-        """See `Annealer.prepare`."""
-        matrix = weights.detach().to(self.device, self.dtype)
-        biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), self.device, self.dtype)
-        return PathFactors(matrix, matrix.T, *biases)
-
-    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathBuffers:
-        """See `Annealer.workspace`."""
-        v, h = (torch.zeros(n_chains, n, dtype=self.dtype, device=self.device) for n in (n_visible, n_hidden))
-        drive = torch.zeros(n_chains, dtype=torch.float64, device=self.device)
-        return PathBuffers(v, h, torch.zeros_like(v), torch.zeros_like(h), drive, np.zeros((0, 0), np.uint32))
-
-    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
-        """See `Annealer.load`."""
-        assert isinstance(params, PathFactors)
-        assert isinstance(ws, PathBuffers)
-        ws.v.copy_(v)
-        ws.drive.copy_(ws.v @ (params.visible_bias - params.base_visible))
-
-    def _fields(self, params: PathFactors, ws: PathBuffers, t: float) -> Tensor:
-        return (1.0 - t) * params.base_hidden + t * (params.hidden_bias + ws.pre_hidden)
-
-    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
-        """See `Annealer.weigh`."""
-        assert isinstance(params, PathFactors)
-        assert isinstance(ws, PathBuffers)
-        torch.mm(ws.v, params.to_hidden, out=ws.pre_hidden)
-        softplus = torch.nn.functional.softplus
-        change = softplus(self._fields(params, ws, end)) - softplus(self._fields(params, ws, start))
-        log_weights += (end - start) * ws.drive + change.sum(-1)
-
-    def step(
-        self,
-        params: PathParameters,
-        ws: PathWorkspace,
-        log_weights: Tensor,
-        start: float,
-        end: float,
-        stream: Stream,
-        draw: int,
-        first_chain: int = 0,
-    ) -> None:
-        """See `Annealer.step`."""
-        assert isinstance(params, PathFactors)
-        assert isinstance(ws, PathBuffers)
-        self.weigh(params, ws, log_weights, start, end)
-        hidden = torch.sigmoid(self._fields(params, ws, end))
-        ws.h.copy_(stream.uniform(draw, ws.h.shape[0], ws.h.shape[1], first_chain, self.device) < hidden)
-        torch.mm(ws.h, params.to_visible, out=ws.pre_visible)
-        visible = torch.sigmoid((1.0 - end) * params.base_visible + end * (params.visible_bias + ws.pre_visible))
-        uniform = stream.uniform(draw + 1, ws.v.shape[0], ws.v.shape[1], first_chain, self.device)
-        self.load(params, ws, uniform < visible)
-
-
-class _CpuAnnealer(BaseAnnealer):
-    """What the two processor formats share: the fused passes around two matrix products."""
-
-    name: str
-    state_dtype: torch.dtype
-    product_dtype: torch.dtype
-    width: int
+    @classmethod
+    def _empty(cls, n_chains: int, n_visible: int, n_hidden: int) -> _Buffers:
+        v, h = (torch.zeros(n_chains, n, dtype=cls.state_dtype) for n in (n_visible, n_hidden))
+        pre_v, pre_h = (torch.zeros(n_chains, cls.width * n, dtype=cls.product_dtype) for n in (n_visible, n_hidden))
+        return _Buffers(v, h, pre_v, pre_h, torch.zeros(n_chains, dtype=torch.float64), scratch())
 
     @abstractmethod
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
-        """out = states · factor in the annealer's format."""
+        """out = states · factor in the path's format."""
 
-    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> PathBuffers:
-        """See `Annealer.workspace`."""
-        from rbmscape.kernels.floats.annealing_passes import scratch
+    @property
+    def visible_bias(self) -> Tensor:
+        """See `BoundPath.visible_bias`."""
+        return self._parameters.visible_bias
 
-        v, h = (torch.zeros(n_chains, n, dtype=self.state_dtype) for n in (n_visible, n_hidden))
-        pre_v, pre_h = (torch.zeros(n_chains, self.width * n, dtype=self.product_dtype) for n in (n_visible, n_hidden))
-        return PathBuffers(v, h, pre_v, pre_h, torch.zeros(n_chains, dtype=torch.float64), scratch())
+    @property
+    def hidden_bias(self) -> Tensor:
+        """See `BoundPath.hidden_bias`."""
+        return self._parameters.hidden_bias
 
-    def load(self, params: PathParameters, ws: PathWorkspace, v: Tensor) -> None:
-        """See `Annealer.load`."""
-        assert isinstance(params, PathFactors)
-        assert isinstance(ws, PathBuffers)
-        ws.v.copy_(v)
-        ws.drive.copy_(ws.v.to(torch.float32) @ (params.visible_bias - params.base_visible))
+    @property
+    def v(self) -> Tensor:
+        """See `BoundPath.v`."""
+        return self._buffers.v
 
-    def weigh(self, params: PathParameters, ws: PathWorkspace, log_weights: Tensor, start: float, end: float) -> None:
-        """See `Annealer.weigh`."""
-        self._hidden(params, ws, log_weights, start, end, None, 0, 0)
+    @property
+    def h(self) -> Tensor:
+        """See `BoundPath.h`."""
+        return self._buffers.h
+
+    def with_chains(self, n_chains: int) -> Self:
+        """See `BoundPath.with_chains`."""
+        return self._with(self._empty(n_chains, self.v.shape[1], self.h.shape[1]))
+
+    def on(self, other: Self) -> Self:
+        """See `BoundPath.on`."""
+        return self._with(other._buffers)
+
+    def _with(self, buffers: _Buffers) -> Self:
+        return type(self)(self._parameters, (self.base_visible, self.base_hidden), self._factors, buffers)
+
+    def load(self, v: Tensor) -> None:
+        """See `BoundPath.load`."""
+        self.v.copy_(v)
+        self._buffers.drive.copy_(self.v.to(torch.float32) @ (self.visible_bias - self.base_visible))
+
+    def weigh(self, log_weights: Tensor, start: float, end: float) -> None:
+        """See `BoundPath.weigh`."""
+        self._hidden(log_weights, start, end, None)
 
     def step(
-        self,
-        params: PathParameters,
-        ws: PathWorkspace,
-        log_weights: Tensor,
-        start: float,
-        end: float,
-        stream: Stream,
-        draw: int,
-        first_chain: int = 0,
+        self, log_weights: Tensor, start: float, end: float, stream: Stream, draw: int, first_chain: int = 0
     ) -> None:
-        """See `Annealer.step`."""
-        assert isinstance(params, PathFactors)
-        assert isinstance(ws, PathBuffers)
-        from rbmscape.kernels.floats.annealing_passes import visible_pass
-
-        self._hidden(params, ws, log_weights, start, end, stream, draw, first_chain)
-        self._multiply(ws.h, params.to_visible, ws.pre_visible)
+        """See `BoundPath.step`."""
+        buffers = self._buffers
+        self._hidden(log_weights, start, end, (stream, draw, first_chain))
+        self._multiply(buffers.h, self._factors.to_visible, buffers.pre_visible)
         visible_pass(
-            ws.pre_visible.numpy(),
-            params.base_visible.numpy(),
-            params.visible_bias.numpy(),
-            (params.scale, end),
-            (ws.v.numpy(), ws.drive.numpy(), ws.words),
+            buffers.pre_visible.numpy(),
+            self.base_visible.numpy(),
+            self.visible_bias.numpy(),
+            (self._factors.scale, end),
+            (buffers.v.numpy(), buffers.drive.numpy(), buffers.words),
             (stream, draw + 1, first_chain),
         )
 
-    def _hidden(
-        self,
-        params: PathParameters,
-        ws: PathWorkspace,
-        log_weights: Tensor,
-        start: float,
-        end: float,
-        stream: Stream | None,
-        draw: int,
-        first_chain: int,
-    ) -> None:
-        from rbmscape.kernels.floats.annealing_passes import hidden_pass
-
-        assert isinstance(params, PathFactors)
-        assert isinstance(ws, PathBuffers)
-        self._multiply(ws.v, params.to_hidden, ws.pre_hidden)
-        log_weights.add_(ws.drive, alpha=end - start)
+    def _hidden(self, log_weights: Tensor, start: float, end: float, draw: tuple[Stream, int, int] | None) -> None:
+        buffers = self._buffers
+        self._multiply(buffers.v, self._factors.to_hidden, buffers.pre_hidden)
+        log_weights.add_(buffers.drive, alpha=end - start)
         hidden_pass(
-            ws.pre_hidden.numpy(),
-            params.base_hidden.numpy(),
-            params.hidden_bias.numpy(),
-            (params.scale, start, end),
-            (ws.h.numpy(), log_weights.numpy(), ws.words),
-            None if stream is None else (stream, draw, first_chain),
+            buffers.pre_hidden.numpy(),
+            self.base_hidden.numpy(),
+            self.hidden_bias.numpy(),
+            (self._factors.scale, start, end),
+            (buffers.h.numpy(), log_weights.numpy(), buffers.words),
+            draw,
         )
 
 
-class FloatAnnealer(_CpuAnnealer):
-    """Processor, float32 products."""
+class FloatPath(_FusedPath):
+    """See `rbmscape.kernels.interface.BoundPath`."""
 
-    name = "fp32"
     state_dtype = torch.float32
     product_dtype = torch.float32
     width = 1
 
-    def prepare(
-        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
-    ) -> PathFactors:
-        """See `Annealer.prepare`."""
-        matrix = weights.detach().to("cpu", torch.float32).contiguous()
-        biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
-        return PathFactors(matrix, matrix.T, *biases)
+    @property
+    def weights(self) -> Tensor:
+        """See `BoundPath.weights`."""
+        return self._factors.to_hidden.to(torch.float64)
 
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
         torch.mm(states, factor, out=out)
 
 
-class ByteAnnealer(_CpuAnnealer):
-    """Processor, products of 15-bit integers as pairs of bytes: exact sums of the rounded weights."""
+class BytePath(_FusedPath):
+    """See `rbmscape.kernels.interface.BoundPath`; its sums of the rounded weights are exact."""
 
-    name = "bytes"
     state_dtype = torch.int8
     product_dtype = torch.int32
     width = 2
 
-    def prepare(
-        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, base_visible: Tensor, base_hidden: Tensor
-    ) -> PathFactors:
-        """See `Annealer.prepare`; `weights` of the result are the rounded ones."""
-        matrix = weights.detach().to("cpu", torch.float64)
-        scale = float(matrix.abs().max()) / _LARGEST or 1.0
-        scale = float(np.float32(scale))
-        integers = torch.round(matrix / scale).clamp_(-_LARGEST, _LARGEST)
-        high = torch.round(integers / BASE)
-        low = integers - BASE * high
-        biases = _cast((visible_bias, hidden_bias, base_visible, base_hidden), "cpu", torch.float32)
-        to_hidden, to_visible = torch.cat((high, low), 1), torch.cat((high.T, low.T), 1)
-        return PathFactors(to_hidden.to(torch.int8), to_visible.to(torch.int8), *biases, scale)
+    @property
+    def scale(self) -> float:
+        """Value of one unit of the integers."""
+        return self._factors.scale
+
+    @property
+    def weights(self) -> Tensor:
+        """See `BoundPath.weights`."""
+        high, low = self._factors.to_hidden.to(torch.float64).chunk(2, dim=1)
+        return self._factors.scale * (_BASE * high + low)
 
     def _multiply(self, states: Tensor, factor: Tensor, out: Tensor) -> None:
         torch._int_mm(states, factor, out=out)
-
-
-def annealer_for(engine: Engine) -> Annealer:
-    """The annealer that goes with an engine of `rbmscape.kernels.select`.
-
-    ``cpu`` gets the engine's own integers where it has precision ``fixed``, else ``bytes`` where the processor has
-    8-bit dot products and ``fp32`` elsewhere or if that precision was asked for; everything else plain torch, in
-    float64 on a processor and float32 on a GPU.
-    """
-    if engine.name != "cpu":
-        dtype = torch.float64 if engine.device.type == "cpu" else torch.float32
-        return ReferenceAnnealer(dtype, engine.device)
-    if engine.precision == "fixed":
-        from rbmscape.kernels.integers.annealing import FixedAnnealer
-
-        return FixedAnnealer()
-    if engine.precision == "fp32" or not _has_byte_products():
-        return FloatAnnealer()
-    return ByteAnnealer()
-
-
-def _has_byte_products() -> bool:
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(feature, False) for feature in ("avx512_vnni", "avx_vnni", "amx_int8"))

@@ -1,4 +1,4 @@
-r"""The elementwise half of an annealing step as fused Numba passes; see `rbmscape.kernels.floats.annealing`.
+r"""The elementwise half of an annealing step as fused Numba passes; see `rbmscape.kernels.interface`.
 
 For each hidden unit one pass turns the product (vW)_j into its contribution to the log weight and into a sample:
 with ``e(x) = exp(-|x|)``, ``softplus(x) = max(x, 0) + ln(1 + e)`` and ``σ(x) = (1 or e) / (1 + e)``, so that two
@@ -17,7 +17,8 @@ from numba import njit
 from numpy import float32, int32, uint32, uint64
 from numpy.typing import NDArray
 
-from rbmscape.kernels.floats.passes import BLOCK, compile_pass, fill_words
+from rbmscape.kernels.numba.compile import compile_both
+from rbmscape.kernels.numba.philox import BLOCK, NO_DRAW, counter, fill_words
 from rbmscape.kernels.numba.threads import MAX_THREADS, thread_count
 from rbmscape.rng import Stream
 
@@ -149,8 +150,7 @@ def _visible(  # type: ignore[no-untyped-def]
             drive[c] = total
 
 
-_HIDDEN = {parallel: compile_pass(parallel)(_hidden) for parallel in (False, True)}
-_VISIBLE = {parallel: compile_pass(parallel)(_visible) for parallel in (False, True)}
+_HIDDEN, _VISIBLE = compile_both(_hidden), compile_both(_visible)
 
 
 def scratch() -> NDArray[np.uint32]:
@@ -163,12 +163,11 @@ def _spans(words: NDArray[np.uint32], n_chains: int) -> tuple[NDArray[np.uint32]
     return words[:threads], threads > 1
 
 
-def _counter(draw: Draw | None) -> tuple[Any, ...]:
+def _numbers(draw: Draw | None) -> tuple[Any, ...]:
     if draw is None:
-        return np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0), 0
+        return *NO_DRAW, 0
     stream, number, first_chain = draw
-    low, high = stream.key
-    return np.uint64(low), np.uint64(high), np.uint64(number), np.uint64(stream.id), first_chain
+    return *counter(stream, number), first_chain
 
 
 def hidden_pass(
@@ -194,7 +193,7 @@ def hidden_pass(
     scale, start, end = (np.float32(value) for value in scale_start_end)
     paired = product.dtype == np.int32
     arguments = (product, paired, base, bias, scale, start, end, draw is not None, out, log_weights, spans)
-    _HIDDEN[parallel](*arguments, *_counter(draw))
+    _HIDDEN[parallel](*arguments, *_numbers(draw))
 
 
 def visible_pass(
@@ -210,4 +209,4 @@ def visible_pass(
     spans, parallel = _spans(words, out.shape[0])
     scale, end = (np.float32(value) for value in scale_end)
     arguments = (product, product.dtype == np.int32, base, bias, scale, end, out, drive, spans)
-    _VISIBLE[parallel](*arguments, *_counter(draw))
+    _VISIBLE[parallel](*arguments, *_numbers(draw))

@@ -6,7 +6,6 @@ the weights and the pre-activations are rounded to 8 significant bits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.floats.passes import BLOCK, threshold
-from rbmscape.kernels.interface import BaseEngine, Parameters, Workspace
+from rbmscape.kernels.floats.passes import threshold
+from rbmscape.kernels.interface import Annealer, ModelLike
+from rbmscape.kernels.numba.philox import BLOCK, counter
 from rbmscape.kernels.numba.threads import MAX_THREADS, start_threads, thread_count
+from rbmscape.kernels.reference.base import BaseSampler, cast
 from rbmscape.rng import Stream
 
-__all__ = ["CpuEngine", "CpuWorkspace"]
+__all__ = ["FloatEngine", "FloatSampler"]
+
+
+class FloatEngine:
+    """Fused engine for processors, precision ``bf16`` or ``fp32``."""
+
+    name = "cpu"
+    device = torch.device("cpu")
+
+    def __init__(self, precision: str = "fp32", device: torch.device | str = "cpu") -> None:  # noqa: ARG002
+        self.precision = precision
+        self.state_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        start_threads()
+
+    def bind(self, model: ModelLike, n_chains: int) -> FloatSampler:
+        """See `rbmscape.kernels.interface.Engine.bind`."""
+        return FloatSampler(self.precision, self.state_dtype, model, n_chains)
+
+    def annealer(self) -> Annealer:
+        """``bytes`` where the processor has 8-bit dot products, ``fp32`` elsewhere or where that is the precision."""
+        from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer, has_byte_products
+
+        return FloatAnnealer() if self.precision == "fp32" or not has_byte_products() else ByteAnnealer()
 
 
 def _as_numpy(tensor: Tensor) -> NDArray[Any]:
@@ -28,57 +51,45 @@ def _as_numpy(tensor: Tensor) -> NDArray[Any]:
     return bits.numpy()
 
 
-@dataclass(frozen=True, slots=True)
-class CpuWorkspace(Workspace):
-    """Buffers of `Workspace`, the pre-activations, random words for each thread, and NumPy views of them."""
+class FloatSampler(BaseSampler):
+    """See `rbmscape.kernels.interface.BoundSampler`.
 
-    pre_visible: Tensor
-    pre_hidden: Tensor
-    words: NDArray[np.uint32]
-    visible_views: tuple[NDArray[Any], NDArray[Any]]
-    hidden_views: tuple[NDArray[Any], NDArray[Any]]
+    Attributes
+    ----------
+    weights : (N, M) as the products take them, in the dtype of the states
+    """
 
+    def __init__(self, precision: str, dtype: torch.dtype, model: ModelLike, n_chains: int) -> None:
+        self._precision = precision
+        n_visible, n_hidden = model.weights.shape
+        self.v, self.h = (torch.zeros(n_chains, n, dtype=dtype) for n in (n_visible, n_hidden))
+        self._pre_visible, self._pre_hidden = torch.zeros_like(self.v), torch.zeros_like(self.h)
+        self._words = np.zeros((MAX_THREADS, BLOCK), dtype=np.uint32)
+        self._visible = _as_numpy(self._pre_visible), _as_numpy(self.v)
+        self._hidden = _as_numpy(self._pre_hidden), _as_numpy(self.h)
+        self._rounded = None if dtype == torch.float32 else torch.empty(n_visible, n_hidden, dtype=dtype)
+        self.update(model)
 
-class CpuEngine(BaseEngine):
-    """Fused engine for processors, precision ``bf16`` or ``fp32``."""
+    def update(self, model: ModelLike) -> None:
+        """See `BoundSampler.update`."""
+        self.exact = cast(model, torch.float32, "cpu")
+        exact = self.exact.weights
+        self.weights = exact if self._rounded is None else self._rounded.copy_(exact)
 
-    name = "cpu"
+    def sample_hidden(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
+        """See `BoundSampler.sample_hidden`."""
+        torch.mm(self.v, self.weights, out=self._pre_hidden)
+        self._threshold(self._hidden, self.exact.hidden_bias, stream, draw, beta, first_chain)
 
-    def __init__(self, precision: str = "fp32") -> None:
-        self.precision = precision
-        self.state_dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.device = torch.device("cpu")
-        start_threads()
-
-    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> CpuWorkspace:
-        """See `Engine.workspace`."""
-        v, h = (torch.zeros(n_chains, n, dtype=self.state_dtype) for n in (n_visible, n_hidden))
-        pre_visible, pre_hidden = torch.zeros_like(v), torch.zeros_like(h)
-        words = np.zeros((MAX_THREADS, BLOCK), dtype=np.uint32)
-        visible, hidden = (_as_numpy(pre_visible), _as_numpy(v)), (_as_numpy(pre_hidden), _as_numpy(h))
-        return CpuWorkspace(v, h, pre_visible, pre_hidden, words, visible, hidden)
-
-    def sample_hidden(
-        self, params: Parameters, ws: Workspace, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0
-    ) -> None:
-        """See `Engine.sample_hidden`."""
-        assert isinstance(ws, CpuWorkspace)
-        torch.mm(ws.v, params.weights, out=ws.pre_hidden)
-        self._threshold(ws.hidden_views, params.hidden_bias, ws.words, stream, draw, beta, first_chain)
-
-    def sample_visible(
-        self, params: Parameters, ws: Workspace, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0
-    ) -> None:
-        """See `Engine.sample_visible`."""
-        assert isinstance(ws, CpuWorkspace)
-        torch.mm(ws.h, params.weights.T, out=ws.pre_visible)
-        self._threshold(ws.visible_views, params.visible_bias, ws.words, stream, draw, beta, first_chain)
+    def sample_visible(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
+        """See `BoundSampler.sample_visible`."""
+        torch.mm(self.h, self.weights.T, out=self._pre_visible)
+        self._threshold(self._visible, self.exact.visible_bias, stream, draw, beta, first_chain)
 
     def _threshold(
         self,
         views: tuple[NDArray[Any], NDArray[Any]],
         bias: Tensor,
-        words: NDArray[np.uint32],
         stream: Stream,
         draw: int,
         beta: float,
@@ -86,16 +97,6 @@ class CpuEngine(BaseEngine):
     ) -> None:
         source, target = views
         threads = thread_count(source.shape[0])
-        low, high = stream.key
-        threshold(self.precision, threads > 1)(
-            source,
-            bias.numpy(),
-            np.float32(beta),
-            target,
-            words[:threads],
-            np.uint64(low),
-            np.uint64(high),
-            np.uint64(draw),
-            np.uint64(stream.id),
-            first_chain,
-        )
+        words, numbers = self._words[:threads], counter(stream, draw)
+        arguments = source, bias.numpy(), np.float32(beta), target, words, *numbers, first_chain
+        threshold(self._precision, threads > 1)(*arguments)

@@ -16,19 +16,18 @@ import torch
 from numba import float32, int32, uint32
 from torch import Tensor
 
-from rbmscape.kernels.floats.passes import compile_pass
 from rbmscape.kernels.integers.amx_product import SPAN, TILE, TILES, byte_products, store_columns
 from rbmscape.kernels.integers.avx512_gradient import FINER, UNIT, finish
-from rbmscape.kernels.integers.engine import FixedParameters
+from rbmscape.kernels.integers.parameters import IntegerParameters
 from rbmscape.kernels.integers.passes import passes
 from rbmscape.kernels.integers.product import aligned_zeros
-from rbmscape.kernels.interface import Parameters
+from rbmscape.kernels.interface import Gradient
 from rbmscape.kernels.llvm.amx import DEPTH, UNITS, begin, end, multiplier, splitter
 from rbmscape.kernels.llvm.units import LANES, powers, weighted_means
+from rbmscape.kernels.numba.compile import compile_both
 from rbmscape.kernels.numba.threads import MAX_THREADS, thread_count
-from rbmscape.kernels.reference.gradient import Gradient
 
-__all__ = ["FEWEST", "TilePhases"]
+__all__ = ["FEWEST", "TileGradient"]
 
 FEWEST = 129
 """Samples of a phase with which the weighted means have 24 bits."""
@@ -143,16 +142,18 @@ def _correlations(by_sample, means, scratch, out):  # type: ignore[no-untyped-de
         end()
 
 
-_PACK = {parallel: compile_pass(parallel)(_pack) for parallel in (False, True)}
-_RESTS = {parallel: compile_pass(parallel)(_rests) for parallel in (False, True)}
-_HIDDEN_MEANS = {parallel: compile_pass(parallel)(_hidden_means) for parallel in (False, True)}
-_CORRELATIONS = {parallel: compile_pass(parallel)(_correlations) for parallel in (False, True)}
+_PACK = compile_both(_pack)
+_RESTS = compile_both(_rests)
+_HIDDEN_MEANS = compile_both(_hidden_means)
+_CORRELATIONS = compile_both(_correlations)
 
 
-class TilePhases:
-    """See `rbmscape.kernels.reference.gradient.Phases`; in a matrix unit, both phases of at least `FEWEST` samples."""
+class TileGradient:
+    """See `rbmscape.kernels.interface.BoundGradient`; in a matrix unit, both phases of at least `FEWEST` samples."""
 
-    def __init__(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> None:
+    def __init__(self, params: IntegerParameters, model: Tensor, n_data: int) -> None:
+        self._params, self._model = params, model
+        (n_visible, n_hidden), n_chains = params.shape, model.shape[0]
         self._n_first, n_second = (TILES.padded_chains(n) for n in (n_data, n_chains))
         n_places = self._n_first + n_second
         self._by_pixel, self._by_sample = TILES.indices(n_places, n_visible), TILES.indices(n_visible, n_places)
@@ -165,9 +166,9 @@ class TilePhases:
         self._row_weights[:n_data] = UNIT / n_data
         self._row_weights[self._n_first : self._n_first + n_chains] = -UNIT / n_chains
 
-    def gradient(self, params: Parameters, data: Tensor, model: Tensor, out: Gradient) -> Tensor:
-        """See `rbmscape.kernels.reference.gradient.Phases.gradient`."""
-        assert isinstance(params, FixedParameters)
+    def compute(self, data: Tensor, out: Gradient) -> Tensor:
+        """See `BoundGradient.compute`."""
+        params, model = self._params, self._model
         threads = thread_count(self._means.shape[0])
         parallel, scratch = threads > 1, self._scratch[:threads]
         for place, states in ((0, data), (self._n_first, model)):
@@ -175,12 +176,12 @@ class TilePhases:
             passes(TILES).pack[parallel](rows, self._by_pixel[place // SPAN :], threads)
             _PACK[parallel](rows, place, self._by_sample, threads)
         unit = params.scale / FINER
-        _RESTS[parallel](params.exact_weights.numpy(), 1.0 / params.scale, 1.0 / unit, self._rests, threads)
+        _RESTS[parallel](params.exact.weights.numpy(), 1.0 / params.scale, 1.0 / unit, self._rests, threads)
         _HIDDEN_MEANS[parallel](
             self._by_pixel,
             params.to_hidden,
             self._rests,
-            *powers(unit, params.hidden_bias.numpy()),
+            *powers(unit, params.exact.hidden_bias.numpy()),
             self._row_weights,
             self._n_first,
             scratch,

@@ -23,10 +23,10 @@ import numpy as np
 from numba import int32, njit, uint8, uint64
 from numpy.typing import NDArray
 
-from rbmscape.kernels.floats.passes import compile_pass
 from rbmscape.kernels.integers.product import Products, aligned_zeros, signed_sums
 from rbmscape.kernels.llvm.amx import DEPTH, KILOBYTE, UNITS, begin, end, multiplier, store_block
 from rbmscape.kernels.llvm.units import LANES, draw_four
+from rbmscape.kernels.numba.compile import compile_both
 
 __all__ = ["SPAN", "TILE", "TILES", "byte_products", "store_columns"]
 
@@ -128,6 +128,6 @@ TILES = Products(
     multiply=byte_products,
     draw=_draw,
     allocate=_allocate,
-    round_weights={parallel: compile_pass(parallel)(_round_weights) for parallel in (False, True)},
+    round_weights=compile_both(_round_weights),
     integers=_integers,
 )

@@ -21,15 +21,14 @@ from numpy import float32, int32, uint32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.floats.passes import compile_pass
-from rbmscape.kernels.integers.engine import FixedParameters
-from rbmscape.kernels.interface import Parameters
+from rbmscape.kernels.integers.parameters import IntegerParameters
+from rbmscape.kernels.interface import Gradient
 from rbmscape.kernels.llvm.avx512_lookup import INT, int_products
 from rbmscape.kernels.llvm.units import powers, weighted_means
+from rbmscape.kernels.numba.compile import compile_both
 from rbmscape.kernels.numba.threads import MAX_THREADS, thread_count
-from rbmscape.kernels.reference.gradient import Gradient
 
-__all__ = ["FINER", "UNIT", "TablePhases", "finish"]
+__all__ = ["FINER", "UNIT", "TableGradient", "finish"]
 
 GROUP, LANES, TILE = INT.group, INT.lanes, INT.tile
 BLOCK = 16
@@ -130,20 +129,22 @@ def _correlations(by_sample, means, scratch, out):  # type: ignore[no-untyped-de
                         row[u] = float32(pre[u, i]) * (float32(1.0) / UNIT)
 
 
-_PACK = {parallel: compile_pass(parallel)(_pack) for parallel in (False, True)}
-_TRANSPOSED = {parallel: compile_pass(parallel)(_transposed) for parallel in (False, True)}
-_HIDDEN_MEANS = {parallel: compile_pass(parallel)(_hidden_means) for parallel in (False, True)}
-_CORRELATIONS = {parallel: compile_pass(parallel)(_correlations) for parallel in (False, True)}
+_PACK = compile_both(_pack)
+_TRANSPOSED = compile_both(_transposed)
+_HIDDEN_MEANS = compile_both(_hidden_means)
+_CORRELATIONS = compile_both(_correlations)
 
 
 def _round_up(count: int, step: int) -> int:
     return -(-count // step) * step
 
 
-class TablePhases:
-    """See `rbmscape.kernels.reference.gradient.Phases`; by table lookup."""
+class TableGradient:
+    """See `rbmscape.kernels.interface.BoundGradient`; by table lookup."""
 
-    def __init__(self, n_data: int, n_chains: int, n_visible: int, n_hidden: int) -> None:
+    def __init__(self, params: IntegerParameters, model: Tensor, n_data: int) -> None:
+        self._params, self._model = params, model
+        (n_visible, n_hidden), n_chains = params.shape, model.shape[0]
         n_samples = n_data + n_chains
         self._n_data = n_data
         pixels, samples, hidden = (
@@ -162,19 +163,19 @@ class TablePhases:
         self._row_weights[:n_samples] = -UNIT / n_chains
         self._row_weights[:n_data] = UNIT / n_data
 
-    def gradient(self, params: Parameters, data: Tensor, model: Tensor, out: Gradient) -> Tensor:
-        """See `rbmscape.kernels.reference.gradient.Phases.gradient`."""
-        assert isinstance(params, FixedParameters)
+    def compute(self, data: Tensor, out: Gradient) -> Tensor:
+        """See `BoundGradient.compute`."""
+        params, model = self._params, self._model
         threads = thread_count(self._means.shape[0] // BLOCK)
         parallel, scratch = threads > 1, self._scratch[:threads]
         states: tuple[NDArray[Any], NDArray[Any]] = data.to(torch.uint8).numpy(), model.to(torch.uint8).numpy()
         _PACK[parallel](*states, self._by_pixel, self._by_sample, threads)
         unit = params.scale / FINER
-        _TRANSPOSED[parallel](params.exact_weights.numpy(), 1.0 / unit, self._weights, threads)
+        _TRANSPOSED[parallel](params.exact.weights.numpy(), 1.0 / unit, self._weights, threads)
         _HIDDEN_MEANS[parallel](
             self._by_pixel,
             self._weights,
-            *powers(unit, params.hidden_bias.numpy()),
+            *powers(unit, params.exact.hidden_bias.numpy()),
             self._row_weights,
             self._n_data,
             scratch,
@@ -186,7 +187,7 @@ class TablePhases:
 
 
 def finish(sums: NDArray[np.int64], data: Tensor, model: Tensor, out: Gradient) -> Tensor:
-    """Gradients of the biases from the sums of the hidden means; returns those of the data, as `Phases.gradient`."""
+    """Gradients of the biases from the sums of the hidden means; returns those of the data."""
     means = torch.from_numpy(sums).to(torch.float64) / float(UNIT)
     out.hidden_bias.copy_(means[:, 0])
     out.visible_bias.copy_(_counts(data) / len(data) - _counts(model) / len(model))

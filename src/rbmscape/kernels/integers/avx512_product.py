@@ -9,10 +9,10 @@ import numpy as np
 from numba import int32, njit, uint16, uint32, uint64
 from numpy.typing import NDArray
 
-from rbmscape.kernels.floats.passes import compile_pass
 from rbmscape.kernels.integers.product import Products, signed_sums
 from rbmscape.kernels.llvm.avx512_lookup import SHORT, short_products
 from rbmscape.kernels.llvm.units import LANES, draw_four
+from rbmscape.kernels.numba.compile import compile_both
 
 __all__ = ["TABLES"]
 
@@ -99,6 +99,6 @@ TABLES = Products(
     multiply=_multiply,
     draw=_draw,
     allocate=_allocate,
-    round_weights={parallel: compile_pass(parallel)(_round_weights) for parallel in (False, True)},
+    round_weights=compile_both(_round_weights),
     integers=_integers,
 )

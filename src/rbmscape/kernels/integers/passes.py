@@ -7,28 +7,38 @@ first cache.
 Layers are padded to whole blocks and chains to whole registers.  What padded units and chains do is without effect:
 the weights of padded units are 0, and nobody reads padded chains.
 
-Names in capitals, `begin`, `end`, `multiply` and `draw_block` stand for those of the
-`rbmscape.kernels.integers.product` that a pass is compiled with.
+Names in capitals, `begin`, `end`, `multiply` and `draw_block` stand for the
+`rbmscape.kernels.integers.product.PassConstants` that a pass is compiled with.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 import numpy as np
 from numba import int32, uint8, uint32, uint64
 
-from rbmscape.kernels.floats.passes import Kernel, compile_pass
 from rbmscape.kernels.integers.avx512_product import TABLES
 from rbmscape.kernels.integers.product import CHAINS, Products, signed_sums
 from rbmscape.kernels.llvm.units import LANES
+from rbmscape.kernels.numba.compile import Kernel, compile_both
 
 __all__ = ["Passes", "largest_sums", "passes"]
 
-GROUP, SPACING, BLOCK, SPAN, TILE, SUMS, WORDS, begin, end, multiply, draw_block = TABLES.names.values()
+_TABLES = TABLES.constants
+GROUP = _TABLES.GROUP
+SPACING = _TABLES.SPACING
+BLOCK = _TABLES.BLOCK
+SPAN = _TABLES.SPAN
+TILE = _TABLES.TILE
+SUMS = _TABLES.SUMS
+WORDS = _TABLES.WORDS
+begin = _TABLES.begin
+end = _TABLES.end
+multiply = _TABLES.multiply
+draw_block = _TABLES.draw_block
 _SPAN_CHAINS = 1024  # chains whose indices stay in the second cache while the units pass
 
 
@@ -121,7 +131,7 @@ def _unpack(idx, states, n_threads):  # type: ignore[no-untyped-def]
                         states[c, u] = uint8((index >> uint32(SPACING * (u - low))) & uint32(1))
 
 
-largest_sums = {parallel: compile_pass(parallel)(_largest_sums) for parallel in (False, True)}
+largest_sums = compile_both(_largest_sums)
 
 
 @dataclass(frozen=True)
@@ -136,8 +146,5 @@ class Passes:
 @functools.cache
 def passes(products: Products) -> Passes:
     """Compiled when they are first called."""
-
-    def both(source: Any) -> dict[bool, Kernel]:
-        return {parallel: compile_pass(parallel, products)(source) for parallel in (False, True)}
-
-    return Passes(both(_draw_units), both(_pack), both(_unpack))
+    constants = products.constants.named()
+    return Passes(*(compile_both(source, constants, products.name) for source in (_draw_units, _pack, _unpack)))

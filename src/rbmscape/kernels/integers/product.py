@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from rbmscape.kernels.llvm.units import LANES
 
-__all__ = ["CHAINS", "Products", "aligned_zeros", "signed_sums"]
+__all__ = ["CHAINS", "PassConstants", "Products", "aligned_zeros", "signed_sums"]
 
 LINE: Final = 64
 """Bytes of a cache line."""
@@ -50,6 +50,35 @@ def signed_sums(row, positive, negative):  # type: ignore[no-untyped-def]
         above += p
         below += n
     return max(above, below)
+
+
+@dataclass(frozen=True, slots=True)
+class PassConstants:
+    """The names of a pass's module that `compile_both` replaces by those of one way to multiply.
+
+    Attributes
+    ----------
+    GROUP, SPACING, BLOCK, SPAN, TILE : as `Products` has them
+    SUMS : dtype of the products
+    WORDS : 32-bit words of the products of a block
+    begin, end, multiply, draw_block : functions that a pass calls
+    """
+
+    GROUP: int
+    SPACING: int
+    BLOCK: int
+    SPAN: int
+    TILE: int
+    SUMS: Any
+    WORDS: int
+    begin: Callable[..., Any]
+    end: Callable[..., Any]
+    multiply: Callable[..., Any]
+    draw_block: Callable[..., Any]
+
+    def named(self) -> dict[str, Any]:
+        """Each under its name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,26 +123,26 @@ class Products:
     integers: Callable[[NDArray[Any]], NDArray[np.int16]]
 
     @property
-    def names(self) -> dict[str, Any]:
-        """What passes know it by."""
-        return {
-            "GROUP": self.group,
-            "SPACING": self.spacing,
-            "BLOCK": self.block,
-            "SPAN": self.span,
-            "TILE": self.tile,
-            "SUMS": self.sums,
-            "WORDS": self.block * self.tile * np.dtype(self.sums).itemsize // 4,
-            "begin": self.begin,
-            "end": self.end,
-            "multiply": self.multiply,
-            "draw_block": self.draw,
-        }
+    def constants(self) -> PassConstants:
+        """What a pass is compiled with."""
+        return PassConstants(
+            GROUP=self.group,
+            SPACING=self.spacing,
+            BLOCK=self.block,
+            SPAN=self.span,
+            TILE=self.tile,
+            SUMS=self.sums,
+            WORDS=self.block * self.tile * np.dtype(self.sums).itemsize // 4,
+            begin=self.begin,
+            end=self.end,
+            multiply=self.multiply,
+            draw_block=self.draw,
+        )
 
     @property
     def scratch(self) -> int:
         """32-bit words of scratch for a thread: products of a block, and a word for each unit and lane."""
-        return int(self.names["WORDS"]) + self.block * LANES
+        return self.constants.WORDS + self.block * LANES
 
     def padded_chains(self, n_chains: int) -> int:
         """Chains in whole registers."""

@@ -5,21 +5,20 @@ Equations 10 and 11 of arXiv:2503.21536 as they stand; faster engines are tested
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.interface import BaseEngine, Parameters, Workspace
+from rbmscape.kernels.interface import Annealer, ModelLike
+from rbmscape.kernels.reference.base import BaseSampler, cast
 from rbmscape.kernels.rounding import round_to_fixed
 from rbmscape.rng import Stream
 
-__all__ = ["PRECISIONS", "ReferenceEngine"]
+__all__ = ["ReferenceEngine", "ReferenceSampler"]
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fixed": torch.float32, "fp64": torch.float64}
+_STATES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fixed": torch.float32, "fp64": torch.float64}
 
 
-class ReferenceEngine(BaseEngine):
+class ReferenceEngine:
     """Plain torch engine.
 
     With bf16 the weights and the result of the matrix product are rounded to bfloat16, as matrix units do; with fixed
@@ -31,42 +30,58 @@ class ReferenceEngine(BaseEngine):
 
     def __init__(self, precision: str = "fp32", device: torch.device | str = "cpu") -> None:
         self.precision = precision
-        self.state_dtype = PRECISIONS[precision]
+        self.state_dtype = _STATES[precision]
         self.device = torch.device(device)
 
-    def prepare(
-        self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor, out: Parameters | None = None
-    ) -> Parameters:
-        """See `Engine.prepare`."""
-        params = super().prepare(weights, visible_bias, hidden_bias, out)
-        if self.precision != "fixed":
-            return params
-        integers, scale = round_to_fixed(params.exact_weights)
-        return replace(params, weights=(scale * integers).to(self.state_dtype))
+    def bind(self, model: ModelLike, n_chains: int) -> ReferenceSampler:
+        """See `rbmscape.kernels.interface.Engine.bind`."""
+        return ReferenceSampler(self.precision, self.device, model, n_chains)
 
-    def workspace(self, n_chains: int, n_visible: int, n_hidden: int) -> Workspace:
-        """See `Engine.workspace`."""
-        return Workspace(
-            torch.zeros(n_chains, n_visible, dtype=self.state_dtype, device=self.device),
-            torch.zeros(n_chains, n_hidden, dtype=self.state_dtype, device=self.device),
-        )
+    def annealer(self) -> Annealer:
+        """Plain torch, in float64 on a processor and float32 on a GPU."""
+        from rbmscape.kernels.reference.annealing import ReferenceAnnealer
 
-    def sample_hidden(
-        self, params: Parameters, ws: Workspace, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0
-    ) -> None:
-        """See `Engine.sample_hidden`."""
-        pre_activation = (ws.v @ params.weights).to(self.exact_dtype)
-        self._threshold(pre_activation, params.hidden_bias, ws.h, stream, draw, beta, first_chain)
+        return ReferenceAnnealer(torch.float64 if self.device.type == "cpu" else torch.float32, self.device)
 
-    def sample_visible(
-        self, params: Parameters, ws: Workspace, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0
-    ) -> None:
-        """See `Engine.sample_visible`."""
-        pre_activation = (ws.h @ params.weights.T).to(self.exact_dtype)
-        self._threshold(pre_activation, params.visible_bias, ws.v, stream, draw, beta, first_chain)
+
+class ReferenceSampler(BaseSampler):
+    """See `rbmscape.kernels.interface.BoundSampler`.
+
+    Attributes
+    ----------
+    weights : (N, M) as the products take them, in the dtype of the states
+    """
+
+    def __init__(self, precision: str, device: torch.device, model: ModelLike, n_chains: int) -> None:
+        self._precision, self._device = precision, device
+        self._exact_dtype = torch.float64 if precision == "fp64" else torch.float32
+        dtype = _STATES[precision]
+        n_visible, n_hidden = model.weights.shape
+        self.v = torch.zeros(n_chains, n_visible, dtype=dtype, device=device)
+        self.h = torch.zeros(n_chains, n_hidden, dtype=dtype, device=device)
+        self.update(model)
+
+    def update(self, model: ModelLike) -> None:
+        """See `BoundSampler.update`."""
+        self.exact = cast(model, self._exact_dtype, self._device)
+        weights = self.exact.weights
+        if self._precision == "fixed":
+            integers, scale = round_to_fixed(weights)
+            weights = scale * integers
+        self.weights = weights.to(self.v.dtype)
+
+    def sample_hidden(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
+        """See `BoundSampler.sample_hidden`."""
+        pre_activation = (self.v @ self.weights).to(self._exact_dtype)
+        self._threshold(pre_activation, self.exact.hidden_bias, self.h, stream, draw, beta, first_chain)
+
+    def sample_visible(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
+        """See `BoundSampler.sample_visible`."""
+        pre_activation = (self.h @ self.weights.T).to(self._exact_dtype)
+        self._threshold(pre_activation, self.exact.visible_bias, self.v, stream, draw, beta, first_chain)
 
     def _threshold(
         self, pre: Tensor, bias: Tensor, out: Tensor, stream: Stream, draw: int, beta: float, first_chain: int
     ) -> None:
-        uniform = stream.uniform(draw, out.shape[0], out.shape[1], first_chain, self.device)
+        uniform = stream.uniform(draw, out.shape[0], out.shape[1], first_chain, self._device)
         out.copy_(uniform < torch.sigmoid(beta * (pre + bias)))

@@ -1,0 +1,99 @@
+"""What bound objects of all engines share, in plain torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from rbmscape.kernels.interface import BoundGradient, BoundPath, ModelLike, Parameters
+from rbmscape.kernels.reference.gradient import TorchGradient
+from rbmscape.rng import Stream
+
+__all__ = ["BasePath", "BaseSampler", "cast", "flat_base"]
+
+
+def cast(model: ModelLike, dtype: torch.dtype, device: torch.device | str) -> Parameters:
+    """A model's parameters, contiguous; tensors that are so already are used as they are."""
+    tensors = (model.weights, model.visible_bias, model.hidden_bias)
+    return Parameters(*(tensor.detach().to(device, dtype).contiguous() for tensor in tensors))
+
+
+def flat_base(
+    model: ModelLike, base: tuple[Tensor, Tensor] | None, dtype: torch.dtype, device: torch.device | str
+) -> tuple[Tensor, Tensor]:
+    """a0 and b0 of a path, zeros where there are none."""
+    visible, hidden = base or (torch.zeros_like(model.visible_bias), torch.zeros_like(model.hidden_bias))
+    return visible.detach().to(device, dtype).contiguous(), hidden.detach().to(device, dtype).contiguous()
+
+
+class BaseSampler(ABC):
+    """The order of the half-steps, the exact hidden probability, and the gradient by two matrix products.
+
+    Attributes
+    ----------
+    v, h : see `rbmscape.kernels.interface.BoundSampler`
+    exact : the model's parameters, not rounded, in the dtype of biases and probabilities
+    """
+
+    v: Tensor
+    h: Tensor
+    exact: Parameters
+
+    @abstractmethod
+    def update(self, model: ModelLike) -> None:
+        """See `BoundSampler.update`."""
+
+    @abstractmethod
+    def sample_hidden(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
+        """See `BoundSampler.sample_hidden`."""
+
+    @abstractmethod
+    def sample_visible(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
+        """See `BoundSampler.sample_visible`."""
+
+    def sweep(self, stream: Stream, first_step: int, n_steps: int, beta: float = 1.0, first_chain: int = 0) -> None:
+        """See `BoundSampler.sweep`."""
+        for step in range(first_step, first_step + n_steps):
+            self.sample_hidden(stream, 2 * step, beta, first_chain)
+            self.sample_visible(stream, 2 * step + 1, beta, first_chain)
+
+    def hidden_probability(self, v: Tensor, out: Tensor, beta: float = 1.0) -> Tensor:
+        """See `BoundSampler.hidden_probability`."""
+        torch.addmm(self.exact.hidden_bias, v, self.exact.weights, beta=beta, alpha=beta, out=out)
+        return out.sigmoid_()
+
+    def gradient(self, n_data: int) -> BoundGradient:
+        """See `BoundSampler.gradient`."""
+        return TorchGradient(self, n_data, self.exact.hidden_bias.dtype)
+
+
+class BasePath(BoundPath, ABC):
+    """Replica exchange in terms of annealing; right for every format, and as fast as its `step` and `weigh`.
+
+    Attributes
+    ----------
+    base_visible, base_hidden : a0 (N,), b0 (M,)
+    """
+
+    base_visible: Tensor
+    base_hidden: Tensor
+
+    def move(self, stream: Stream, draw: int) -> None:
+        """See `BoundPath.move`."""
+        unused = torch.zeros(self.v.shape[0], dtype=torch.float64, device=self.v.device)
+        self.step(unused, 1.0, 1.0, stream, draw)
+
+    def log_density(self) -> Tensor:
+        """See `BoundPath.log_density`."""
+        base_visible, base_hidden = self.base_visible.double(), self.base_hidden.double()
+        result = self.v.to(torch.float64) @ base_visible + torch.nn.functional.softplus(base_hidden).sum()
+        self.load(self.v)
+        self.weigh(result, 0.0, 1.0)
+        return result
+
+    def exchange(self, other: Self, swap: Tensor) -> None:
+        """See `BoundPath.exchange`."""
+        self.v[swap], other.v[swap] = other.v[swap], self.v[swap]
