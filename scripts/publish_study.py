@@ -23,8 +23,8 @@ from PIL import Image
 from rbmscape.figures.registry import in_order
 from rbmscape.files import write_bytes, write_text
 from rbmscape.report.build import SYMBOLS
+from rbmscape.report.findings import Verdict
 from rbmscape.report.runs import RunRow, mean_by_size, run_rows
-from rbmscape.report.verdicts import Verdict
 from rbmscape.report.words import duration, format_estimate
 from rbmscape.study.study import Study, open_study
 

@@ -7,7 +7,8 @@ import xarray as xr
 
 from rbmscape.report.claims import CLAIMS
 from rbmscape.report.evidence import Evidence
-from rbmscape.report.verdicts import MissingEvidenceError, Verdict, judge
+from rbmscape.report.findings import MissingEvidenceError, Verdict
+from rbmscape.report.verdicts import judge
 from rbmscape.runs.config import TrainingConfig
 
 PAPER = TrainingConfig.paper(epochs=40, gibbs_steps=10)

@@ -5,9 +5,8 @@ import pytest
 import xarray as xr
 
 from rbmscape.report.claims.section2 import CLAIMS
-from rbmscape.report.errata import Check
 from rbmscape.report.evidence import LIKELIHOOD
-from rbmscape.report.verdicts import Number, Verdict
+from rbmscape.report.findings import Check, Number, Verdict
 
 HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTESTED
 

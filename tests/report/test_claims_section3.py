@@ -6,7 +6,7 @@ import xarray as xr
 
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
 from rbmscape.report.claims.section3 import CLAIMS
-from rbmscape.report.verdicts import Verdict
+from rbmscape.report.findings import Verdict
 
 HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTESTED
 

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from rbmscape.report.claims.section6 import CLAIMS
-from rbmscape.report.verdicts import Verdict
+from rbmscape.report.findings import Verdict
 from rbmscape.runs.config import TrainingConfig
 
 HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTESTED

@@ -19,9 +19,9 @@ from rbmscape.errors import StudyError
 from rbmscape.report.build import SYMBOLS, missing_figures, write_report
 from rbmscape.report.claims import CLAIMS
 from rbmscape.report.errata import ERRATA
+from rbmscape.report.findings import Verdict
 from rbmscape.report.ledger import COLUMNS
 from rbmscape.report.runs import mean_by_size, order_sentence, rise_sentence, run_rows
-from rbmscape.report.verdicts import Verdict
 from rbmscape.report.words import duration, format_estimate, format_number, real_minus
 from rbmscape.stats import Estimate
 from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig

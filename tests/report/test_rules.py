@@ -6,6 +6,7 @@ import xarray as xr
 
 from rbmscape.figures.registry import figure_names
 from rbmscape.report.claims import CLAIMS
+from rbmscape.report.findings import Verdict
 from rbmscape.report.rules import (
     in_words,
     last_known,
@@ -16,7 +17,6 @@ from rbmscape.report.rules import (
     slope,
     t_threshold,
 )
-from rbmscape.report.verdicts import Verdict
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.stats import Estimate
 

@@ -13,9 +13,9 @@ from rbmscape.figures.registry import all_figures, in_order, select
 from rbmscape.files import write_text
 from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.report.evidence import Evidence
+from rbmscape.report.findings import Verdict
 from rbmscape.report.ledger import count_verdicts, judge_all, write_ledger
 from rbmscape.report.runs import headlines, run_rows
-from rbmscape.report.verdicts import Verdict
 from rbmscape.report.words import duration, format_estimate, format_number, real_minus
 
 if TYPE_CHECKING:

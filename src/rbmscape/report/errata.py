@@ -9,12 +9,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from rbmscape.report import errata_checks as checks
-from rbmscape.report.errata_checks import Check
+from rbmscape.report.findings import Check
 
 if TYPE_CHECKING:
     from rbmscape.report.evidence import Evidence
 
-__all__ = ["ERRATA", "Check", "Erratum", "run_checks"]
+__all__ = ["ERRATA", "Erratum", "run_checks"]
 
 
 @dataclass(frozen=True, slots=True)

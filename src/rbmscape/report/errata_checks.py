@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +26,8 @@ from rbmscape.model.exact import binary_states, exact_log_partition, exact_sampl
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.gaussianity import haar_kurtosis, kurtosis
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.report.findings import Check, Number
 from rbmscape.report.rules import in_words, normal_threshold
-from rbmscape.report.verdicts import Number
 from rbmscape.rng import Stream
 from rbmscape.stats import Estimate, mean_estimate
 from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from rbmscape.report.evidence import Evidence
 
 __all__ = [
-    "Check",
     "ais_directions",
     "boson_matrix",
     "constraint_inverse",
@@ -53,22 +51,6 @@ __all__ = [
 ]
 
 _ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a computation says about an erratum.
-
-    Attributes
-    ----------
-    measured : the numbers in a sentence
-    agrees : they fit the implemented form and exclude the printed one
-    numbers : the same for tables
-    """
-
-    measured: str
-    agrees: bool
-    numbers: tuple[Number, ...] = ()
 
 
 def _small(n_visible: int = 6, n_hidden: int = 4, std: float = 1.0, seed: int = 5) -> RBM:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import StudyError
-from rbmscape.report.verdicts import MissingEvidenceError
+from rbmscape.report.findings import MissingEvidenceError
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.optimizers import OPTIMIZERS
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rbmscape.report.errata import Check
+    from rbmscape.report.findings import Check
     from rbmscape.study.study import Study
 
 __all__ = ["LIKELIHOOD", "Evidence"]

@@ -15,9 +15,10 @@ from typing import Any
 import rbmscape
 from rbmscape.files import write_text
 from rbmscape.report.claims import CLAIMS
-from rbmscape.report.errata import ERRATA, Check
+from rbmscape.report.errata import ERRATA
 from rbmscape.report.evidence import Evidence
-from rbmscape.report.verdicts import Judged, Number, Verdict, judge
+from rbmscape.report.findings import Check, Number, Verdict
+from rbmscape.report.verdicts import Judged, judge
 
 __all__ = ["COLUMNS", "count_verdicts", "judge_all", "write_ledger"]
 

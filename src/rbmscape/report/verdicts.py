@@ -1,4 +1,4 @@
-"""What a claim, its rule and its verdict are.
+"""What a claim is, and how it is judged.
 
 A `Claim` is a statement of the paper in our words with a rule: a function from `Evidence` to a `Finding`.  Verdicts
 come from such rules alone, and a rule that finds its data missing says what is missing instead of guessing.
@@ -8,70 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from rbmscape.errors import StudyError
-from rbmscape.stats import Estimate
+from rbmscape.report.evidence import Evidence
+from rbmscape.report.findings import Finding, MissingEvidenceError, Verdict
 
-if TYPE_CHECKING:
-    from rbmscape.report.evidence import Evidence
-
-__all__ = ["Claim", "Finding", "Judged", "MissingEvidenceError", "Number", "Verdict", "judge"]
-
-
-class Verdict(StrEnum):
-    """What the numbers say about a claim."""
-
-    HOLDS = "holds"
-    PART = "holds in part"
-    FAILS = "does not hold here"
-    UNTESTED = "not tested at this profile"
-
-
-class MissingEvidenceError(StudyError):
-    """A study lacks what a claim's rule needs; the message says what."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """One measured quantity behind a verdict.
-
-    Attributes
-    ----------
-    quantity : what it is
-    value : in ``unit``
-    stderr : its standard error, 0 where it is exact
-    unit : "1" where it has none
-    """
-
-    quantity: str
-    value: float
-    stderr: float = 0.0
-    unit: str = "1"
-
-    @classmethod
-    def of(cls, quantity: str, estimate: Estimate, unit: str = "1") -> Number:
-        """From an `Estimate`."""
-        return cls(quantity, float(estimate.value), float(estimate.stderr), unit)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a rule found.
-
-    Attributes
-    ----------
-    verdict : what follows from the numbers
-    measured : the numbers in a sentence or two
-    numbers : the same for tables
-    recipe : which training they come from; empty where no training is involved
-    """
-
-    verdict: Verdict
-    measured: str
-    numbers: tuple[Number, ...] = ()
-    recipe: str = ""
+__all__ = ["Claim", "Judged", "judge"]
 
 
 @dataclass(frozen=True, slots=True)

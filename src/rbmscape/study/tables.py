@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rbmscape.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-    from rbmscape.study.study import Study
 
 __all__ = ["long_table", "write_tables"]
 
@@ -42,7 +40,17 @@ def _rows(name: str, array: xr.DataArray) -> pd.DataFrame:
     return table.dropna(subset="value").assign(variable=name, units=str(array.attrs.get("units", "")))
 
 
-def write_tables(study: Study, folder: Path) -> list[Path]:
+class Tabled(Protocol):
+    """Whatever has results as tables: a study."""
+
+    def result_names(self) -> tuple[str, ...]:
+        """Names of the results that are there."""
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of them in long format."""
+
+
+def write_tables(study: Tabled, folder: Path) -> list[Path]:
     """Every result and every figure's data as FOLDER/NAME.csv.
 
     Returns

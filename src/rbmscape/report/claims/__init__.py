@@ -1,8 +1,21 @@
-"""The ledger's claims: every checkable statement of the paper with the rule that judges it, in the paper's order."""
+"""The ledger's claims: every checkable statement of the paper with the rule that judges it.
 
-from rbmscape.report.claims import landau, section2, section3, section4, section5, section6
+Each module of this folder lists its own in ``CLAIMS``; they are found by looking at the folder, in the order of the
+modules' names, which is the paper's.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rbmscape.report.verdicts import Claim
 
 __all__ = ["CLAIMS"]
 
-CLAIMS = (*section2.CLAIMS, *section3.CLAIMS, *section4.CLAIMS, *section5.CLAIMS, *landau.CLAIMS, *section6.CLAIMS)
+_MODULES = sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+CLAIMS: tuple[Claim, ...] = tuple(claim for name in _MODULES for claim in import_module(f"{__name__}.{name}").CLAIMS)
 """All claims."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.report.evidence import LIKELIHOOD, Evidence
+from rbmscape.report.findings import Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.report.rules import in_words, last_known, mean_over, normal_threshold, separation
-from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
+from rbmscape.report.verdicts import Claim
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.report.evidence import Evidence
+from rbmscape.report.findings import Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.report.rules import in_words, normal_threshold
-from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
+from rbmscape.report.verdicts import Claim
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rbmscape.report.evidence import Evidence
+from rbmscape.report.findings import Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.report.rules import in_words, normal_threshold, rank_correlation
-from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
+from rbmscape.report.verdicts import Claim
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.report.evidence import Evidence
+from rbmscape.report.findings import Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.report.rules import FALSE_ALARM, in_words, normal_threshold, rank_correlation, t_threshold
-from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
+from rbmscape.report.verdicts import Claim
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:

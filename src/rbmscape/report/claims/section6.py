@@ -8,8 +8,9 @@ import numpy as np
 
 from rbmscape.report.claims.section3 import of_recipe
 from rbmscape.report.evidence import Evidence
+from rbmscape.report.findings import Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.report.rules import FEW_FALSE_ALARM
-from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
+from rbmscape.report.verdicts import Claim
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rbmscape.report.claims.landau import CLAIMS
-from rbmscape.report.verdicts import Verdict
+from rbmscape.report.claims.section5_landau import CLAIMS
+from rbmscape.report.findings import Verdict
 
 HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTESTED
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rbmscape.figures.material import main_size
 from rbmscape.report.claims.section3 import of_recipe
 from rbmscape.report.evidence import Evidence
+from rbmscape.report.findings import Finding, MissingEvidenceError, Number, Verdict
 from rbmscape.report.rules import FEW_FALSE_ALARM, in_words, mean_over, normal_threshold, separation, slope
-from rbmscape.report.verdicts import Claim, Finding, MissingEvidenceError, Number, Verdict
+from rbmscape.report.verdicts import Claim
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ def _recipe(evidence: Evidence, runs: xr.Dataset) -> str:
 
 def _opposite(evidence: Evidence) -> Finding:
     runs = _main_trained(evidence)
-    size = min(set(runs.hidden.values.tolist()), key=lambda hidden: abs(hidden - 500))
+    size = main_size(sorted(set(runs.hidden.values.tolist())))
     one = _of_size(runs, size)
     opposite = int((one.random_u.values * one.data_u.values < 0).sum())
     total = one.sizes["run"]
