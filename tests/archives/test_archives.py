@@ -111,7 +111,8 @@ def test_its_report_is_made_again(archive):
 
 def test_it_is_continued_without_training_anything_again(archive):
     before = {path: path.read_bytes() for path in archive.study.rglob("update-*.safetensors")}
-    study, outcome = rs.run_study(rs.open_study(archive.study).config, archive.study, progress=False)
+    study = rs.run_study(rs.open_study(archive.study).config, archive.study, progress=False)
+    outcome = study.outcome
     assert outcome.failures == {}
     assert {path: path.read_bytes() for path in archive.study.rglob("update-*.safetensors")} == before
     assert {entry.name for entry, _ in study.figures()} == {"likelihood", "gallery", "spectral_gap"}

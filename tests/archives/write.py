@@ -90,7 +90,8 @@ def main(target: Path) -> None:
         copy = shutil.copytree(target / "run", Path(scratch) / "run")
         longer = rs.TrainingConfig(**RECIPE | {"epochs": MORE_EPOCHS})
         rs.train(dataset, longer, copy, resume=True, progress=False).load().save(target / "resumed.safetensors")
-    study, outcome = rs.run_study(plan(), target / "study", progress=False)
+    study = rs.run_study(plan(), target / "study", progress=False)
+    outcome = study.outcome
     if outcome.failures:
         raise SystemExit(f"the study has failures: {outcome.failures}")
     write_report(study)

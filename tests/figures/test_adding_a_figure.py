@@ -29,7 +29,8 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_a_figure_is_added_as_the_page_says(plan, tmp_path):
-    study, outcome = run_study(plan, tmp_path / "study", progress=False)
+    study = run_study(plan, tmp_path / "study", progress=False)
+    outcome = study.outcome
     assert outcome.failures == {}
     assert [path.name for _, path in study.figures()] == ["likelihood.png", "my_figures.outside.png"]
     counts = study.result("my_figures.outside").outside

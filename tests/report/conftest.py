@@ -7,7 +7,7 @@ import xarray as xr
 
 from rbmscape.report.claims import CLAIMS
 from rbmscape.report.evidence import Evidence
-from rbmscape.report.findings import MissingEvidenceError, Verdict
+from rbmscape.report.findings import Check, MissingEvidenceError
 from rbmscape.report.verdicts import judge
 from rbmscape.runs.config import TrainingConfig
 
@@ -43,22 +43,13 @@ def find(make_evidence):
     claims = {claim.key: claim for claim in CLAIMS}
 
     def judged(key, datasets=None, **options):
+        """Checks may stand among the Datasets."""
+        checks = {name: one for name, one in (datasets or {}).items() if isinstance(one, Check)}
+        if checks:
+            datasets, options["checks"] = {}, checks
         finding = judge(claims[key], make_evidence(datasets, **options)).finding
         assert finding.measured
         assert finding.measured.count("nan") == 0
         return finding
 
     return judged
-
-
-@pytest.fixture(scope="session")
-def check_both_sides():
-    """Asserts that a section's cases cover each of its claims on both sides of its threshold."""
-
-    def check(claims, cases):
-        for claim in claims:
-            verdicts = {verdict for key, _, verdict in cases if key == claim.key}
-            assert Verdict.HOLDS in verdicts, claim.key
-            assert verdicts & {Verdict.FAILS, Verdict.UNTESTED, Verdict.PART} - {Verdict.HOLDS}, claim.key
-
-    return check

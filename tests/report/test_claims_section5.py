@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rbmscape.report.claims.section5 import CLAIMS
 from rbmscape.report.findings import Verdict
 
 HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTESTED
@@ -40,11 +39,11 @@ def rotations(divergence=(0.02, 0.02), first=(6e-4, 6e-4), n_null=16, first_upda
     }
 
 
-def random_states(shift=0.0, width=0.5, models=("untrained", "trained")):
-    """Exact values, moved in the second model."""
+def random_states(shift=0.0, width=0.5, offset=0.0):
+    """Exact values, moved in the second model, or by the offset in both."""
     dims, shape = ("model", "layer", "mode"), (2, 2, 50)
     mean = np.linspace(-1, 1, 200).reshape(shape)
-    sampled, std = mean.copy(), np.full(shape, 0.5)
+    sampled, std = mean + offset, np.full(shape, 0.5)
     sampled[1, 0, 3] += shift
     std[1, 1, 3] = width
     return {
@@ -55,7 +54,7 @@ def random_states(shift=0.0, width=0.5, models=("untrained", "trained")):
                 "sampled_std": (dims, std),
                 "exact_kurtosis": (dims, np.full(shape, 3.0)),
             },
-            coords={"model": list(models), "layer": ["x", "y"]},
+            coords={"model": ["untrained", "trained"], "layer": ["x", "y"]},
             attrs={"n_states": 10_000},
         )
     }
@@ -123,6 +122,7 @@ CASES = [
     ("random-state-moments", random_states(), HOLDS),
     ("random-state-moments", random_states(shift=0.03), PART),
     ("random-state-moments", random_states(width=0.52), PART),
+    ("random-state-moments", random_states(offset=0.1), FAILS),
     ("principal-components", alignment(), HOLDS),
     ("principal-components", alignment(paper=0.5), PART),
     ("principal-components", alignment(paper=0.5, matched=0.6, recommended=0.99), FAILS),
@@ -137,6 +137,7 @@ CASES = [
     ("first-mode-flips-many", hierarchy(by_mode=(60.0, 80.0)), PART),
     ("first-mode-flips-many", hierarchy(by_mode=(20.0, 10.0)), FAILS),
     ("hierarchical-order", evolution(), HOLDS),
+    ("hierarchical-order", evolution(rho=0.4, count=120), PART),
     ("hierarchical-order", evolution(rho=0.0), FAILS),
     ("hierarchical-order", evolution(count=3), UNTESTED),
 ]
@@ -145,16 +146,6 @@ CASES = [
 @pytest.mark.parametrize(("key", "datasets", "verdict"), CASES)
 def test_rule(key, datasets, verdict, find):
     assert find(key, datasets).verdict is verdict
-
-
-def test_each_claim_is_tried_on_both_sides(check_both_sides):
-    check_both_sides(CLAIMS, CASES)
-
-
-def test_moments_that_are_wrong_in_both_models_fail(find):
-    data = random_states()["gaussianity"]
-    moved = data.assign(sampled_mean=data.sampled_mean + 0.1)
-    assert find("random-state-moments", {"gaussianity": moved}).verdict is FAILS
 
 
 def test_false_alarms_of_the_moments_are_rare(find):

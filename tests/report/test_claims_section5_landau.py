@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rbmscape.report.claims.section5_landau import CLAIMS
 from rbmscape.report.findings import Verdict
 
 HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdict.UNTESTED
@@ -127,10 +126,6 @@ CASES = [
 @pytest.mark.parametrize(("key", "datasets", "verdict"), CASES)
 def test_rule(key, datasets, verdict, find):
     assert find(key, datasets).verdict is verdict
-
-
-def test_each_claim_is_tried_on_both_sides(check_both_sides):
-    check_both_sides(CLAIMS, CASES)
 
 
 def test_noise_alone_shows_no_barrier(find):

@@ -73,7 +73,7 @@ def study(tmp_path_factory):
         figure_options={"gallery": {"n_samples": 3, "sampling": {"n_chains": 20, "budget": 1e9}}},
         figures=("likelihood", "gallery"),
     )
-    return run_study(plan, tmp_path_factory.mktemp("report") / "s", progress=False)[0]
+    return run_study(plan, tmp_path_factory.mktemp("report") / "s", progress=False)
 
 
 @pytest.fixture(scope="module")

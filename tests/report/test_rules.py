@@ -6,7 +6,6 @@ import xarray as xr
 
 from rbmscape.figures.registry import figure_names
 from rbmscape.report.claims import CLAIMS
-from rbmscape.report.findings import Verdict
 from rbmscape.report.rules import (
     in_words,
     last_known,
@@ -70,13 +69,6 @@ def test_ledger_is_complete_and_in_our_words():
     assert len({claim.key for claim in CLAIMS}) == len(CLAIMS)
     assert all(len(claim.rule) > 60 and claim.statement.endswith(".") for claim in CLAIMS)
     assert {claim.figure for claim in CLAIMS} <= set(figure_names())
-
-
-def test_nothing_is_judged_without_data(find):
-    for claim in CLAIMS:
-        finding = find(claim.key, {})
-        assert finding.verdict is Verdict.UNTESTED
-        assert finding.numbers == ()
 
 
 def test_evidence_knows_recipes(make_evidence):

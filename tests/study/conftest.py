@@ -67,7 +67,8 @@ def lasting_plan() -> StudyConfig:
 def undisturbed(lasting_plan, tmp_path_factory) -> Study:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    study, outcome = run_study(lasting_plan, tmp_path_factory.mktemp("here") / "s", progress=False)
+    study = run_study(lasting_plan, tmp_path_factory.mktemp("here") / "s", progress=False)
+    outcome = study.outcome
     torch.set_num_threads(threads)
     assert outcome.failures == {}
     return study

@@ -25,13 +25,14 @@ from rbmscape.study.study import open_study, run_study
 
 
 def test_two_workers_give_the_numbers_of_one_process(tiny_plan, tmp_path):
-    here, _ = run_study(tiny_plan, tmp_path / "here", progress=False)
-    there, outcome = run_study(tiny_plan, tmp_path / "there", progress=False, workers=2)
+    here = run_study(tiny_plan, tmp_path / "here", progress=False)
+    there = run_study(tiny_plan, tmp_path / "there", progress=False, workers=2)
+    outcome = there.outcome
     assert outcome.failures == {}
     assert len(outcome.computed) == len(there.graph())
     same_numbers(here, there)
     assert set(here.result_names()) == set(there.result_names())
-    _, again = run_study(tiny_plan, tmp_path / "there", progress=False, workers=2)
+    again = run_study(tiny_plan, tmp_path / "there", progress=False, workers=2).outcome
     assert again.computed == ()
 
 
@@ -168,7 +169,8 @@ def test_an_ended_driver_leaves_no_workers_and_loses_nothing(number, lasting_pla
     kept = {path: path.stat().st_mtime_ns for path in directory.glob("runs/*/checkpoints/*.safetensors")}
     done = set(open_study(directory).records())
     assert done
-    study, outcome = run_study(lasting_plan, directory, progress=False, workers=2)
+    study = run_study(lasting_plan, directory, progress=False, workers=2)
+    outcome = study.outcome
     assert outcome.failures == {}
     assert done == set(outcome.skipped)
     same_numbers(undisturbed, study)

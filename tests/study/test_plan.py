@@ -194,7 +194,8 @@ def test_a_disk_that_fills_up_ends_the_study_and_a_rerun_goes_on(tiny_plan, tmp_
     monkeypatch.undo()
     done = len(list((tmp_path / "s" / "tasks").glob("*.json")))
     assert done
-    study, outcome = run_study(tiny_plan, tmp_path / "s", progress=False)
+    study = run_study(tiny_plan, tmp_path / "s", progress=False)
+    outcome = study.outcome
     assert len(outcome.skipped) == done
     assert len(outcome.skipped) + len(outcome.computed) == len(study.graph())
 

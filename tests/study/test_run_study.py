@@ -11,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 
-from rbmscape.errors import ConfigError, RunLockedError, ShapeError, StudyError
+from rbmscape.errors import ConfigError, InputError, RunLockedError, ShapeError, StudyError
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.study.execute import HerePool, execute
 from rbmscape.study.graph import build_graph
@@ -40,7 +40,8 @@ class Stop(SilentReporter):
 @pytest.fixture(scope="module")
 def finished(tiny_plan, tmp_path_factory):
     directory = tmp_path_factory.mktemp("studies") / "tiny"
-    study, outcome = run_study(tiny_plan, directory, progress=False)
+    study = run_study(tiny_plan, directory, progress=False)
+    outcome = study.outcome
     assert outcome.failures == {}
     return study
 
@@ -67,14 +68,15 @@ def test_likelihoods_are_those_of_the_models(finished):
 
 def test_a_finished_study_is_not_done_again(finished, tiny_plan):
     before = {path: path.stat().st_mtime_ns for path in finished.directory.rglob("*.safetensors")}
-    _, outcome = run_study(tiny_plan, finished.directory, progress=False)
+    outcome = run_study(tiny_plan, finished.directory, progress=False).outcome
     assert outcome.computed == ()
     assert len(outcome.skipped) == len(finished.graph())
     assert before == {path: path.stat().st_mtime_ns for path in finished.directory.rglob("*.safetensors")}
 
 
 def test_one_more_replica_and_size_compute_only_what_is_new(copy, tiny_plan, finished):
-    study, outcome = run_study(tiny_plan.replace(hidden=(2, 4, 6), replicas=3), copy, progress=False)
+    study = run_study(tiny_plan.replace(hidden=(2, 4, 6), replicas=3), copy, progress=False)
+    outcome = study.outcome
     trained = {"/".join(name.split("/")[:2]) for name in outcome.computed if name.startswith("train/")}
     assert trained == {"train/M0002-r2", "train/M0006-r2", "train/M0004-r0", "train/M0004-r1", "train/M0004-r2"}
     old = finished.result("likelihood").log_likelihood
@@ -89,7 +91,8 @@ def test_an_interrupted_study_ends_the_same(calls, tmp_path, tiny_plan, finished
     with pytest.raises(KeyboardInterrupt):
         run_study(tiny_plan, tmp_path / "s", progress=Stop(calls))
     done_before = len(list((tmp_path / "s" / "tasks").glob("*.json"))) if (tmp_path / "s" / "tasks").exists() else 0
-    study, outcome = run_study(tiny_plan, tmp_path / "s", progress=False)
+    study = run_study(tiny_plan, tmp_path / "s", progress=False)
+    outcome = study.outcome
     assert len(outcome.skipped) == done_before
     assert len(outcome.computed) == len(study.graph()) - done_before
     xr.testing.assert_equal(study.result("likelihood"), finished.result("likelihood"))
@@ -100,19 +103,19 @@ def test_an_interrupted_study_ends_the_same(calls, tmp_path, tiny_plan, finished
 def test_lost_outputs_are_made_again(copy, tiny_plan):
     (copy / "figures" / "gallery.pdf").unlink()
     (copy / "results" / "likelihood.nc").unlink()
-    _, outcome = run_study(tiny_plan, copy, progress=False)
+    outcome = run_study(tiny_plan, copy, progress=False).outcome
     assert set(outcome.computed) == {"results/likelihood", "figure/gallery"}, "its data are there"
 
 
 def test_changed_settings_redo_only_what_follows_from_them(copy, tiny_plan):
     options = {"gallery": {"n_samples": 5, "sampling": {"n_chains": 20, "budget": 1e9}}}
-    _, outcome = run_study(tiny_plan.replace(figure_options=options), copy, progress=False)
+    outcome = run_study(tiny_plan.replace(figure_options=options), copy, progress=False).outcome
     assert outcome.computed == ("compute/gallery", "figure/gallery")
 
 
 def test_a_torn_record_only_repeats_its_task(copy, tiny_plan):
     (copy / "tasks" / "figure.gallery.json").write_text('{"task": "figure/gal')
-    _, outcome = run_study(tiny_plan, copy, progress=False)
+    outcome = run_study(tiny_plan, copy, progress=False).outcome
     assert outcome.computed == ("figure/gallery",)
 
 
@@ -133,7 +136,8 @@ def test_other_studies_and_strangers_are_refused(copy, tiny_plan, tmp_path):
 
 def test_overwrite_starts_from_nothing(copy, tiny_plan):
     small = tiny_plan.replace(seed=1, hidden=(2,), replicas=1)
-    study, outcome = run_study(small, copy, overwrite=True, progress=False)
+    study = run_study(small, copy, overwrite=True, progress=False)
+    outcome = study.outcome
     assert outcome.skipped == ()
     assert [path.name for path in (copy / "runs").iterdir()] == ["M0002-r0"]
     assert study.config.seed == 1
@@ -158,7 +162,7 @@ def test_a_failure_leaves_out_only_what_needs_it(copy, tiny_plan):
     assert outcome.failures["train/M0003-r0"] == "the third size is broken on purpose"
     assert all("M0003" in name or name.startswith(("results/", "compute/", "figure/")) for name in outcome.failures)
     assert "left out, because" in outcome.failures["compute/gallery"]
-    _, again = run_study(plan, copy, progress=False)
+    again = run_study(plan, copy, progress=False).outcome
     assert again.failures == {}
     assert "train/M0003-r0" in again.computed
 
@@ -187,3 +191,36 @@ def test_unknown_figures_are_refused_before_anything_is_written(tiny_plan, tmp_p
     with pytest.raises(ConfigError, match="did you mean 'gallery'"):
         run_study(tiny_plan.replace(figures=("galery",)), tmp_path / "s", progress=False)
     assert not (tmp_path / "s").exists()
+
+
+class Counter:
+    """A plain reporter of long calls."""
+
+    def __init__(self):
+        self.announced, self.done, self.stopped = None, [], False
+
+    def start(self, what, total):
+        self.announced = what, total
+
+    def advance(self, done, status=None):
+        self.done += [status] * done
+
+    def stop(self):
+        self.stopped = True
+
+
+def test_any_reporter_of_long_calls_counts_the_tasks_of_a_study(copy, tiny_plan):
+    counter = Counter()
+    study = run_study(tiny_plan.replace(replicas=3), copy, progress=counter)
+    assert counter.announced == ("tasks", len(study.outcome.computed))
+    assert counter.done == list(study.outcome.computed)
+    assert counter.stopped
+    with pytest.raises(InputError, match="progress must be True, False or an object"):
+        run_study(tiny_plan, copy, progress="loud")
+
+
+def test_a_study_and_its_outcome_are_one_line(finished):
+    words = f"Study({str(finished.directory)!r}, M = 2, 6, 2 replicas, 4 runs)"
+    assert repr(finished) == words or repr(finished).endswith("…)")
+    assert repr(finished.outcome) == f"Outcome({len(finished.outcome.computed)} tasks done, 0 before, 0 failed)"
+    assert repr(open_study(finished.directory).outcome) == "Outcome(0 tasks done, 0 before, 0 failed)"

@@ -128,7 +128,8 @@ def redone(plan, directory, monkeypatch, sources):
     """Names of the tasks that a study does again when its code is this."""
     for module in (graphs, studies):
         monkeypatch.setattr(module, "present_sources", lambda: sources)
-    study, outcome = run_study(plan, directory, progress=False)
+    study = run_study(plan, directory, progress=False)
+    outcome = study.outcome
     assert outcome.failures == {}
     assert len(study.figures()) == 2
     return set(outcome.computed)
@@ -156,10 +157,10 @@ def test_runs_of_two_numeric_contracts_are_not_mixed(tiny_plan, tmp_path, monkey
     run_study(tiny_plan, directory, progress=False)
     other = edited("training/__init__.py", "NUMERIC_CONTRACT = 1", "NUMERIC_CONTRACT = 2")
     monkeypatch.setattr(graphs, "present_sources", lambda: other)
-    _, outcome = run_study(tiny_plan, directory, progress=False)
+    outcome = run_study(tiny_plan, directory, progress=False).outcome
     assert outcome.computed == ()
     assert "whose numbers differ from today's" in outcome.failures["train/M0002-r0/10"]
-    _, outcome = run_study(tiny_plan, directory, progress=False, overwrite=True)
+    outcome = run_study(tiny_plan, directory, progress=False, overwrite=True).outcome
     assert outcome.failures == {}
 
 

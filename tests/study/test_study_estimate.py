@@ -13,7 +13,7 @@ from rbmscape.study.study import run_study
 
 
 def test_a_runs_disk_is_what_its_files_take(tiny_plan, tmp_path):
-    study, _ = run_study(tiny_plan, tmp_path / "s", progress=False)
+    study = run_study(tiny_plan, tmp_path / "s", progress=False)
     for key, run in study.runs.items():
         found = sum(path.stat().st_size for path in run.directory.rglob("*.safetensors"))
         expected = disk_of_run(run.config, 9, run.updates_per_epoch)

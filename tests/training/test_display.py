@@ -12,8 +12,8 @@ from rich.console import Console
 
 import rbmscape as rs
 from rbmscape.progress import SilentReporter
-from rbmscape.training.display import TrainingDisplay, clock, sparkline
-from rbmscape.training.progress import TrainingStatus, make_reporter
+from rbmscape.training.display import TrainingDisplay, clock, make_reporter, sparkline
+from rbmscape.training.progress import TrainingStatus
 
 METRICS = {
     "pseudo_log_likelihood": -72.345,

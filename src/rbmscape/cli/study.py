@@ -108,7 +108,8 @@ def carry_out(
     from rbmscape.report.build import write_report
     from rbmscape.study.study import run_study
 
-    found, outcome = run_study(config, directory, overwrite=overwrite, workers=workers, scheduler=scheduler)
+    found = run_study(config, directory, overwrite=overwrite, workers=workers, scheduler=scheduler)
+    outcome = found.outcome
     page = write_report(found, outcome.failures)
     typer.echo(f"{len(outcome.computed)} tasks done, {len(outcome.skipped)} were done before")
     typer.echo(f"The report lies at {page}")

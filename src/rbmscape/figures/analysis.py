@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Subject"]
 
 
-@dataclass(frozen=True)
-class Subject:
+@dataclass(frozen=True, repr=False, eq=False)
+class Subject(OneLine):
     """The model that is analysed, and what is known about it; what several figures need is computed once.
 
     Attributes
@@ -47,6 +48,10 @@ class Subject:
     seed: int = 0
     update: int = -1
     sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    def _headline(self) -> str:
+        known = [name for name, part in (("its run", self.run), ("data", self.dataset)) if part is not None]
+        return f"{self.name!r}, {self.model}, with {' and '.join(known) or 'nothing else'}"
 
     @cached_property
     def modes(self) -> Modes:

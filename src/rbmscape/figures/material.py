@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import InputError
 from rbmscape.figures.spec import FigureOptions
@@ -47,8 +48,8 @@ class RunKey:
         return size if self.recipe == DEFAULT_RECIPE else f"{self.recipe}-{size}"
 
 
-@dataclass(frozen=True)
-class Material:
+@dataclass(frozen=True, repr=False, eq=False)
+class Material(OneLine):
     """All that a figure may use.
 
     Attributes
@@ -69,6 +70,10 @@ class Material:
     options: FigureOptions = field(default_factory=FigureOptions)
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sampler: Callable[..., RunSamples] = run_samples
+
+    def _headline(self) -> str:
+        sizes = ", ".join(map(str, self.hidden())) if self.runs else "none"
+        return f"{len(self.runs)} runs, M = {sizes}, data {self.dataset.name!r}"
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ study goes on and the report says why the figure is missing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
@@ -115,13 +115,13 @@ class FigureSpec:
     """
 
     title: str
-    caption: str
+    caption: str = field(repr=False)
     order: int = LAST
     paper: str = ""
     results: tuple[str, ...] = ()
     samples: SampleNeed | None = None
     analysis: tuple[Need, ...] | None = None
-    cost: Cost = _unknown
+    cost: Cost = field(default=_unknown, repr=False)
     options: type[FigureOptions] = FigureOptions
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
+from rbmscape.brief import OneLine
 from rbmscape.errors import DiskError
 from rbmscape.study.graph import Task, TaskGraph
 from rbmscape.study.progress import StudyReporter
@@ -24,8 +25,8 @@ MAX_TRIES: Final = 3
 SECONDS_BETWEEN_LOOKS: Final = 0.5
 
 
-@dataclass(frozen=True)
-class Outcome:
+@dataclass(frozen=True, repr=False)
+class Outcome(OneLine):
     """What became of the tasks.
 
     Attributes
@@ -38,6 +39,9 @@ class Outcome:
     computed: tuple[str, ...]
     skipped: tuple[str, ...]
     failures: dict[str, str] = field(default_factory=dict)
+
+    def _headline(self) -> str:
+        return f"{len(self.computed)} tasks done, {len(self.skipped)} before, {len(self.failures)} failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import rbmscape.progress
+from rbmscape.progress import Progress, Reporter
 from rbmscape.study.graph import Task
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-__all__ = ["ConsoleReporter", "SilentReporter", "StudyReporter"]
+__all__ = ["ConsoleReporter", "SilentReporter", "StudyReporter", "make_reporter"]
 
 
+@runtime_checkable
 class StudyReporter(Protocol):
     """Watches a study; called between and during tasks, so it must be quick."""
 
@@ -56,6 +59,39 @@ class SilentReporter:
 
     def stop(self) -> None:
         """See `StudyReporter.stop`."""
+
+
+class _Counter(SilentReporter):
+    """Tells a reporter of long calls of each task that has ended; its name is the status."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def start(self, tasks: Sequence[Task], done: Sequence[Task]) -> None:
+        self._reporter.start("tasks", len(tasks) - len(done))
+
+    def finish(self, task: Task, seconds: float) -> None:  # noqa: ARG002, the number counts
+        self._reporter.advance(1, task.name)
+
+    def fail(self, task: Task, reason: str) -> None:  # noqa: ARG002, as above
+        self._reporter.advance(1, task.name)
+
+    def stop(self) -> None:
+        self._reporter.stop()
+
+
+def make_reporter(progress: Progress | StudyReporter) -> StudyReporter:
+    """The console for True, nothing for False, the given reporter otherwise.
+
+    Raises
+    ------
+    InputError : neither a bool nor a reporter
+    """
+    if isinstance(progress, StudyReporter):
+        return progress
+    if progress is True:
+        return ConsoleReporter()
+    return SilentReporter() if progress is False else _Counter(rbmscape.progress.make_reporter(progress))
 
 
 class ConsoleReporter:

@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 import rbmscape
+from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, StudyError
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.registry import FigureEntry, select
+from rbmscape.progress import Progress
 from rbmscape.runs.run import Run
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.execute import HerePool, Outcome, Pool, execute
 from rbmscape.study.graph import TaskGraph, build_graph, source_of_samples
 from rbmscape.study.needs import check_needs
 from rbmscape.study.plan import check_plan
-from rbmscape.study.progress import ConsoleReporter, SilentReporter, StudyReporter
+from rbmscape.study.progress import StudyReporter, make_reporter
 from rbmscape.study.sources import present_sources
 from rbmscape.study.store import StudyStore
 from rbmscape.study.workshop import Workshop
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Study", "open_study", "run_study"]
 
 
-class Study:
+class Study(OneLine):
     """A study's directory, opened for reading; files are read when they are asked for.
 
     Attributes
@@ -42,17 +44,20 @@ class Study:
     directory : where it lies
     config : its plan
     info : versions, machine, data and times, as recorded in study.json
+    outcome : what became of its tasks when `run_study` did them; of none where it was only opened
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(self, directory: str | os.PathLike[str], outcome: Outcome | None = None) -> None:
         self._store = StudyStore(directory)
         self.info: dict[str, Any] = self._store.read()
         self.config = StudyConfig.from_mapping(self.info["config"])
         self.directory = self._store.directory
+        self.outcome = outcome or Outcome((), ())
         self._shop = Workshop(self.config, self._store)
 
-    def __repr__(self) -> str:
-        return f"Study({str(self.directory)!r}, hidden={self.config.hidden}, replicas={self.config.replicas})"
+    def _headline(self) -> str:
+        sizes = ", ".join(map(str, self.config.hidden))
+        return f"{str(self.directory)!r}, M = {sizes}, {self.config.replicas} replicas, {len(self.runs)} runs"
 
     @property
     def runs(self) -> dict[RunKey, Run]:
@@ -122,10 +127,10 @@ def run_study(
     config: StudyConfig,
     directory: str | os.PathLike[str],
     overwrite: bool = False,
-    progress: bool | StudyReporter = True,
+    progress: Progress | StudyReporter = True,
     workers: int | None = None,
     scheduler: str | None = None,
-) -> tuple[Study, Outcome]:
+) -> Study:
     """Do what is not yet done of a study.
 
     Parameters
@@ -133,13 +138,14 @@ def run_study(
     config : the plan
     directory : of the study; a study that is there is continued, whatever was interrupted
     overwrite : start again from nothing
-    progress : show progress on the console, or a `StudyReporter` of one's own
+    progress : show progress on the console, or a `rbmscape.progress.Reporter` that counts finished tasks, or a
+        `StudyReporter` that hears of each
     workers : processes on this machine that share its cores; by default one task at a time, in this process
     scheduler : address of a Dask scheduler instead, whose workers see the directory under the same path
 
     Returns
     -------
-    The study, and what became of its tasks; failures of single tasks are listed there, not raised
+    The study; what became of its tasks is its ``outcome``, where failures of single tasks are listed, not raised
 
     Raises
     ------
@@ -155,10 +161,7 @@ def run_study(
     check_plan(config, dataset)
     check_needs(config, dataset, Path(directory), here=scheduler is None)
     graph = build_graph(config, dataset)
-    if isinstance(progress, bool):
-        reporter: StudyReporter = ConsoleReporter() if progress else SilentReporter()
-    else:
-        reporter = progress
+    reporter = make_reporter(progress)
     with ExitStack() as stack:
         cluster = _cluster(scheduler, directory)  # before anything is written
         if cluster is not None:
@@ -169,7 +172,7 @@ def run_study(
         shop.__dict__["dataset"] = dataset
         store.forget_samples(but=shop.samples_folder(source_of_samples(present_sources())).name)
         outcome = execute(graph, store, cluster or _pool_here(shop, reporter, workers), reporter)
-    return Study(directory), outcome
+    return Study(directory, outcome)
 
 
 def _cluster(scheduler: str | None, directory: str | os.PathLike[str]) -> Pool | None:

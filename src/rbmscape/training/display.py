@@ -7,17 +7,24 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+import rbmscape.progress
+from rbmscape.progress import Progress, Reporter
 from rbmscape.training.progress import TrainingStatus
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["TrainingDisplay", "checkpoint_line", "clock", "sparkline"]
+__all__ = ["TrainingDisplay", "checkpoint_line", "clock", "make_reporter", "sparkline"]
 
 SECONDS_BETWEEN_FRAMES: Final = 0.2
 SECONDS_OF_SPEED: Final = 10.0
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _HISTORY: Final = 40
+
+
+def make_reporter(progress: Progress) -> Reporter:
+    """The training display for True, else as `rbmscape.progress.make_reporter`."""
+    return TrainingDisplay() if progress is True else rbmscape.progress.make_reporter(progress)
 
 
 class TrainingDisplay:

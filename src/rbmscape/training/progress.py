@@ -6,10 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import rbmscape.progress
-from rbmscape.progress import Progress, Reporter
-
-__all__ = ["Stopwatch", "TrainingStatus", "make_reporter"]
+__all__ = ["Stopwatch", "TrainingStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +29,6 @@ class TrainingStatus:
     updates_per_second: float
     metrics: dict[str, Any] = field(default_factory=dict)
     at_checkpoint: bool = False
-
-
-def make_reporter(progress: Progress) -> Reporter:
-    """The training display for True, else as `rbmscape.progress.make_reporter`."""
-    if progress is not True:
-        return rbmscape.progress.make_reporter(progress)
-    from rbmscape.training.display import TrainingDisplay
-
-    return TrainingDisplay()
 
 
 class Stopwatch:

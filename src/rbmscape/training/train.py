@@ -22,10 +22,11 @@ from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter
+from rbmscape.training.display import make_reporter
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.metrics import model_metrics
 from rbmscape.training.online import OnlineLikelihood
-from rbmscape.training.progress import Stopwatch, TrainingStatus, make_reporter
+from rbmscape.training.progress import Stopwatch, TrainingStatus
 from rbmscape.training.trainer import Trainer
 
 __all__ = ["train"]

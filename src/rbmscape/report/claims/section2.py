@@ -221,14 +221,16 @@ CLAIMS = (
         "likelihood-orders", "2, figure 1",
         "Larger hidden layers reach higher log-likelihoods.",
         "Holds if every step to the next larger size rises significantly; in part if only the largest beats the "
-        "smallest. t-test over replicas, 1 % false alarms a step (normal test with one replica).",
+        "smallest; fails if some step falls; undecided where no step is significant. t-test over replicas, 1 % false "
+        "alarms a step (normal test with one replica).",
         _orders, "likelihood",
     ),
     Claim(
         "ais-bounds", "2, figure 1",
         "Annealed importance sampling bounds the partition function from above and its reverse bounds it from below.",
         "Average of ln w over independent chains with few temperatures, minus the exact ln Z of an enumerable model. "
-        "Holds if forward is above and reverse below 0 significantly, fails the other way round; 0.1 % false alarms.",
+        "Holds if forward is above and reverse below 0 significantly, fails the other way round, otherwise undecided; "
+        "0.1 % false alarms.",
         _bounds, "likelihood",
     ),
     Claim(

@@ -231,15 +231,16 @@ def _kurtosis(evidence: Evidence) -> Finding:
 
 _RATIO_RULE = (
     "Singular values outside the random bulk are compared rank by rank (up to 100 ranks, means over replicas). "
-    "Holds if "
-    "no ratio exceeds 1.5, in part up to 2. A rule of size, not a statistical test."
+    "Holds if no ratio exceeds 1.5, in part up to 2; undecided with fewer than five such values. A rule of size, not a "
+    "statistical test."
 )
 
 CLAIMS = (
     Claim(
         "energy-splits", "3, equations 15 to 19",
         "The energy is a sum over modes of saddles with energy a0 b0/λ and curvatures plus and minus λ.",
-        "Holds if three relative errors, each found from the energy of equation 3 alone, are below 1e-6.",
+        "Holds if three relative errors, each found from the energy of equation 3 alone, are below 1e-6; in part if "
+        "some are.",
         _identities, "landscapes",
     ),
     Claim(
@@ -255,7 +256,7 @@ CLAIMS = (
         "the layers.",
         "Holds if at every size the maximum of the smoothed spectrum agrees with that of the law under the same "
         "kernel, "
-        "and the law's own maximum lies at σ√|N-M|. Bootstrap errors, 0.1 % false alarms.",
+        "and the law's own maximum lies at σ√|N-M|; in part if at some sizes. Bootstrap errors, 0.1 % false alarms.",
         _peak, "random_spectra",
     ),
     Claim(

@@ -252,7 +252,8 @@ CLAIMS = (
     Claim(
         "modes-beyond-threshold", "4.1",
         "Training makes modes whose singular value exceeds k/β, 4/β for random states.",
-        "Holds if no mode does before training and at least one does after it. Exact numbers.",
+        "Holds if no mode does before training and at least one does after it; in part if some do before. Exact "
+        "numbers.",
         _beyond_threshold, "bosons",
     ),
     Claim(

