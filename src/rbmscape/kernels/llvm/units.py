@@ -31,17 +31,17 @@ from rbmscape.kernels.llvm.vectors import (
     random_words,
     spread,
 )
+from rbmscape.kernels.rounding import MINUS_LOG2_E
 
 __all__ = ["LANES", "draw_four", "powers", "weigher", "weighted_means"]
 
 _SHORT = ir.IntType(16)
 _ONE_BITS: Final = 0x3F800000  # of the float32 1.0
-_MINUS_LOG2_E: Final = -1.4426950408889634
 
 
 def powers(slope: float, fields: NDArray[np.float32]) -> tuple[np.float32, NDArray[np.float32]]:
     """Slope and fields of ``x = slope · product + field`` to those of ``t = -x / ln 2``."""
-    return np.float32(_MINUS_LOG2_E * slope), np.float32(_MINUS_LOG2_E) * fields
+    return np.float32(MINUS_LOG2_E * slope), np.float32(MINUS_LOG2_E) * fields
 
 
 class _Arrays:

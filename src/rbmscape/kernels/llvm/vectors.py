@@ -11,6 +11,7 @@ from typing import Any, Final
 from llvmlite import ir
 from numba.core import cgutils
 
+from rbmscape.kernels.rounding import POWER
 from rbmscape.rng import MULTIPLIERS, ROUNDS, WEYL
 
 __all__ = [
@@ -34,8 +35,6 @@ INT, LONG, FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
 INTS, FLOATS = ir.VectorType(INT, LANES), ir.VectorType(FLOAT, LANES)
 _SHORT, _WIDE = ir.IntType(16), ir.VectorType(LONG, LANES // 2)
 _LOW: Final = 0xFFFFFFFF
-# 2**f for 0 <= f <= 1, least relative deviation (8e-8) of all polynomials of degree 5
-_POWER: Final = (0.99999994, 0.693153024, 0.240153819, 0.0558261722, 0.00898912735, 0.00187778415)
 
 
 def constant(kind: Any, value: float) -> Any:
@@ -71,8 +70,8 @@ def power_of_two(builder: Any, t: Any) -> Any:
     everywhere, masked, current_rounding, floor = ir.Constant(_SHORT, -1), constant(FLOATS, 0.0), INT(4), INT(9)
     how = masked, everywhere, current_rounding
     fraction = call(builder, "llvm.x86.avx512.mask.reduce.ps.512", FLOATS, t, floor, *how)
-    power = constant(FLOATS, _POWER[-1])
-    for coefficient in reversed(_POWER[:-1]):
+    power = constant(FLOATS, POWER[-1])
+    for coefficient in reversed(POWER[:-1]):
         power = fused(builder, power, fraction, constant(FLOATS, coefficient))
     return call(builder, "llvm.x86.avx512.mask.scalef.ps.512", FLOATS, power, t, *how)
 

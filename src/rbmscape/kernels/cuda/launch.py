@@ -1,0 +1,132 @@
+"""How the kernels of `rbmscape.kernels.cuda.sweeps` are cut into programs, and their launches."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from rbmscape.kernels.cuda.models import Models, States
+
+__all__ = ["Tiles", "choose_tiles", "draw_hidden", "draw_visible", "sweep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Sizes of the tiles and what a program is made of.
+
+    Attributes
+    ----------
+    chains : chains of a tile
+    hidden, visible : units of a tile where that layer is drawn
+    depth : units of the given layer that are multiplied at a time
+    warps, stages : of a program
+    members : programs that share a block of chains in a sweep; 0 makes a launch of every half-step
+    """
+
+    chains: int = 64
+    hidden: int = 32
+    visible: int = 32
+    depth: int = 64
+    warps: int = 4
+    stages: int = 4
+    members: int = 1
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of a launch; without contraction of multiplications and additions."""
+        return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": False}
+
+
+@functools.cache
+def _processors(device: torch.device) -> int:
+    """Multiprocessors, 1 under the interpreter."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
+
+
+def choose_tiles(models: Models, states: States) -> Tiles:
+    """Tiles for which all multiprocessors have about the same to do."""
+    processors = _processors(models.device)
+    shape = models.shape
+    small = Tiles()
+    groups = shape.models * -(-states.n_chains // small.chains)
+    if groups * -(-max(shape.visible, shape.hidden) // 128) <= processors:
+        return replace(small, members=max(1, processors // groups))
+    large = Tiles(chains=128, hidden=128, visible=128, depth=64, warps=8, stages=4)
+    groups = shape.models * -(-states.n_chains // large.chains)
+    return replace(large, members=max(1, processors // groups))
+
+
+def _half_step(models: Models, states: States, to_hidden: bool, offset: int, tiles: Tiles) -> None:
+    from rbmscape.kernels.cuda.sweeps import half_step
+
+    shape = models.shape
+    layers = (shape.visible, shape.visible_row), (shape.hidden, shape.hidden_row)
+    if to_hidden:
+        given, drawn = layers
+        tensors = states.v, models.to_hidden, models.hidden_fields, models.hidden_spill, states.h
+        units = tiles.hidden
+    else:
+        drawn, given = layers
+        tensors = states.h, models.to_visible, models.visible_fields, models.visible_spill, states.v
+        units = tiles.visible
+    grid = -(-drawn[0] // units), -(-states.n_chains // tiles.chains), shape.models
+    common = models.slopes, models.flags[:, 1], states.numbers, states.chains
+    blocks = {"BLOCK_M": tiles.chains, "BLOCK_N": units, "BLOCK_K": tiles.depth}
+    half_step[grid](*tensors, *common, *given, *drawn, offset, **blocks, **tiles.options)
+
+
+def draw_hidden(models: Models, states: States, offset: int = 0, tiles: Tiles | None = None) -> None:
+    """h given v, with the draw of `States.numbers` plus the offset."""
+    _half_step(models, states, True, offset, tiles or choose_tiles(models, states))
+
+
+def draw_visible(models: Models, states: States, offset: int = 0, tiles: Tiles | None = None) -> None:
+    """v given h."""
+    _half_step(models, states, False, offset, tiles or choose_tiles(models, states))
+
+
+def sweep(models: Models, states: States, n_steps: int, tiles: Tiles | None = None) -> None:
+    """n_steps Gibbs steps, the first with the draw of `States.numbers`, which stays as it is."""
+    tiles = tiles or choose_tiles(models, states)
+    if tiles.members == 0:
+        for step in range(n_steps):
+            draw_hidden(models, states, 2 * step, tiles)
+            draw_visible(models, states, 2 * step + 1, tiles)
+        return
+    from rbmscape.kernels.cuda.sweeps import sweeps
+
+    shape = models.shape
+    blocks = -(-states.n_chains // tiles.chains)
+    if tiles.members > 1:
+        states.counters.zero_()
+    options = tiles.options | ({"launch_cooperative_grid": True} if tiles.members > 1 else {})
+    sweeps[shape.models * blocks * tiles.members,](
+        states.v,
+        states.h,
+        models.to_hidden,
+        models.to_visible,
+        models.visible_fields,
+        models.hidden_fields,
+        models.visible_spill,
+        models.hidden_spill,
+        models.slopes,
+        models.flags[:, 1],
+        states.numbers,
+        states.counters,
+        n_steps,
+        blocks,
+        states.chains,
+        shape.visible,
+        shape.visible_row,
+        shape.hidden,
+        shape.hidden_row,
+        MEMBERS=tiles.members,
+        BLOCK_M=tiles.chains,
+        BLOCK_N=tiles.hidden,
+        BLOCK_V=tiles.visible,
+        BLOCK_K=tiles.depth,
+        **options,
+    )
