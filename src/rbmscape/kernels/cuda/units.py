@@ -48,18 +48,33 @@ def _next(power, fraction, coefficient: tl.constexpr):
 
 @triton.jit
 def power_of_two(t):
-    """2**t; beyond ±64 that of the nearer end, with which every comparison and every mean is the same."""
+    """2**t; beyond ±64 that of the nearer end, with which every comparison and every mean is the same.
+
+    The fraction of t is rounded down, as AVX-512's reduction does it, and not every negative t has an exact one.
+    """
     t = tl.where(t < _EDGE, t, _EDGE)
     t = tl.where(t > -_EDGE, t, -_EDGE)
-    whole = tl.floor(t)
-    fraction = t - whole
+    if INTERPRETED:
+        whole = tl.floor(t)
+        lifted = whole + _LIFT
+        fraction = t - whole
+        above = fraction + whole > t
+        fraction = tl.where(above, (fraction.to(tl.int32, bitcast=True) - 1).to(tl.float32, bitcast=True), fraction)
+    else:
+        lifted = tl.inline_asm_elementwise(
+            "add.rm.f32 $0, $1, 0f4B400000;", "=f,f", [t], dtype=tl.float32, is_pure=True, pack=1
+        )
+        whole = lifted - _LIFT
+        fraction = tl.inline_asm_elementwise(
+            "sub.rm.f32 $0, $1, $2;", "=f,f,f", [t, whole], dtype=tl.float32, is_pure=True, pack=1
+        )
     power = tl.full(t.shape, _C5, tl.float32)
     power = _next(power, fraction, _C4)
     power = _next(power, fraction, _C3)
     power = _next(power, fraction, _C2)
     power = _next(power, fraction, _C1)
     power = _next(power, fraction, _C0)
-    shift = (whole + _LIFT).to(tl.int32, bitcast=True) << 23
+    shift = lifted.to(tl.int32, bitcast=True) << 23
     return (power.to(tl.int32, bitcast=True) + shift).to(tl.float32, bitcast=True)
 
 
