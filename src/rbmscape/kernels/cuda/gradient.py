@@ -59,13 +59,13 @@ def gather(
 
 
 @triton.jit
-def fine_planes(weights, scales, fine, n_rows, n_columns, visible_row, hidden_row, BLOCK: tl.constexpr):
+def fine_planes(weights, scales, fine, n_rows, n_columns, visible_row, hidden_row, stride, BLOCK: tl.constexpr):
     """Digits of rint(2**15 w / s): grid (tiles of rows, tiles of columns, R)."""
     replica = tl.program_id(2)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = (rows < n_rows)[:, None] & (columns < n_columns)[None, :]
-    at = replica.to(tl.int64) * n_rows * n_columns + rows[:, None] * n_columns + columns[None, :]
+    at = replica.to(tl.int64) * stride + rows[:, None] * n_columns + columns[None, :]
     factor, scale = tl.load(scales + replica * 2), tl.load(scales + replica * 2 + 1)
     inverse = tl.full((), 1.0, tl.float64) / (scale / tl.full((), _FINER, tl.float64))
     found = tl.load(weights + at, mask=inside, other=0.0).to(tl.float64)
@@ -108,7 +108,7 @@ def _four_products(
 @triton.jit
 def hidden_means(
     data, v, fine, scales, bias, means, sums, data_weight, chain_weight, n_data, n_chains, chains, second, places,
-    n_visible, visible_row, n_hidden, hidden_row,
+    n_visible, visible_row, n_hidden, hidden_row, stride,
     DIGITS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """Digits of rint(weight / (1 + 2**t)) and their sums: grid (tiles of units, tiles of samples, R).
@@ -131,7 +131,7 @@ def hidden_means(
     unit = tl.load(scales + replica * 2 + 1) / tl.full((), _FINER, tl.float64)
     slope = (tl.full((), _MINUS_LOG2_E, tl.float64) * unit).to(tl.float32)
     inside = units < n_hidden
-    field = tl.load(bias + replica * n_hidden + units, mask=inside, other=0.0) * tl.full((), _MINUS_LOG2_E, tl.float32)
+    field = tl.load(bias + replica.to(tl.int64) * stride + units, mask=inside, other=0.0) * tl.full((), _MINUS_LOG2_E, tl.float32)
     field = tl.broadcast_to(field[None, :], (BLOCK_M, BLOCK_N))
     t = fused(tl.full((BLOCK_M, BLOCK_N), slope, tl.float32), product.to(tl.float32), field)
     weights = tl.where(inside[None, :], tl.broadcast_to(weight[:, None], (BLOCK_M, BLOCK_N)), 0.0)
@@ -153,7 +153,7 @@ def hidden_means(
 
 @triton.jit
 def correlations(
-    columns, means, out, places, n_visible, visible_row, n_hidden, hidden_row,
+    columns, means, out, places, n_visible, visible_row, n_hidden, hidden_row, stride,
     DIGITS: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """out (R, N, M) = 2**-30 Σ_s v_si means_sj: grid (tiles of hidden, tiles of visible units, R)."""
@@ -165,5 +165,5 @@ def correlations(
     planes = means + replica * DIGITS * plane + tl.program_id(0) * BLOCK_N * places
     product = _four_products(source, planes, plane, places, places, DIGITS, BLOCK_M, BLOCK_N, BLOCK_K)
     inside = (rows < n_visible)[:, None] & (units < n_hidden)[None, :]
-    target = out + replica.to(tl.int64) * n_visible * n_hidden + rows[:, None] * n_hidden + units[None, :]
+    target = out + replica.to(tl.int64) * stride + rows[:, None] * n_hidden + units[None, :]
     tl.store(target, product.to(tl.float32) * _UNIT, mask=inside)

@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.rounding import LARGEST, MINUS_LOG2_E, SUM_BITS
+from rbmscape.kernels.rounding import LARGEST, SUM_BITS
 from rbmscape.rng import Stream
 
 __all__ = ["CHAINS", "ROW", "Models", "Shape", "States", "numbers_of", "padded"]
@@ -97,27 +97,39 @@ class Models:
         return self.scales[:, 1]
 
     def round(self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) -> None:
-        """Take new parameters: (R, N, M), (R, N), (R, M) float32, contiguous."""
+        """Take new parameters: (R, N, M), (R, N), (R, M) float32, each model's contiguous."""
+        from rbmscape.kernels.cuda import rounding
+
+        shape = self.shape
+        size = shape.visible * shape.hidden
+        grid = -(-size // _BLOCK), shape.models
+        rounding.largest[grid](weights, self.bits, size, weights.stride(0), BLOCK=_BLOCK)
+        self.round_known(weights, visible_bias, hidden_bias)
+
+    def round_known(self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) -> None:
+        """The same where `bits` hold those of the largest weights already."""
         from rbmscape.kernels.cuda import rounding
 
         shape = self.shape
         r, n, m = shape.models, shape.visible, shape.hidden
-        size, sides = n * m, (n, m, shape.visible_row, shape.hidden_row)
+        sides, stride = (n, m, shape.visible_row, shape.hidden_row), weights.stride(0)
         tiles = -(-n // _TILE), -(-m // _TILE), r
         room_bits = SUM_BITS - math.ceil(math.log2(max(n, m) + 1))
         spills = self.visible_spill, self.hidden_spill
-        rounding.largest[-(-size // _BLOCK), r](weights, self.bits, size, BLOCK=_BLOCK)
-        rounding.coarse_sums[tiles](weights, self.bits, self.sums, n, m, room_bits, BLOCK=_TILE)
+        rounding.coarse_sums[tiles](weights, self.bits, self.sums, n, m, stride, room_bits, BLOCK=_TILE)
         constants = _constants(max(n, m), self.device)
         rounding.first_scale[r,](
             self.sums, self.bits, constants, self.scales, self.flags, *spills, *sides, room_bits, BLOCK=_BLOCK
         )
         for _ in range(2 + max(n, m) // _SAFE_UNITS):
             layouts = self.to_hidden, self.to_visible, *spills
-            rounding.fine_integers[tiles](weights, self.scales, self.flags, self.sums, *layouts, *sides, BLOCK=_TILE)
-            rounding.check[r,](self.sums, self.scales, self.flags, self.slopes, *spills, *sides, BLOCK=_BLOCK)
-        torch.mul(visible_bias, MINUS_LOG2_E, out=self.visible_fields[:, :n])
-        torch.mul(hidden_bias, MINUS_LOG2_E, out=self.hidden_fields[:, :m])
+            rounding.fine_integers[tiles](
+                weights, self.scales, self.flags, self.sums, *layouts, *sides, stride, BLOCK=_TILE
+            )
+            rounding.check[r,](
+                visible_bias, hidden_bias, self.sums, self.scales, self.flags, self.slopes, self.visible_fields,
+                self.hidden_fields, *spills, *sides, visible_bias.stride(0), hidden_bias.stride(0), BLOCK=_BLOCK,
+            )  # fmt: skip
 
     def integers(self) -> Tensor:
         """(R, N, M) float64 rounded weights as integers."""

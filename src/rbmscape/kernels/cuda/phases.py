@@ -79,15 +79,15 @@ class Phases:
         sides = n, shape.visible_row, m, shape.hidden_row
         tiles = -(-n // _FINE_TILE), -(-m // _FINE_TILE), r
         rows = shape.visible_row, shape.hidden_row
-        gradient.fine_planes[tiles](weights, models.scales, self.fine, n, m, *rows, BLOCK=_FINE_TILE)
+        gradient.fine_planes[tiles](weights, models.scales, self.fine, n, m, *rows, weights.stride(0), BLOCK=_FINE_TILE)
         blocks = {"BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 64, "DIGITS": self.digits}
         gradient.hidden_means[-(-m // 32), self.places // 64, r](
             self.data, states.v, self.fine, models.scales, hidden_bias, self.means, self.sums,
             float(UNIT / np.float32(self.n_data)), float(-UNIT / np.float32(states.n_chains)), self.n_data,
-            states.n_chains, states.chains, self.second, self.places, *sides, **blocks, **_OPTIONS,
+            states.n_chains, states.chains, self.second, self.places, *sides, hidden_bias.stride(0), **blocks, **_OPTIONS,
         )  # fmt: skip
         gradient.correlations[-(-m // 32), -(-n // 64), r](
-            self.columns, self.means, out, self.places, *sides, **blocks, **_OPTIONS
+            self.columns, self.means, out, self.places, *sides, out.stride(0), **blocks, **_OPTIONS
         )
 
     def hidden_sums(self) -> Tensor:

@@ -5,7 +5,7 @@ Five kernels for R models at once: the largest weight, the sums of coarse intege
 the integers with their sums and the check that these fit.  Sums are of integers, so that the order in which atomic
 additions arrive is without effect; the scale is computed in float64, in the operations of `scale_for`.
 
-Layouts: weights (R, N, M) float32; sums (R, 2, N + M) int32, of positive and of negative integers, rows first; scales
+Layouts: weights (R, N, M) float32, models `stride` apart; sums (R, 2, N + M) int32, of positive and of negative integers, rows first; scales
 (R, 2) float64: factor of the coarse integers, scale; planes and spill as in `rbmscape.kernels.cuda.sweeps`.
 """
 
@@ -26,11 +26,11 @@ _INFINITE = tl.constexpr(0x7F800000)
 
 
 @triton.jit
-def largest(weights, bits, size, BLOCK: tl.constexpr):
+def largest(weights, bits, size, stride, BLOCK: tl.constexpr):
     """bits (R,) int32, zero before: those of the largest |w|; anything not finite has larger ones."""
     replica = tl.program_id(1)
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    found = tl.load(weights + replica.to(tl.int64) * size + at, mask=at < size, other=0.0)
+    found = tl.load(weights + replica.to(tl.int64) * stride + at, mask=at < size, other=0.0)
     tl.atomic_max(bits + replica, tl.max(found.to(tl.int32, bitcast=True) & 0x7FFFFFFF))
 
 
@@ -70,13 +70,13 @@ def _tile(weights, rows, columns, n_rows, n_columns):
 
 
 @triton.jit
-def coarse_sums(weights, bits, sums, n_rows, n_columns, room_bits, BLOCK: tl.constexpr):
+def coarse_sums(weights, bits, sums, n_rows, n_columns, stride, room_bits, BLOCK: tl.constexpr):
     """sums += those of rint(factor w): grid (tiles of rows, tiles of columns, R)."""
     replica = tl.program_id(2)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     factor = _factor(tl.load(bits + replica), room_bits)
-    found = _tile(weights + replica.to(tl.int64) * n_rows * n_columns, rows, columns, n_rows, n_columns)
+    found = _tile(weights + replica.to(tl.int64) * stride, rows, columns, n_rows, n_columns)
     integers = nearest(tl.where(factor > 0.0, found * factor, 0.0)).to(tl.int32)
     _add_sums(sums + replica * 2 * (n_rows + n_columns), integers, rows, columns, n_rows, n_columns)
 
@@ -129,7 +129,7 @@ def first_scale(
 @triton.jit
 def fine_integers(
     weights, scales, flags, sums, to_hidden, to_visible, visible_spill, hidden_spill, n_rows, n_columns, visible_row,
-    hidden_row, BLOCK: tl.constexpr,
+    hidden_row, stride, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Both layouts of q = rint(w / s) and its sums, unless it is done: grid (tiles of rows, tiles of columns, R)."""
     replica = tl.program_id(2)
@@ -139,7 +139,7 @@ def fine_integers(
         inside = (rows < n_rows)[:, None] & (columns < n_columns)[None, :]
         factor, scale = tl.load(scales + replica * 2), tl.load(scales + replica * 2 + 1)
         inverse = tl.full((), 1.0, tl.float64) / scale
-        found = _tile(weights + replica.to(tl.int64) * n_rows * n_columns, rows, columns, n_rows, n_columns)
+        found = _tile(weights + replica.to(tl.int64) * stride, rows, columns, n_rows, n_columns)
         integers = nearest(tl.where(factor > 0.0, found * inverse, 0.0)).to(tl.int32)
         _add_sums(sums + replica * 2 * (n_rows + n_columns), integers, rows, columns, n_rows, n_columns)
         spills = integers >= _SPILLS
@@ -155,26 +155,43 @@ def fine_integers(
         high = (kept + 128) >> 8
         low = kept - high * 256
         plane = visible_row.to(tl.int64) * hidden_row
-        to_hidden += replica * 2 * plane + columns[None, :] * visible_row + rows[:, None]
-        to_visible += replica * 2 * plane + rows[:, None] * hidden_row + columns[None, :]
-        tl.store(to_hidden, high.to(tl.int8), mask=inside)
-        tl.store(to_hidden + plane, low.to(tl.int8), mask=inside)
-        tl.store(to_visible, high.to(tl.int8), mask=inside)
-        tl.store(to_visible + plane, low.to(tl.int8), mask=inside)
+        first = to_hidden + replica * 2 * plane + columns[None, :] * visible_row + rows[:, None]
+        second = to_visible + replica * 2 * plane + rows[:, None] * hidden_row + columns[None, :]
+        tl.store(first, high.to(tl.int8), mask=inside)
+        tl.store(first + plane, low.to(tl.int8), mask=inside)
+        tl.store(second, high.to(tl.int8), mask=inside)
+        tl.store(second + plane, low.to(tl.int8), mask=inside)
+
+
+@triton.jit
+def _fields(bias, fields, width, BLOCK: tl.constexpr):
+    for start in range(0, width, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        found = tl.load(bias + at, mask=at < width, other=0.0)
+        tl.store(fields + at, found * tl.full((BLOCK,), _MINUS_LOG2_E, tl.float32), mask=at < width)
 
 
 @triton.jit
 def check(
-    sums, scales, flags, slopes, visible_spill, hidden_spill, n_rows, n_columns, visible_row, hidden_row,
-    BLOCK: tl.constexpr,
+    visible_bias, hidden_bias, sums, scales, flags, slopes, visible_fields, hidden_fields, visible_spill, hidden_spill,
+    n_rows, n_columns, visible_row, hidden_row, visible_stride, hidden_stride, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Done if all sums fit, else the next scale: grid (R,); slopes (R,) float32: of t, one unit of a product."""
+    """Done if all sums fit, else the next scale: grid (R,).
+
+    slopes (R,), fields (R, row) float32: of t, one unit of a product and each unit's bias
+    """
     replica = tl.program_id(0)
     if tl.load(flags + replica * 2) == 0:
         total = n_rows + n_columns
         scale = tl.load(scales + replica * 2 + 1)
         if _take_largest(sums + replica * 2 * total, total, BLOCK) <= _LARGEST:
             tl.store(flags + replica * 2, 1)
+            _fields(
+                visible_bias + replica.to(tl.int64) * visible_stride, visible_fields + replica * visible_row, n_rows, BLOCK
+            )
+            _fields(
+                hidden_bias + replica.to(tl.int64) * hidden_stride, hidden_fields + replica * hidden_row, n_columns, BLOCK
+            )
             tl.store(slopes + replica, (tl.full((), _MINUS_LOG2_E, tl.float64) * scale).to(tl.float32))
         else:
             exponent = _exponent(scale)
