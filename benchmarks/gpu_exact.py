@@ -1,0 +1,140 @@
+"""The device against the processor's engine, bit for bit, and the speed of annealing; pieces of `benchmarks.gpu`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from rbmscape.kernels.cuda import launch
+from rbmscape.kernels.cuda.launch import Tiles
+from rbmscape.kernels.cuda.models import Models, Shape, States, numbers_of
+from rbmscape.kernels.cuda.phases import Phases
+from rbmscape.kernels.interface import Gradient, Parameters
+from rbmscape.kernels.select import has_table_lookup, select_engine
+from rbmscape.rng import Stream
+
+if TYPE_CHECKING:
+    from benchmarks.gpu_pieces import Bench
+
+CASES: list[dict[str, Any]] = [
+    {"shape": (37, 21, 70), "std": 0.3},
+    {"shape": (1, 1, 1), "std": 1.0},
+    {"shape": (784, 500, 500), "std": 0.05},
+    {"shape": (784, 500, 500), "std": 0.3, "tiles": Tiles(members=16)},
+    {"shape": (784, 500, 500), "std": 0.3, "tiles": Tiles(members=0)},
+    {"shape": (784, 500, 500), "std": 0.3, "tiles": Tiles(128, 64, 64, 64, 8, 3, 33)},
+    {"shape": (784, 3000, 500), "std": 0.05, "tiles": Tiles(128, 128, 128, 64, 8, 3, 33)},
+    {"shape": (300, 130, 65537), "std": 0.2},
+    {"shape": (6, 4, 50), "spill": True},
+]
+SMALL = [CASES[0], CASES[1], CASES[-1]]
+
+
+def _model(n_visible: int, n_hidden: int, case: dict[str, Any]) -> Parameters:
+    generator = torch.Generator().manual_seed(7)
+    weights = case.get("std", 1e-6) * torch.randn(n_visible, n_hidden, generator=generator)
+    if case.get("spill"):
+        weights[2, 1], weights[3, 2], weights[4, 0] = 32700 / 32768, -32760 / 32768, 32650 / 32768
+    biases = (torch.randn(n, generator=generator) for n in (n_visible, n_hidden))
+    return Parameters(weights, *biases)
+
+
+def _states(n: int, n_units: int, seed: int) -> Tensor:
+    return (torch.rand(n, n_units, generator=torch.Generator().manual_seed(seed)) < 0.4).to(torch.uint8)
+
+
+def _sampler(bench: Bench, case: dict[str, Any]) -> None:
+    n_visible, n_hidden, n_chains = case["shape"]
+    model, stream, first_chain = _model(n_visible, n_hidden, case), Stream(2**40 + 3, "exact"), 2**31 - 5
+    here = select_engine("cpu", "fixed").bind(model, n_chains)
+    start, n_steps = _states(n_chains, n_visible, 1), 2 if bench.dry else 20
+    here.v.copy_(start)
+    here.sweep(stream, 3, n_steps, 1.0, first_chain)
+    models = Models(Shape(1, n_visible, n_hidden), bench.device)
+    states = States(models.shape, n_chains, bench.device)
+    models.round(*(tensor[None].to(bench.device) for tensor in (model.weights, model.visible_bias, model.hidden_bias)))
+    states.visible.copy_(start)
+    states.numbers.copy_(torch.tensor([numbers_of(stream, 6, first_chain)]))
+    launch.sweep(models, states, n_steps, case.get("tiles"))
+    bench.row(
+        shape=case["shape"],
+        tiles=str(case.get("tiles")),
+        wrong_v=int((states.visible[0].cpu() != here.v).sum()),
+        wrong_h=int((states.hidden[0].cpu() != here.h).sum()),
+        spilled=int(models.flags[0, 1]),
+    )
+
+
+def _gradient(bench: Bench, shape: tuple[int, int, int], n_data: int) -> None:
+    n_visible, n_hidden, n_chains = shape
+    model = _model(n_visible, n_hidden, {"std": 0.2})
+    data, chains = _states(n_data, n_visible, 2), _states(n_chains, n_visible, 3)
+    here = select_engine("cpu", "fixed").bind(model, n_chains)
+    here.v.copy_(chains)
+    wanted = Gradient.empty(n_visible, n_hidden, torch.float32)
+    offset = here.gradient(n_data).compute(data, wanted)
+    models = Models(Shape(1, n_visible, n_hidden), bench.device)
+    states = States(models.shape, n_chains, bench.device)
+    weights, visible, hidden = (
+        tensor[None].to(bench.device) for tensor in (model.weights, model.visible_bias, model.hidden_bias)
+    )
+    models.round(weights, visible, hidden)
+    states.visible.copy_(chains)
+    phases = Phases(models, states, data, n_data)
+    phases.order.copy_(torch.arange(n_data))
+    found = torch.empty(1, n_visible, n_hidden, device=bench.device)
+    phases.gather()
+    phases.correlations(weights, hidden, found)
+    sums = phases.hidden_sums().float().cpu()[0]
+    bench.row(
+        gradient=shape,
+        wrong_weights=int((found.cpu()[0] != wanted.weights).sum()),
+        wrong_hidden=int((sums[0] != wanted.hidden_bias).sum()),
+        wrong_offset=int((sums[1] != offset).sum()),
+    )
+
+
+def _replicas(bench: Bench) -> None:
+    """Each of three models alone, and all of them at once."""
+    from benchmarks.gpu_pieces import make_update
+
+    sizes = (24, 2) if bench.dry else (500, 10)
+    together = make_update(bench, 3, *sizes)
+    together.run(3)
+    differ = 0
+    for replica in range(3):
+        alone = make_update(bench, 1, *sizes)
+        alone.views(alone.parameters)[0].copy_(_initial(bench, together.shape)[replica][None])
+        alone.average.copy_(alone.parameters)
+        alone.states.numbers.copy_(torch.tensor([numbers_of(Stream(replica, "bench"), 0)]))
+        alone.phases.order.copy_(together.phases.order[replica][None])
+        alone.prepare()
+        alone.run(3)
+        differ += int((alone.parameters[0] != together.parameters[replica]).sum())
+        differ += int((alone.states.v[0] != together.states.v[replica]).sum())
+    bench.row(what="three models at once against each alone, 3 updates", different=differ)
+
+
+def _initial(bench: Bench, shape: Shape) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return (0.01 * torch.randn(3, shape.visible, shape.hidden, generator=generator)).to(bench.device)
+
+
+def compare(bench: Bench) -> None:
+    if has_table_lookup():
+        for case in SMALL if bench.dry else CASES:
+            with bench.attempt(shape=case["shape"], tiles=str(case.get("tiles"))):
+                _sampler(bench, case)
+        for shape, n_data in [((37, 21, 70), 50)] if bench.dry else [((37, 21, 70), 50), ((784, 500, 500), 500)]:
+            with bench.attempt(gradient=shape):
+                _gradient(bench, shape, n_data)
+    else:
+        bench.row(what="no AVX-512 on this machine; nothing to compare with")
+    with bench.attempt(what="replicas"):
+        _replicas(bench)
+
+
+def time_paths(bench: Bench) -> None:
+    bench.row(what="not measured yet")
