@@ -72,7 +72,7 @@ def install(wheels: Path) -> str | None:
     if not found:
         return None
     target = os.path.join(tempfile.gettempdir(), "rbmscape-wheels")
-    how = "--no-index --no-deps --no-compile --no-cache-dir --upgrade --target".split()
+    how = ["--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--upgrade", "--target"]
     command = [sys.executable, "-m", "pip", "install", "-q", *how, target, *map(str, found)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     print(result.stdout + result.stderr, end="", flush=True)

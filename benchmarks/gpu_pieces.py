@@ -43,6 +43,7 @@ class Bench:
 
     @property
     def device(self) -> torch.device:
+        """Where everything is measured."""
         return torch.device("cpu" if self.dry else "cuda")
 
     def row(self, **values: Any) -> None:
@@ -50,7 +51,7 @@ class Bench:
         found = json.loads(self.path.read_text()) if self.path.is_file() else []
         found.append({"piece": self.piece, "at": datetime.now(UTC).isoformat(timespec="seconds")} | values)
         self.path.write_text(json.dumps(found, indent=1) + "\n")
-        shown = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())
+        shown = (f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in values.items())
         print(f"[{self.piece}] " + ", ".join(shown), flush=True)
 
     @contextlib.contextmanager
@@ -62,6 +63,7 @@ class Bench:
             self.row(**what, error=f"{type(error).__name__}: {str(error)[:300]}")
 
     def wait(self) -> None:
+        """For all that is queued."""
         if not self.dry:
             torch.cuda.synchronize()
 
@@ -110,14 +112,14 @@ def device(bench: Bench) -> None:
     bench.row(**facts)
 
 
-CASES = {
-    # name: (replicas, hidden, chains)
+CASES: dict[str, tuple[int, int, int]] = {
     "one 500": (1, 500, 500),
     "one 3000": (1, 3000, 500),
     "ten 500": (10, 500, 500),
     "ten 3000": (10, 3000, 500),
     "many 3000": (1, 3000, 4096),
 }
+"""Models, hidden units, chains of each."""
 _SMALL = Tiles()
 _LARGE = Tiles(chains=128, hidden=128, visible=128, depth=64, warps=8, stages=3)
 
@@ -268,7 +270,7 @@ def make_update(bench: Bench, replicas: int, n_hidden: int, gibbs_steps: int, ad
     update.average.copy_(update.parameters)
     rows = [numbers_of(Stream(r, "bench"), 0) for r in range(replicas)]
     update.states.numbers.copy_(torch.tensor(rows))
-    update.states.visible.copy_(train[: batch])
+    update.states.visible.copy_(train[:batch])
     update.phases.order.copy_(torch.stack([_order(len(train), r) for r in range(replicas)]))
     update.prepare()
     return update

@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disallow-untyped-calls=False
 r"""Both phases of the gradient (equation 6 of arXiv:2503.21536) on the tensor cores: kernels.
 
 The integers are those of `rbmscape.kernels.integers.avx512_gradient`, and so is the gradient, bit for bit: weights of
@@ -17,19 +17,20 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from rbmscape.kernels import rounding
 from rbmscape.kernels.cuda.units import fused, nearest, power_of_two
 
 __all__ = ["correlations", "fine_planes", "gather", "hidden_means"]
 
 _FINER = tl.constexpr(32768.0)
 _UNIT = tl.constexpr(2.0**-30)
-_MINUS_LOG2_E = tl.constexpr(-1.4426950408889634)
+_MINUS_LOG2_E = tl.constexpr(rounding.MINUS_LOG2_E)
 
 
 @triton.jit
 def gather(
-    train, order, clock, v, data, columns, counts, sums, n_data, n_chains, chains, second, places, n_train, row,
-    hidden_row, BLOCK: tl.constexpr,
+    train, order, clock, v, data, columns, counts, n_data, n_chains, chains, second, places, n_train, row,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Rows of the data and of the chains, by sample and by unit, and how many are active: grid (tiles of samples, tiles
     of units, R).
@@ -131,8 +132,8 @@ def hidden_means(
     unit = tl.load(scales + replica * 2 + 1) / tl.full((), _FINER, tl.float64)
     slope = (tl.full((), _MINUS_LOG2_E, tl.float64) * unit).to(tl.float32)
     inside = units < n_hidden
-    field = tl.load(bias + replica.to(tl.int64) * stride + units, mask=inside, other=0.0) * tl.full((), _MINUS_LOG2_E, tl.float32)
-    field = tl.broadcast_to(field[None, :], (BLOCK_M, BLOCK_N))
+    field = tl.load(bias + replica.to(tl.int64) * stride + units, mask=inside, other=0.0)
+    field = tl.broadcast_to((field * tl.full((), _MINUS_LOG2_E, tl.float32))[None, :], (BLOCK_M, BLOCK_N))
     t = fused(tl.full((BLOCK_M, BLOCK_N), slope, tl.float32), product.to(tl.float32), field)
     weights = tl.where(inside[None, :], tl.broadcast_to(weight[:, None], (BLOCK_M, BLOCK_N)), 0.0)
     rest = nearest(tl.div_rn(weights, power_of_two(t) + 1.0).to(tl.float64)).to(tl.int32)

@@ -175,4 +175,3 @@ def numbers_of(stream: Stream, draw: int, first_chain: int = 0) -> list[int]:
     """A row of `States.numbers`."""
     low, high = stream.key
     return [low, high, stream.id, draw, first_chain]
-

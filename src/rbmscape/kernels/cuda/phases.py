@@ -65,9 +65,9 @@ class Phases:
         self.counts.zero_()
         self.sums.zero_()
         gradient.gather[grid](
-            self.train, self.order, self.clock, states.v, self.data, self.columns, self.counts, self.sums, self.n_data,
+            self.train, self.order, self.clock, states.v, self.data, self.columns, self.counts, self.n_data,
             states.n_chains, states.chains, self.second, self.places, self.order.shape[1], shape.visible_row,
-            shape.hidden_row, BLOCK=_TILE,
+            BLOCK=_TILE,
         )  # fmt: skip
 
     def correlations(self, weights: Tensor, hidden_bias: Tensor, out: Tensor) -> None:
@@ -84,7 +84,8 @@ class Phases:
         gradient.hidden_means[-(-m // 32), self.places // 64, r](
             self.data, states.v, self.fine, models.scales, hidden_bias, self.means, self.sums,
             float(UNIT / np.float32(self.n_data)), float(-UNIT / np.float32(states.n_chains)), self.n_data,
-            states.n_chains, states.chains, self.second, self.places, *sides, hidden_bias.stride(0), **blocks, **_OPTIONS,
+            states.n_chains, states.chains, self.second, self.places, *sides, hidden_bias.stride(0),
+            **blocks, **_OPTIONS,
         )  # fmt: skip
         gradient.correlations[-(-m // 32), -(-n // 64), r](
             self.columns, self.means, out, self.places, *sides, out.stride(0), **blocks, **_OPTIONS

@@ -1,12 +1,13 @@
-# mypy: allow-untyped-defs
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disallow-untyped-calls=False
 r"""`rbmscape.kernels.rounding` on the device, without a look at any number from the host: kernels.
 
 Five kernels for R models at once: the largest weight, the sums of coarse integers, the first scale, then once or more
 the integers with their sums and the check that these fit.  Sums are of integers, so that the order in which atomic
 additions arrive is without effect; the scale is computed in float64, in the operations of `scale_for`.
 
-Layouts: weights (R, N, M) float32, models `stride` apart; sums (R, 2, N + M) int32, of positive and of negative integers, rows first; scales
-(R, 2) float64: factor of the coarse integers, scale; planes and spill as in `rbmscape.kernels.cuda.sweeps`.
+Layouts: weights (R, N, M) float32, models `stride` apart; sums (R, 2, N + M) int32, of positive and of negative
+integers, rows first; scales (R, 2) float64: factor of the coarse integers, scale; planes and spill as in
+`rbmscape.kernels.cuda.sweeps`.
 """
 
 from __future__ import annotations
@@ -186,12 +187,10 @@ def check(
         scale = tl.load(scales + replica * 2 + 1)
         if _take_largest(sums + replica * 2 * total, total, BLOCK) <= _LARGEST:
             tl.store(flags + replica * 2, 1)
-            _fields(
-                visible_bias + replica.to(tl.int64) * visible_stride, visible_fields + replica * visible_row, n_rows, BLOCK
-            )
-            _fields(
-                hidden_bias + replica.to(tl.int64) * hidden_stride, hidden_fields + replica * hidden_row, n_columns, BLOCK
-            )
+            visible_bias += replica.to(tl.int64) * visible_stride
+            hidden_bias += replica.to(tl.int64) * hidden_stride
+            _fields(visible_bias, visible_fields + replica * visible_row, n_rows, BLOCK)
+            _fields(hidden_bias, hidden_fields + replica * hidden_row, n_columns, BLOCK)
             tl.store(slopes + replica, (tl.full((), _MINUS_LOG2_E, tl.float64) * scale).to(tl.float32))
         else:
             exponent = _exponent(scale)

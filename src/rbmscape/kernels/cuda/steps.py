@@ -1,7 +1,7 @@
-# mypy: allow-untyped-defs
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disallow-untyped-calls=False
 r"""What follows the gradient in a parameter update, for R models at once: kernels.
 
-Centring (Montavon and Müller 2012), penalties, clipping, the optimiser's step (equation 13 of arXiv:2503.21536), the
+Penalties, centring (Montavon and Müller 2012), clipping, the optimiser's step (equation 13 of arXiv:2503.21536), the
 running average, and the look for divergence; nothing waits for the host.  All sums run in one order, whatever R is.
 
 A model's parameters lie in one row of `stride` float32: W (N·M), a (N), b (M); so do gradient, average and the
@@ -37,9 +37,9 @@ def _visible_difference(counts, units, inside, row, n_data, n_chains):
 @triton.jit
 def center(
     parameters, gradient, counts, sums, offset, shares_of_rows, shares_of_columns, squares, n_rows, n_columns,
-    visible_row, hidden_row, stride, n_shares, n_data, n_chains, l1, CENTERED: tl.constexpr, BLOCK: tl.constexpr,
+    visible_row, hidden_row, stride, n_shares, n_data, n_chains, l1, l2, CENTERED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """The weights' gradient in its centred form and with its penalty: grid (tiles of N, tiles of M, R).
+    """The weights' gradient with its penalties and in its centred form: grid (tiles of N, tiles of M, R).
 
     offset (N,) float32: mean of the data
     """
@@ -49,6 +49,10 @@ def center(
     inside = in_rows[:, None] & in_columns[None, :]
     at = replica.to(tl.int64) * stride + rows[:, None] * n_columns + columns[None, :]
     ascent = tl.load(gradient + at, mask=inside, other=0.0)
+    weight = tl.load(parameters + at, mask=inside, other=0.0)
+    sign = (weight > 0.0).to(tl.float32) - (weight < 0.0).to(tl.float32)
+    ascent = ascent - sign * l1
+    ascent = ascent - weight * l2
     if CENTERED:
         counts += replica * 2 * visible_row
         sums += replica * 2 * hidden_row
@@ -64,9 +68,7 @@ def center(
         column_place = shares_of_columns + (replica * tl.num_programs(0) + down) * n_columns + columns
         tl.store(row_place, of_rows, mask=in_rows)
         tl.store(column_place, of_columns, mask=in_columns)
-    weight = tl.load(parameters + at, mask=inside, other=0.0)
-    sign = (weight > 0.0).to(tl.float32) - (weight < 0.0).to(tl.float32)
-    ascent = tl.where(inside, ascent - sign * l1, 0.0)
+    ascent = tl.where(inside, ascent, 0.0)
     tl.store(gradient + at, ascent, mask=inside)
     square = tl.sum(tl.sum(ascent * ascent, 1).to(tl.float64), 0)
     tl.store(squares + replica * n_shares + down * tl.num_programs(1) + across, square)
@@ -118,7 +120,7 @@ def _shortening(squares, n_shares, longest, BLOCK: tl.constexpr):
 @triton.jit
 def apply(
     parameters, gradient, average, first_slot, second_slot, squares, schedule, clock, bits, first_bad, n_weights, n_all,
-    n_rows, stride, n_shares, n_updates, longest, l2, beta1, beta2, epsilon,
+    stride, n_shares, n_updates, longest, beta1, beta2, epsilon,
     ADAM: tl.constexpr, MOMENTUM: tl.constexpr, AVERAGED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The optimiser's step of every parameter: grid (blocks, R).
@@ -138,7 +140,6 @@ def apply(
         value = tl.load(parameters + place, mask=inside, other=0.0)
         factor = -_shortening(squares + replica * n_shares, n_shares, longest, 1024)
         descent = tl.load(gradient + place, mask=inside, other=0.0) * factor
-        descent = descent + tl.where(at < n_weights, value * l2, 0.0)
         if ADAM:
             first = tl.load(first_slot + place, mask=inside, other=0.0)
             second = tl.load(second_slot + place, mask=inside, other=0.0)

@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disallow-untyped-calls=False
 r"""Gibbs half-steps and whole sweeps of many chains and many models: one program for each tile, or one kernel for all.
 
 A half-step draws one layer given the other: two products of bytes on the tensor cores (the weights' planes,

@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disallow-untyped-calls=False
 r"""What a GPU program does to a tile of units: random words, powers of two, the comparison with the uniform number.
 
 The same operations in the same order as `rbmscape.kernels.llvm.units`, each rounded as IEEE 754 says, so that the

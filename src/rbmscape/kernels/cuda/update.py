@@ -68,9 +68,7 @@ class Update:
     first_bad : (R,) int32: the first update after which a model was beyond bounds, or `NOT_YET`
     """
 
-    def __init__(
-        self, shape: Shape, train: Tensor, rule: Rule, schedule: Tensor, device: torch.device | str
-    ) -> None:
+    def __init__(self, shape: Shape, train: Tensor, rule: Rule, schedule: Tensor, device: torch.device | str) -> None:
         self.shape, self.rule, self.device = shape, rule, torch.device(device)
         self.models = Models(shape, device)
         self.states = States(shape, rule.n_chains, device)
@@ -96,8 +94,9 @@ class Update:
     def views(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weights (R, N, M) and biases (R, N), (R, M) in rows of all parameters."""
         n, m = self.shape.visible, self.shape.hidden
-        weights, visible, hidden = rows[:, : self.size].split([n * m, n, m], 1)
-        return weights.unflatten(1, (n, m)), visible, hidden
+        edges = n * m, n * m + n
+        weights, visible, hidden = rows[:, : self.size].tensor_split(edges, 1)
+        return weights.view(-1, n, m), visible, hidden
 
     def prepare(self) -> None:
         """Round the parameters; once before the first update, and after every change from outside."""
@@ -132,15 +131,15 @@ class Update:
         how: dict[str, Any] = {"CENTERED": rule.centered, "enable_fp_fusion": False}
         steps.center[down, across, r](
             self.parameters, self.gradient, phases.counts, phases.sums, self.offset, *shares, *sides, *samples, rule.l1,
-            BLOCK=_TILE, **how,
+            rule.l2, BLOCK=_TILE, **how,
         )  # fmt: skip
         steps.biases[self._blocks, 2, r](
             self.gradient, phases.counts, phases.sums, *shares, *sides, across, down, *samples, BLOCK=256, **how
         )
         steps.apply[-(-self.size // _BLOCK), r](
             self.parameters, self.gradient, self.average, self.slots[0], self.slots[-1], self._squares, self.schedule,
-            phases.clock, self.models.bits, self.first_bad, n * m, self.size, n, self.stride, self._squares.shape[1],
-            self.schedule.shape[1], rule.longest, rule.l2, rule.beta1 if rule.adam else rule.momentum, rule.beta2,
+            phases.clock, self.models.bits, self.first_bad, n * m, self.size, self.stride, self._squares.shape[1],
+            self.schedule.shape[1], rule.longest, rule.beta1 if rule.adam else rule.momentum, rule.beta2,
             rule.epsilon, ADAM=rule.adam, MOMENTUM=rule.momentum > 0.0, AVERAGED=rule.averaged, BLOCK=_BLOCK,
             enable_fp_fusion=False,
         )  # fmt: skip
@@ -159,7 +158,7 @@ class Update:
     def _record(self) -> torch.cuda.CUDAGraph:
         """The graph of an update; kernels are compiled before, by an update that is undone."""
         kept = [tensor.clone() for tensor in self._state()]
-        side = torch.cuda.Stream(self.device)
+        side = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(side):
             self.queue()
