@@ -1,18 +1,19 @@
-"""The device against the processor's engine, bit for bit, and the speed of annealing; pieces of `benchmarks.gpu`."""
+"""The device against the definition in plain torch, bit for bit, and the speed of annealing."""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from rbmscape.kernels.cuda import launch
+from rbmscape.kernels.cuda.bound_paths import Paths
 from rbmscape.kernels.cuda.launch import Tiles
 from rbmscape.kernels.cuda.models import Models, Shape, States, numbers_of
 from rbmscape.kernels.cuda.phases import Phases
-from rbmscape.kernels.interface import Gradient, Parameters
-from rbmscape.kernels.select import has_table_lookup, select_engine
+from rbmscape.kernels.reference.fixed import exact_gradient, exact_half_step
 from rbmscape.rng import Stream
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ CASES: list[dict[str, Any]] = [
 SMALL = [CASES[0], CASES[1], CASES[-1]]
 
 
-def _model(n_visible: int, n_hidden: int, case: dict[str, Any]) -> Parameters:
+def _model(n_visible: int, n_hidden: int, case: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(7)
     weights = case.get("std", 1e-6) * torch.randn(n_visible, n_hidden, generator=generator)
     if case.get("spill"):
         weights[2, 1], weights[3, 2], weights[4, 0] = 32700 / 32768, -32760 / 32768, 32650 / 32768
-    biases = (torch.randn(n, generator=generator) for n in (n_visible, n_hidden))
-    return Parameters(weights, *biases)
+    visible, hidden = (torch.randn(n, generator=generator) for n in (n_visible, n_hidden))
+    return weights, visible, hidden
 
 
 def _states(n: int, n_units: int, seed: int) -> Tensor:
@@ -48,21 +49,23 @@ def _states(n: int, n_units: int, seed: int) -> Tensor:
 def _sampler(bench: Bench, case: dict[str, Any]) -> None:
     n_visible, n_hidden, n_chains = case["shape"]
     model, stream, first_chain = _model(n_visible, n_hidden, case), Stream(2**40 + 3, "exact"), 2**31 - 5
-    here = select_engine("cpu", "fixed").bind(model, n_chains)
-    start, n_steps = _states(n_chains, n_visible, 1), 2 if bench.dry else 20
-    here.v.copy_(start)
-    here.sweep(stream, 3, n_steps, 1.0, first_chain)
+    weights, visible, hidden = model
+    start, n_steps = _states(n_chains, n_visible, 1), 2 if bench.dry else 5
+    v = h = start
+    for step in range(3, 3 + n_steps):
+        h = exact_half_step(v, weights, hidden, True, stream, 2 * step, first_chain)
+        v = exact_half_step(h, weights, visible, False, stream, 2 * step + 1, first_chain)
     models = Models(Shape(1, n_visible, n_hidden), bench.device)
     states = States(models.shape, n_chains, bench.device)
-    models.round(*(tensor[None].to(bench.device) for tensor in (model.weights, model.visible_bias, model.hidden_bias)))
+    models.round(*(tensor[None].to(bench.device) for tensor in model))
     states.visible.copy_(start)
     states.numbers.copy_(torch.tensor([numbers_of(stream, 6, first_chain)]))
     launch.sweep(models, states, n_steps, case.get("tiles"))
     bench.row(
         shape=case["shape"],
         tiles=str(case.get("tiles")),
-        wrong_v=int((states.visible[0].cpu() != here.v).sum()),
-        wrong_h=int((states.hidden[0].cpu() != here.h).sum()),
+        wrong_v=int((states.visible[0].cpu() != v).sum()),
+        wrong_h=int((states.hidden[0].cpu() != h).sum()),
         spilled=int(models.flags[0, 1]),
     )
 
@@ -71,15 +74,10 @@ def _gradient(bench: Bench, shape: tuple[int, int, int], n_data: int) -> None:
     n_visible, n_hidden, n_chains = shape
     model = _model(n_visible, n_hidden, {"std": 0.2})
     data, chains = _states(n_data, n_visible, 2), _states(n_chains, n_visible, 3)
-    here = select_engine("cpu", "fixed").bind(model, n_chains)
-    here.v.copy_(chains)
-    wanted = Gradient.empty(n_visible, n_hidden, torch.float32)
-    offset = here.gradient(n_data).compute(data, wanted)
+    wanted = exact_gradient(data, chains, model[0], model[2])
     models = Models(Shape(1, n_visible, n_hidden), bench.device)
     states = States(models.shape, n_chains, bench.device)
-    weights, visible, hidden = (
-        tensor[None].to(bench.device) for tensor in (model.weights, model.visible_bias, model.hidden_bias)
-    )
+    weights, visible, hidden = (tensor[None].to(bench.device) for tensor in model)
     models.round(weights, visible, hidden)
     states.visible.copy_(chains)
     phases = Phases(models, states, data, n_data)
@@ -88,12 +86,8 @@ def _gradient(bench: Bench, shape: tuple[int, int, int], n_data: int) -> None:
     phases.gather()
     phases.correlations(weights, hidden, found)
     sums = phases.hidden_sums().float().cpu()[0]
-    bench.row(
-        gradient=shape,
-        wrong_weights=int((found.cpu()[0] != wanted.weights).sum()),
-        wrong_hidden=int((sums[0] != wanted.hidden_bias).sum()),
-        wrong_offset=int((sums[1] != offset).sum()),
-    )
+    wrong = [int((one != other).sum()) for one, other in zip((found.cpu()[0], *sums), wanted, strict=True)]
+    bench.row(gradient=shape, wrong_weights=wrong[0], wrong_hidden=wrong[1], wrong_offset=wrong[2])
 
 
 def _replicas(bench: Bench) -> None:
@@ -113,7 +107,7 @@ def _replicas(bench: Bench) -> None:
         alone.prepare()
         alone.run(3)
         differ += int((alone.parameters[0] != together.parameters[replica]).sum())
-        differ += int((alone.states.v[0] != together.states.v[replica]).sum())
+        differ += int((alone.states.visible[0] != together.states.visible[replica]).sum())
     bench.row(what="three models at once against each alone, 3 updates", different=differ)
 
 
@@ -123,18 +117,29 @@ def _initial(bench: Bench, shape: Shape) -> Tensor:
 
 
 def compare(bench: Bench) -> None:
-    if has_table_lookup():
-        for case in SMALL if bench.dry else CASES:
-            with bench.attempt(shape=case["shape"], tiles=str(case.get("tiles"))):
-                _sampler(bench, case)
-        for shape, n_data in [((37, 21, 70), 50)] if bench.dry else [((37, 21, 70), 50), ((784, 500, 500), 500)]:
-            with bench.attempt(gradient=shape):
-                _gradient(bench, shape, n_data)
-    else:
-        bench.row(what="no AVX-512 on this machine; nothing to compare with")
+    """Rows that count what differs; zeros are right."""
+    for case in SMALL if bench.dry else CASES:
+        with bench.attempt(shape=case["shape"], tiles=str(case.get("tiles"))):
+            _sampler(bench, case)
+    for shape, n_data in [((37, 21, 70), 50), ((784, 500, 500), 500)][: 1 if bench.dry else 2]:
+        with bench.attempt(gradient=shape):
+            _gradient(bench, shape, n_data)
     with bench.attempt(what="replicas"):
         _replicas(bench)
 
 
 def time_paths(bench: Bench) -> None:
-    bench.row(what="not measured yet")
+    """1000 temperatures of 500 chains; and one step of a ladder of 40 models, 100 columns."""
+    from benchmarks.gpu_pieces import bound
+
+    cases = [(1, 500, 500, 1000), (1, 3000, 500, 1000), (40, 500, 100, 64)]
+    for replicas, n_hidden, n_chains, n_steps in [(2, 24, 30, 3)] if bench.dry else cases:
+        with bench.attempt(replicas=replicas, hidden=n_hidden):
+            models, states = bound(bench, replicas, n_hidden, n_chains)
+            shape = models.shape
+            zeros = [torch.zeros(replicas, n, device=bench.device) for n in (shape.visible, shape.hidden)]
+            paths = Paths(models, states, (zeros[0], zeros[1]), (zeros[0], zeros[1]))
+            ladder = torch.linspace(0, 1, n_steps + 1, dtype=torch.float64, device=bench.device).repeat(replicas, 1)
+            seconds = bench.seconds(functools.partial(paths.walk, ladder), 5)
+            bench.row(replicas=replicas, hidden=n_hidden, chains=n_chains, steps=n_steps, seconds=seconds,
+                      microseconds_a_step=1e6 * seconds / n_steps, tiles=str(paths.tiles))  # fmt: skip

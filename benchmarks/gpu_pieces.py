@@ -148,7 +148,7 @@ def candidates(name: str) -> list[Tiles]:
         return [
             replace(_LARGE, members=0),
             replace(_LARGE, members=4),
-            replace(_LARGE, depth=128, members=4),
+            replace(_LARGE, warps=16, members=4),
             replace(_LARGE, chains=128, hidden=64, visible=64, warps=4, members=8),
             replace(_LARGE, hidden=64, visible=64, warps=8, stages=4, members=4),
         ]
@@ -159,7 +159,7 @@ def candidates(name: str) -> list[Tiles]:
         replace(_LARGE, hidden=64, visible=64, warps=4, members=6),
         replace(_LARGE, chains=64, hidden=64, visible=64, warps=4, members=3),
         replace(_LARGE, chains=64, hidden=128, visible=128, warps=4, members=1),
-        replace(_LARGE, depth=128, members=3),
+        replace(_LARGE, warps=16, members=3),
     ]
 
 
@@ -298,10 +298,12 @@ def _by_kernel(bench: Bench, update: Update) -> dict[str, float]:
 
 
 def train(bench: Bench) -> None:
-    cases = [(1, 500), (10, 500), (1, 3000), (20, 500)]
-    for replicas, n_hidden in [(2, 24)] if bench.dry else cases:
-        with bench.attempt(replicas=replicas, hidden=n_hidden):
+    usual: list[dict[str, Any]] = [{}, {"cooperative": False}, {"members": 0}]
+    cases = [(1, 500, changes) for changes in usual] + [(10, 500, {}), (10, 500, {"members": 0}), (1, 3000, {})]
+    for replicas, n_hidden, changes in [(2, 24, {})] if bench.dry else cases:
+        with bench.attempt(replicas=replicas, hidden=n_hidden, changes=changes):
             update = make_update(bench, replicas, n_hidden, 2 if bench.dry else 10)
+            update.tiles = replace(update.tiles, **changes)
             seconds = _update_time(bench, update, 2 if bench.dry else 100)
             bench.row(
                 replicas=replicas, hidden=n_hidden, updates_a_second=replicas / seconds, microseconds=1e6 * seconds,

@@ -24,6 +24,7 @@ class Tiles:
     depth : units of the given layer that are multiplied at a time
     warps, stages : of a program
     members : programs that share a block of chains in a sweep; 0 makes a launch of every half-step
+    cooperative : whether the driver makes sure that all members run at once, where there are several
     """
 
     chains: int = 64
@@ -33,6 +34,7 @@ class Tiles:
     warps: int = 4
     stages: int = 4
     members: int = 1
+    cooperative: bool = True
 
     @property
     def options(self) -> dict[str, Any]:
@@ -48,15 +50,21 @@ def _processors(device: torch.device) -> int:
 
 def choose_tiles(models: Models, states: States) -> Tiles:
     """Tiles for which all multiprocessors have about the same to do."""
-    processors = _processors(models.device)
+    tiles = Tiles()
+    if _groups(models, states, tiles) * -(-max(models.shape.visible, models.shape.hidden) // 128) > 132:
+        tiles = Tiles(chains=128, hidden=128, visible=128, depth=64, warps=8, stages=3)
+    return replace(tiles, members=_members(models, states, tiles))
+
+
+def _groups(models: Models, states: States, tiles: Tiles) -> int:
+    return models.shape.models * -(-states.n_chains // tiles.chains)
+
+
+def _members(models: Models, states: States, tiles: Tiles) -> int:
+    """As many as can run at once, one on each multiprocessor, and as have something to do."""
     shape = models.shape
-    small = Tiles()
-    groups = shape.models * -(-states.n_chains // small.chains)
-    if groups * -(-max(shape.visible, shape.hidden) // 128) <= processors:
-        return replace(small, members=max(1, processors // groups))
-    large = Tiles(chains=128, hidden=128, visible=128, depth=64, warps=8, stages=4)
-    groups = shape.models * -(-states.n_chains // large.chains)
-    return replace(large, members=max(1, processors // groups))
+    most = max(-(-shape.hidden // tiles.hidden), -(-shape.visible // tiles.visible))
+    return max(1, min(most, _processors(models.device) // _groups(models, states, tiles)))
 
 
 def _half_step(models: Models, states: States, to_hidden: bool, offset: int, tiles: Tiles) -> None:
@@ -102,7 +110,7 @@ def sweep(models: Models, states: States, n_steps: int, tiles: Tiles | None = No
     blocks = -(-states.n_chains // tiles.chains)
     if tiles.members > 1:
         states.counters.zero_()
-    options = tiles.options | ({"launch_cooperative_grid": True} if tiles.members > 1 else {})
+    options = tiles.options | ({"launch_cooperative_grid": True} if tiles.members > 1 and tiles.cooperative else {})
     sweeps[shape.models * blocks * tiles.members,](
         states.v,
         states.h,
@@ -117,13 +125,14 @@ def sweep(models: Models, states: States, n_steps: int, tiles: Tiles | None = No
         states.numbers,
         states.counters,
         n_steps,
+        tiles.members,
         blocks,
         states.chains,
         shape.visible,
         shape.visible_row,
         shape.hidden,
         shape.hidden_row,
-        MEMBERS=tiles.members,
+        SHARED=tiles.members > 1,
         BLOCK_M=tiles.chains,
         BLOCK_N=tiles.hidden,
         BLOCK_V=tiles.visible,
