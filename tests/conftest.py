@@ -28,6 +28,8 @@ hypothesis.settings.load_profile("rbmscape")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 def browser() -> str | None:
@@ -43,9 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     without_gpu = pytest.mark.skip(reason="needs a CUDA device")
     without_browser = pytest.mark.skip(reason="needs Chromium on the PATH, as from `apt-get install chromium`")
     for item in items:
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(without_gpu)
-        if "browser" in item.keywords and browser() is None:
+        if item.get_closest_marker("browser") and browser() is None:
             item.add_marker(without_browser)
 
 

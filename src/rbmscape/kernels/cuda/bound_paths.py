@@ -125,8 +125,8 @@ class Paths:
         anneal[shape.models * blocks * members,](
             states.v, states.h, models.to_hidden, models.to_visible, models.visible_spill, models.hidden_spill,
             models.flags[:, 1], self.bases[0], self.biases[0], self.bases[1], self.biases[1], shares, drives,
-            models.scales, temperatures, states.numbers, states.counters, n_steps, members, blocks, states.chains, shape.visible,
-            shape.visible_row, shape.hidden, shape.hidden_row, SHARED=members > 1, BLOCK_M=tiles.chains,
+            models.scales, temperatures, states.numbers, states.counters, n_steps, members, blocks, states.chains,
+            shape.visible, shape.visible_row, shape.hidden, shape.hidden_row, SHARED=members > 1, BLOCK_M=tiles.chains,
             BLOCK_N=tiles.hidden, BLOCK_V=tiles.visible, BLOCK_K=tiles.depth, **options,
         )  # fmt: skip
         states.numbers[:, 3] += 2 * n_steps

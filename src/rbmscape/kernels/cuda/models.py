@@ -145,6 +145,11 @@ class Models:
 class States:
     """Chains of R models: states as bytes, padded, and the numbers that their draws go by.
 
+    Parameters
+    ----------
+    shape, n_chains, device : number and size, chains of each model, and where
+    step : chains are padded to a multiple of this, and tiles may have as many
+
     Attributes
     ----------
     v, h : (R, chains, row) int8
@@ -152,9 +157,9 @@ class States:
     counters : of the programs that meet after a half-step
     """
 
-    def __init__(self, shape: Shape, n_chains: int, device: torch.device | str) -> None:
+    def __init__(self, shape: Shape, n_chains: int, device: torch.device | str, step: int = CHAINS) -> None:
         self.shape, self.n_chains = shape, n_chains
-        self.chains = padded(max(1, n_chains), CHAINS)
+        self.chains = padded(max(1, n_chains), step)
         self.v = torch.zeros(shape.models, self.chains, shape.visible_row, dtype=torch.int8, device=device)
         self.h = torch.zeros(shape.models, self.chains, shape.hidden_row, dtype=torch.int8, device=device)
         self.numbers = torch.zeros(shape.models, 5, dtype=torch.int64, device=device)
