@@ -14,8 +14,8 @@ from rbmscape.brief import OneLine
 __all__ = [
     "Estimate",
     "bootstrap_stderr",
-    "effective_sample_size",
     "jensen_shannon",
+    "kish_ess",
     "log_mean_exp",
     "mean_estimate",
     "z_scores",
@@ -81,7 +81,7 @@ def log_mean_exp(values: ArrayLike, axis: int = -1) -> FloatArray:
     return np.asarray(np.squeeze(result, axis=axis))
 
 
-def effective_sample_size(log_weights: ArrayLike) -> float:
+def kish_ess(log_weights: ArrayLike) -> float:
     """Kish's (Σw)² / Σw² of importance weights that are given as logarithms."""
     log_w = np.asarray(log_weights, dtype=np.float64)
     weights = np.exp(log_w - np.max(log_w))

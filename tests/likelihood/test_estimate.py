@@ -10,8 +10,9 @@ import torch
 
 import rbmscape as rs
 from rbmscape.errors import DataError, EngineError, InputError, ShapeError
-from rbmscape.likelihood import LogPartition, equilibrium
+from rbmscape.likelihood import LogPartition
 from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
+from rbmscape.sampling.budget import round_cost
 
 
 @pytest.mark.parametrize("method", ["ais", "reverse_ais", "bar"])
@@ -33,10 +34,10 @@ def test_reverse_makes_its_own_starts(strong):
     assert abs(estimate.z_score(exact_log_partition(rbm))) < 4.0
 
 
-def test_doubtful_starts_are_named(bimodal_model, monkeypatch):
-    """Two modes behind a barrier that forty columns of replicas do not pass often enough in a hundred rounds."""
-    monkeypatch.setattr(equilibrium, "MAX_ROUNDS", 100)
-    estimate = rs.log_partition(bimodal_model(200, 60, 3.0, tilt=-4.0), "bar", n_chains=40, n_betas=50)
+def test_doubtful_starts_are_named(bimodal_model):
+    """Two modes behind a barrier that forty chains of replicas do not pass often enough within the budget."""
+    rbm, hundred_rounds = bimodal_model(200, 60, 3.0, tilt=-4.0), 100 * 40 * round_cost(12, 200, 60)
+    estimate = rs.log_partition(rbm, "bar", n_chains=40, n_betas=50, budget=hundred_rounds)
     assert any("R-hat" in objection for objection in estimate.objections)
 
 

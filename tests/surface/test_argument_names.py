@@ -17,7 +17,7 @@ import rbmscape as rs
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "argument-names.md"
 SUBJECT = {"rbm", "run", "models", "modes", "dataset", "datasets", "curves"}
 DATA = {"data", "v", "h", "draws", "samples", "visible"}
-UNEVEN = {"sample", "log_partition"}
+UNEVEN = {"log_partition"}
 LAST = {"engine": 1, "precision": 2, "progress": 3}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import rbmscape as rs
 from rbmscape.diffusion.tree import fixed_point_tree
+from rbmscape.likelihood import trajectory_log_partition
 from rbmscape.reciprocal.evolution import evolution
 from rbmscape.reciprocal.gaussianity import sampled_kurtosis
 from rbmscape.reciprocal.mixing import mixing_audit
@@ -35,6 +36,17 @@ class Counter:
 RBM = rs.RBM.random(9, 6, std=0.5, seed=2)
 ROWS = rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train
 CALLS = {
+    "sample": (lambda progress: rs.sample(RBM, 30, 120, progress=progress), 30 * 120),
+    "log_partition, ais": (
+        lambda progress: rs.log_partition(RBM, "ais", n_chains=30, n_betas=40, progress=progress),
+        30 * 39,
+    ),
+    "log_likelihood, bar": (
+        lambda progress: rs.log_likelihood(
+            RBM, ROWS, "bar", n_chains=30, n_betas=40, starts=ROWS[:10], progress=progress
+        ),
+        40 * 39,
+    ),
     "langevin, entropic": (
         lambda progress: rs.langevin(RBM, n_chains=4, n_steps=12, potential="entropic", progress=progress),
         12,
@@ -57,4 +69,24 @@ def test_a_long_call_counts_what_it_announces(name):
     call(counter)
     assert counter.announced == [total]
     assert counter.counted == total
+    assert counter.running == 0
+
+
+UNKNOWN = {
+    "equilibrium_samples": lambda progress: rs.equilibrium_samples(RBM, 20, progress=progress),
+    "likelihood_bracket": lambda progress: rs.likelihood_bracket(
+        RBM, ROWS, 20, 20, max_betas=20, n_rounds=20, progress=progress
+    ),
+    "trajectory_log_partition": lambda progress: trajectory_log_partition(
+        [RBM, RBM], n_chains=20, n_rounds=20, progress=progress
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_call_of_unknown_length_says_so_and_counts(name):
+    counter = Counter()
+    UNKNOWN[name](counter)
+    assert counter.announced == [None]
+    assert counter.counted > 0
     assert counter.running == 0

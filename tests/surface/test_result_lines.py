@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,13 +30,23 @@ from rbmscape.diffusion.relaxation import autocorrelation
 from rbmscape.diffusion.slowing import slow_modes
 from rbmscape.diffusion.tap import MeanFieldProblem, iterate
 from rbmscape.diffusion.tree import fixed_point_tree, fixed_points
+from rbmscape.kernels.select import select_engine
+from rbmscape.likelihood.annealing import anneal
+from rbmscape.likelihood.bar import bennett
+from rbmscape.likelihood.path import AnnealingPath
+from rbmscape.likelihood.schedules import uniform_schedule
+from rbmscape.likelihood.trajectory import OnlineLogPartition, trajectory_log_partition
 from rbmscape.model.exact import exact_moments
 from rbmscape.reciprocal.bulk import spectrum_test
 from rbmscape.reciprocal.gaussianity import extrapolate_kurtosis, sampled_kurtosis
 from rbmscape.reciprocal.landscape import landscape
 from rbmscape.reciprocal.mixing import mixing_audit
 from rbmscape.reciprocal.random_states import random_state_gaussianity
+from rbmscape.rng import Stream
+from rbmscape.sampling import gibbs
 from rbmscape.sampling.draws import Draws
+from rbmscape.sampling.ladder import choose_ladder
+from rbmscape.sampling.sequence import sequence_samples, sequence_settings
 from rbmscape.symmetry.divergence import distances, null_divergences
 from rbmscape.symmetry.growth import linear_growth, measured_growth
 from rbmscape.symmetry.hierarchy import mode_effect, random_mode_rotation, rotated_samples
@@ -45,7 +56,7 @@ from rbmscape.symmetry.recovery import recovery
 from rbmscape.symmetry.scaling import finite_size_scaling, measured_curve
 from rbmscape.symmetry.transitions import critical_fluctuations
 
-PACKAGES = ("model", "data", "reciprocal", "diffusion", "symmetry", "stats")
+PACKAGES = ("model", "data", "sampling", "likelihood", "reciprocal", "diffusion", "symmetry", "stats")
 
 
 def result_classes() -> set[type]:
@@ -119,6 +130,27 @@ def made() -> Iterator[Any]:
     yield rs.Estimate(-66.06, 0.1, 412.0)
 
 
+def drawn() -> Iterator[Any]:
+    """What sampling and the estimates of likelihoods return for three models of few units."""
+    models = [rs.RBM.random(9, 6, std=std, seed=1) for std in (0.01, 0.5, 1.0)]
+    rbm, rows, stream = models[-1], rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train, Stream(0, "lines")
+    annealer = select_engine("reference").annealer()
+    yield rs.sample(rbm, 8, 5)
+    yield rs.equilibrium_samples(models, 40)
+    yield sequence_samples(models, 0, (0, "lines"), sequence_settings({"n_chains": 40, "budget": 1e9}))
+    yield choose_ladder(models, stream, annealer)
+    sampler = gibbs.make_sampler(rbm, 4, stream, engine="reference")
+    chains, info = gibbs.step(sampler, gibbs.init(gibbs.random_start(4, 9, stream)))
+    yield from (sampler, chains, info)
+    path = AnnealingPath.fit(rbm, torch.as_tensor(rows))
+    ahead = anneal(path, uniform_schedule(20), 20, stream, annealer)
+    yield from (path, ahead, bennett(ahead.log_weights, ahead.log_weights + 0.1, stream.numpy()))
+    yield rs.log_partition(rbm, "ais", n_chains=20, n_betas=20)
+    yield rs.likelihood_bracket(rbm, rows, n_chains=20, n_betas=20, max_betas=40, models=models, n_rounds=20)
+    yield trajectory_log_partition(models, n_chains=20, n_rounds=20)
+    yield OnlineLogPartition.start(rbm, torch.as_tensor(rows))
+
+
 def parts(result: Any) -> Iterator[Any]:
     """A result and the results inside it, barriers and alignments among them."""
     yield result
@@ -132,7 +164,8 @@ def parts(result: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def examples() -> dict[type, Any]:
-    return {type(part): part for result in made() for part in parts(result)}
+    found = {type(part): part for result in (*made(), *drawn()) for part in parts(result)}
+    return {kind: part for kind, part in found.items() if not kind.__module__.startswith("rbmscape.kernels.")}
 
 
 def test_every_result_has_an_example(examples):
@@ -164,6 +197,11 @@ def test_lines_carry_the_value_its_error_and_the_verdict(examples):
     assert "2 unstable" in lines["Bosons"]
     assert "double well, barrier " in lines["Landau"]
     assert "trained " in lines["MixingReport"]
+    assert "equilibrium" in lines["Samples"]
+    assert "equilibrium" in lines["Tempered"]
+    assert " ± " in lines["LogPartition"]
+    assert re.search(r" ± .*, (converged|NOT converged), between .* and .*, gap ", lines["Bracket"])
+    assert re.search(r"ln Z of 3 models from .* to .* ± .*, nothing speaks against", lines["LogPartitionCurve"])
     assert lines["Modes"] == "Modes(9 visible, 6 hidden, 6 singular values 5, 4.5, 1, …)"
 
 

@@ -79,8 +79,9 @@ def sample(
     opened = open_model(model, update, device)
     if method is Method.GIBBS:
         samples = draw_samples(
-            opened.rbm, n, steps, seed, _first_states(start, opened), beta, engine.value, precision.value, progress=True
-        )
+            opened.rbm, n, steps, seed, _first_states(start, opened), beta,
+            engine=engine.value, precision=precision.value, progress=True,
+        )  # fmt: skip
     else:
         samples = equilibrium_samples(
             _models(opened), n, seed, budget=budget, engine=engine.value, precision=precision.value, progress=True

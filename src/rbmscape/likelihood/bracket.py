@@ -98,7 +98,8 @@ class Bracket(OneLine):
         return min(lower[0], upper[0]), max(lower[1], upper[1])
 
     def _headline(self) -> str:
-        return str(self)
+        verdict = "converged" if self.converged else "NOT converged"
+        return f"{self.best}, {verdict}, between {self.lower} and {self.upper}, gap {self.gap:.2f}"
 
     def __str__(self) -> str:
         verdict = "converged" if self.converged else "NOT converged: " + "; ".join(self.objections)

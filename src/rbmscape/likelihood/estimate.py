@@ -35,7 +35,7 @@ from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrium import MAX_CHAINS
 from rbmscape.sampling.trained import one_model
-from rbmscape.stats import Estimate, bootstrap_stderr, effective_sample_size, log_mean_exp
+from rbmscape.stats import Estimate, bootstrap_stderr, kish_ess, log_mean_exp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +87,7 @@ def log_partition(
     schedule: Schedule = "adaptive",
     starts: Tensor | Any | None = None,
     models: Sequence[RBM] | None = None,
+    budget: float | None = None,
     engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
@@ -104,7 +105,8 @@ def log_partition(
     schedule : ``adaptive``, ``uniform``, ``piecewise``, or increasing values from 0 to 1
     starts : (n, N) samples of the model for the reverse direction, trusted to be independent and equilibrated; without
         them `rbmscape.likelihood.equilibrium` makes them by tempering
-    models : earlier models of the same training, first to last, for that tempering; else it runs along the path
+    models : earlier models of the same training, first to last, for that tempering; else it runs in temperature
+    budget : multiply-adds of that tempering at most, see `rbmscape.sampling.budget`; by default 1024 rounds at most
     engine, precision : see `rbmscape.kernels.select.select_engine`
     progress : show a bar, or a reporter that counts steps of annealed chains
 
@@ -130,13 +132,15 @@ def log_partition(
     chosen = select_engine(engine, precision, rbm.device)
     annealer, path = chosen.annealer(), fitted_path(rbm, data, stream.child("base"), chosen)
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
+    n_starts = min(n_chains, MAX_CHAINS) if starts is None else len(starts)
+    annealed = {"ais": n_chains, "reverse_ais": n_starts, "bar": n_chains + n_starts}[method]
     forward = backward = None
     doubts: tuple[str, ...] = ()
-    with reporting(progress, "annealing", n_chains * len(temperatures) * (2 if method == "bar" else 1)) as advance:
-        if method in ("ais", "bar"):
+    with reporting(progress, "annealing", annealed * (len(temperatures) - 1)) as advance:
+        if method != "reverse_ais":
             forward = anneal(path, temperatures, n_chains, stream.child("forward"), annealer, advance)
-        if method in ("reverse_ais", "bar"):
-            samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, chosen)
+        if method != "ais":
+            samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, chosen, budget)
             backward = anneal_back(path, temperatures, samples, stream.child("backward"), annealer, advance)
     return replace(_summary(forward, backward, len(temperatures), stream), objections=doubts)
 
@@ -224,13 +228,14 @@ def _reverse_starts(
     n_chains: int,
     stream: Stream,
     engine: Engine,
+    budget: float | None,
 ) -> tuple[Tensor, tuple[str, ...]]:
     if starts is not None:
         return binary_rows(path.rbm, starts, "starts"), ()
     from rbmscape.likelihood.equilibrium import reverse_starts
 
     n_starts = min(n_chains, MAX_CHAINS)
-    tempered = reverse_starts(path, n_starts, stream.child("equilibrium"), engine.annealer(), models)
+    tempered = reverse_starts(path, n_starts, stream.child("equilibrium"), engine.annealer(), models, budget=budget)
     return tempered.v, tempered.objections
 
 
@@ -238,9 +243,7 @@ def forward_estimate(annealed: Annealed, generator: np.random.Generator, n_betas
     """ln mean w with a bootstrap error: in expectation a lower bound on ln Z."""
     x = annealed.log_weights
     stderr = bootstrap_stderr(x, log_mean_exp, generator) if x.size > 1 else math.nan
-    return LogPartition(
-        float(log_mean_exp(x)), stderr, effective_sample_size(x), "ais", float(np.std(x)), x.size, n_betas
-    )
+    return LogPartition(float(log_mean_exp(x)), stderr, kish_ess(x), "ais", float(np.std(x)), x.size, n_betas)
 
 
 def reverse_estimate(annealed: Annealed, generator: np.random.Generator, n_betas: int) -> LogPartition:
@@ -271,7 +274,7 @@ def bar_estimate(forward: Annealed, backward: Annealed, generator: np.random.Gen
     x, y = forward.log_weights, backward.log_weights
     both = bennett(x, y, generator)
     apart = float(log_mean_exp(x)) + float(log_mean_exp(-y))
-    ess = min(effective_sample_size(x), effective_sample_size(-y))
+    ess = min(kish_ess(x), kish_ess(-y))
     spread = max(float(np.std(x)), float(np.std(y)))
     stderr = math.hypot(both.stderr, apart / 2.0)
     return LogPartition(both.value, stderr, ess, "bar", spread, min(x.size, y.size), n_betas, both.overlap)

@@ -67,6 +67,9 @@ class GibbsSampler(OneLine):
     stream: Stream
     beta: float
 
+    def _headline(self) -> str:
+        return f"engine {self.engine.name}, {self.engine.precision}, beta {self.beta:g}"
+
 
 def make_sampler(
     rbm: RBM,

@@ -42,10 +42,11 @@ def sample(
     seed: int = 0,
     start: str | Dataset | Tensor | Any | None = None,
     beta: float = 1.0,
+    *,
+    method: str | None = None,
     engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
-    method: str | None = None,
 ) -> Samples:
     """Run independent chains and return their last states.
 
@@ -59,11 +60,11 @@ def sample(
     start : None or ``"random"``: fair bits; a `Dataset`: randomly chosen training rows; an array (n_chains, N) or (N,)
         of zeros and ones
     beta : inverse temperature, >= 0
-    engine, precision : see `rbmscape.kernels.select.select_engine`
-    progress : show a bar, or a reporter that counts Gibbs steps of chains
     method : ``"gibbs"``, the default for a model: n_steps steps of each chain; ``"equilibrium"``, the default for a
         run: replica exchange until nothing speaks against equilibrium, see `rbmscape.equilibrium_samples`, to which
         n_steps, start and beta do not belong
+    engine, precision : see `rbmscape.kernels.select.select_engine`
+    progress : show a bar, or a reporter that counts Gibbs steps of chains
 
     Returns
     -------
