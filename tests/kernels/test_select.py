@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import torch
 
+from rbmscape.cli import options
 from rbmscape.errors import EngineError
 from rbmscape.kernels import Engine, Parameters, select, select_engine
-from rbmscape.kernels.select import Entry, best_device, has_fast_bf16, has_table_lookup
+from rbmscape.kernels.select import ENGINES, PRECISIONS, Entry, best_device, has_fast_bf16, has_table_lookup
+from rbmscape.runs.config import TrainingConfig
 
 
 @pytest.mark.parametrize(
@@ -136,3 +139,11 @@ def test_what_an_engine_lacks_is_passed_over_by_auto_and_named_otherwise(monkeyp
     assert select_engine().name == "reference"
     with pytest.raises(EngineError, match="needs a soul; buy one"):
         select_engine("cpu")
+
+
+def test_recipes_and_the_command_line_know_all_names():
+    fields = TrainingConfig.model_fields
+    for known, field, words in ((ENGINES, "engine", options.Engine), (PRECISIONS, "precision", options.Precision)):
+        assert set(get_args(fields[field].annotation)) == set(known)
+        assert {str(word) for word in words} == set(known)
+    assert {one for entry in select.REGISTRY for one in entry.precisions} <= set(PRECISIONS)
