@@ -41,8 +41,8 @@ from pathlib import Path
 
 LIMITS = {
     "device": 30,
-    "exact": 90,
-    "compile": 120,
+    "exact": 100,
+    "compile": 100,
     "ceiling": 30,
     "sweep": 120,
     "train": 90,

@@ -50,7 +50,7 @@ def _sampler(bench: Bench, case: dict[str, Any]) -> None:
     n_visible, n_hidden, n_chains = case["shape"]
     model, stream, first_chain = _model(n_visible, n_hidden, case), Stream(2**40 + 3, "exact"), 2**31 - 5
     weights, visible, hidden = model
-    start, n_steps = _states(n_chains, n_visible, 1), 2 if bench.dry else 5
+    start, n_steps = _states(n_chains, n_visible, 1), 1 if n_chains > 5000 else 3
     v = h = start
     for step in range(3, 3 + n_steps):
         h = exact_half_step(v, weights, hidden, True, stream, 2 * step, first_chain)
