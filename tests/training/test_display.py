@@ -79,12 +79,20 @@ def test_terminal_shows_place_speed_time_and_metrics(monkeypatch):
 
 def test_the_likelihood_comes_first_where_it_is_known():
     display, text = shown(terminal=False)
-    known = METRICS | {"log_likelihood": -91.234, "log_partition_stderr": 0.312}
+    known = {"log_likelihood": -91.234, "log_partition_stderr": 0.312, "log_likelihood_row_stderr": 0.523} | METRICS
     display.start("updates", 400)
     display.advance(200, TrainingStatus(200, 400, 2.0, 4, 50.0, known, at_checkpoint=True))
     line = text.getvalue().splitlines()[-1]
-    assert "log-likelihood (online) -91.23 ± 0.31 nats" in line
+    assert "log-likelihood (online) -91.23 ± 0.31 (ln Z) ± 0.52 (rows) nats" in line
     assert line.index("(online)") < line.index("pseudo-log-likelihood")
+
+
+def test_a_likelihood_that_is_contradicted_is_not_shown():
+    display, text = shown(terminal=False)
+    known = METRICS | {"log_likelihood": None, "log_likelihood_objection": "known states alone weigh more"}
+    display.start("updates", 400)
+    display.advance(200, TrainingStatus(200, 400, 2.0, 4, 50.0, known, at_checkpoint=True))
+    assert "log-likelihood (online) not known: known states alone weigh more" in text.getvalue().splitlines()[-1]
 
 
 def test_speed_is_that_of_the_last_seconds(monkeypatch):

@@ -140,8 +140,8 @@ class TrainingConfig(Recipe):
     )
     online_likelihood: Flag = _option(
         _RUN,
-        "Checkpoints get a running log-likelihood: ln Z is carried along with the chains of pcd (0.3 s of processor "
-        "time each at M = 500).",
+        "Checkpoints get a running log-likelihood: ln Z is carried along with the chains of pcd and judged by "
+        "annealing (0.5 s of processor time each at M = 500).",
         False,
     )
     early_checkpoints: NonNegativeInt = _option(

@@ -171,9 +171,10 @@ def _facts(metrics: dict[str, Any], history: list[float]) -> list[tuple[str, str
     facts = []
     line = "  " + sparkline(history) if sparkline(history) else ""
     if "log_likelihood" in known:
-        error = f" ± {known['log_partition_stderr']:.2f}" if "log_partition_stderr" in known else ""
-        facts.append(("log-likelihood (online)", f"{known['log_likelihood']:.2f}{error} nats{line}"))
+        facts.append(("log-likelihood (online)", f"{known['log_likelihood']:.2f}{_errors(known)} nats{line}"))
         line = ""
+    elif "log_likelihood_objection" in known:
+        facts.append(("log-likelihood (online)", f"not known: {known['log_likelihood_objection']}"))
     if "pseudo_log_likelihood" in known:
         facts.append(("pseudo-log-likelihood", f"{known['pseudo_log_likelihood']:.2f} nats{line}"))
     if "reconstruction_error" in known:
@@ -183,3 +184,9 @@ def _facts(metrics: dict[str, Any], history: list[float]) -> list[tuple[str, str
     if known.get("singular_values"):
         facts.append(("singular values", " ".join(f"{value:.2f}" for value in known["singular_values"][:5])))
     return facts
+
+
+def _errors(known: dict[str, Any]) -> str:
+    """Errors of a log-likelihood: of ln Z, and of the scored rows as a sample of all that could be."""
+    names = (("log_partition_stderr", "ln Z"), ("log_likelihood_row_stderr", "rows"))
+    return "".join(f" ± {known[name]:.2f} ({of})" for name, of in names if name in known)

@@ -251,7 +251,10 @@ class _Session:
         measured = model_metrics(trainer.model(), trainer.train, self._test, trainer.chains, trainer.config.seed)
         if self._online is not None:
             scored = self._test if len(self._test) else trainer.train
-            measured |= self._online.advance(trainer.model(), trainer.chains, trainer.train, scored, trainer.update)
+            final = trainer.update == trainer.total_updates
+            measured |= self._online.advance(
+                trainer.model(), trainer.chains, trainer.train, scored, trainer.update, final=final
+            )
         place = {"update": trainer.update, "epoch": trainer.epoch, "seconds": seconds, "updates_per_second": speed}
         self._metrics = {key: _json_number(value) for key, value in (place | measured).items()}
         self._writer.append_metrics(self._metrics)
