@@ -2,15 +2,17 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from rbmscape.diffusion.bosons import Bosons
+from rbmscape.diffusion.fokker_planck import FokkerPlanck1D
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.modes import Modes
-from rbmscape.report import errata_checks
+from rbmscape.report import errata_checks, errata_potential
 from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.runs.config import TrainingConfig
 
@@ -46,6 +48,12 @@ def printed_matrix(curvature):
     return omega[:, None] * curvature
 
 
+def printed_weights(n, m, _std, seed):
+    weights = torch.randn(n, m, generator=torch.Generator().manual_seed(seed)) * 0.5**0.5
+    return RBM(weights, torch.zeros(n), torch.zeros(m))
+
+
+real_landau = errata_potential.landau
 CONTROLS = {
     "rotation-signs": (Modes, "project", printed_projection(Modes.project)),
     "rate-factor": (Bosons, "relaxation_rates", property(lambda bosons: bosons.frequencies / 2)),
@@ -55,6 +63,15 @@ CONTROLS = {
     "visible-conditional": (
         RBM, "visible_probability", lambda rbm, h: torch.sigmoid(rbm.weights @ h + rbm.hidden_bias),
     ),
+    "unpaired-bosons": (
+        errata_potential, "boson_spectrum", lambda rbm, **_: SimpleNamespace(frequencies=torch.ones(rbm.n_visible)),
+    ),
+    "weight-density": (RBM, "random", printed_weights),
+    "landau-multiplicity": (
+        errata_potential, "landau",
+        lambda *args, **options: SimpleNamespace(gamma=real_landau(*args, **options).gamma / 3),
+    ),
+    "eigenvalues-are-rates": (FokkerPlanck1D, "energies", property(lambda one: 1 / one.relaxation_rates.clip(1e-9))),
     "kurtosis-per-layer": (errata_checks, "haar_kurtosis", lambda _m: 3 - 6 / 102),
 }  # fmt: skip
 

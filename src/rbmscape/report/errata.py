@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from rbmscape.report import errata_checks as checks
+from rbmscape.report import errata_potential as potential
 from rbmscape.report.findings import Check
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ ERRATA: tuple[Erratum, ...] = (
          _OWN), checks.relaxation_rate,
     ),
     Erratum(
+        "unpaired-bosons", "(40)", "third range i = 2M + 1, ..., N", "2M + 1, ..., N + M: there are N + M bosons",
+        ("tests/diffusion/test_bosons.py::test_uniform_reference_gives_equation_40", _OWN), potential.unpaired_bosons,
+    ),
+    Erratum(
         "unpaired-centre", "(41)", "third case 2M + 1, ..., N with βa_i", "2M + 1, ..., N + M with βa0_i",
         (_OWN,), checks.unpaired_centre,
     ),
@@ -67,6 +72,17 @@ ERRATA: tuple[Erratum, ...] = (
     Erratum("gaussian-norm", "(45)", "(2π)^(N/2)", "(2π)^((N+M)/2)", (_OWN,), checks.gaussian_norm),
     Erratum(
         "constraint-inverse", "(46)", "1/k_ij = ¼ δ_ij", "(k⁻¹)_ij = ¼ δ_ij", (_OWN,), checks.constraint_inverse
+    ),
+    Erratum(
+        "weight-density", "(49)", "exp(-Σ W²_ij/2σ²) ∝ exp(-Tr WWᵀ)", "exp(-Tr WWᵀ/2σ²), which has the same symmetry",
+        (_OWN,), potential.weight_density,
+    ),
+    Erratum(
+        "landau-multiplicity", "(54)",
+        "Γ with 1/6 Σ k_ijk and 1/24 Σ k_ijkl, without the multiplicity Π that Θ has; Ψ with Σ Π_iiij without k_iiij",
+        "Γ with ½ Σ k_ijj after averaging, as Θ with ¼ Σ k_iijj; Ψ with k_iiij(z_j - μ_j)/6, which averages to zero",
+        ("tests/symmetry/test_landau.py::test_coefficients_equal_finite_differences", _OWN),
+        potential.landau_multiplicity,
     ),
     Erratum(
         "fluctuation-variance", "after (54)", "⟨ε_k ε_l⟩ = δ_kl", "variance ¼, as (46) says; a parameter of `landau`",
@@ -82,6 +98,10 @@ ERRATA: tuple[Erratum, ...] = (
         "visible-conditional", "5.2", "σ(Wh + b)", "σ(Wh + a)",
         ("tests/symmetry/test_hierarchy.py::test_a_full_turn_changes_nothing_and_the_visible_bias_is_a", _OWN),
         checks.visible_conditional,
+    ),
+    Erratum(
+        "eigenvalues-are-rates", "6", "eigenvalues are proportional to the relaxation times",
+        "to the relaxation rates, Γ = 2D𝓔", (_OWN,), potential.eigenvalues_are_rates,
     ),
     Erratum(
         "ais-directions", "2, figure 1", "AIS bounds Z from above, reverse AIS from below",
