@@ -11,6 +11,7 @@ __all__ = [
     "FormatError",
     "InputError",
     "LadderError",
+    "LadderStalledError",
     "MissingInputError",
     "NoChainsError",
     "NotConvergedError",
@@ -70,6 +71,10 @@ class StudyError(RbmscapeError):
 
 class DivergenceError(RbmscapeError):
     """Training left the finite numbers; the last good checkpoint is kept."""
+
+
+class LadderStalledError(RbmscapeError):
+    """Training in equilibrium went no further: no rate is low enough for its ladder to follow."""
 
 
 class EngineError(RbmscapeError):

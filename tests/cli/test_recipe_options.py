@@ -12,7 +12,8 @@ from rbmscape.cli.main import build, main
 from rbmscape.cli.recipe_options import option_name
 
 FIELDS = rs.TrainingConfig.model_fields
-LISTS = {"adam_betas": ("0.5,0.75", (0.5, 0.75)), "checkpoint_epochs": ("1,5", (1, 5))}
+NEEDS = {name: {"method": "ptt"} for name in ("reservoir", "freeze_below", "reject_below")}
+LISTS = {"reservoir": ("6000", 6000), "adam_betas": ("0.5,0.75", (0.5, 0.75)), "checkpoint_epochs": ("1,5", (1, 5))}
 
 
 def another(name):
@@ -49,10 +50,11 @@ def test_every_value_of_the_recipe_is_an_option(asked, name):
     else:
         word, value = another(name)
         typed = [option_name(name), word]
-    config = asked(*typed)
+    needed = NEEDS.get(name, {})
+    config = asked(*typed, *(word for key, choice in needed.items() for word in (option_name(key), choice)))
     assert getattr(config, name) == value != getattr(rs.TrainingConfig(), name)
-    assert config == rs.TrainingConfig(**{name: value})
-    assert config.model_fields_set == {name}
+    assert config == rs.TrainingConfig(**{name: value}, **needed)
+    assert config.model_fields_set == {name, *needed}
 
 
 def test_historic_short_names():

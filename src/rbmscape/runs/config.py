@@ -19,6 +19,7 @@ NonNegative = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, gt=0.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 BelowOne = Annotated[float, Field(strict=True, ge=0.0, lt=1.0)]
+Share = Annotated[float, Field(strict=True, gt=0.0, lt=1.0)]
 Flag = Annotated[bool, Field(strict=True)]
 
 _RATES = ", ".join(f"{rule.learning_rate:g} for {name}" for name, rule in OPTIMIZERS.items())
@@ -28,6 +29,12 @@ _MOMENTA = ", ".join(f"{rule.momentum:g} for {name}" for name, rule in OPTIMIZER
 def _usual(name: str) -> Callable[[Mapping[str, Any]], Any]:
     """What a value is that was not given: what the chosen optimiser says."""
     return lambda values: getattr(OPTIMIZERS[values.get("optimizer", "sgd")], name)
+
+
+def _usual_rate(values: Mapping[str, Any]) -> float:
+    """The step size of the optimiser; with "ptt" an eighth of it, since the ladder has to follow."""
+    rate = OPTIMIZERS[values.get("optimizer", "sgd")].learning_rate
+    return rate / 8.0 if values.get("method") == "ptt" else rate
 
 
 def _option(group: str, description: str, default: Any, **more: Any) -> Any:
@@ -43,6 +50,8 @@ def _option(group: str, description: str, default: Any, **more: Any) -> Any:
     return Field(description=description, json_schema_extra={"group": group}, **more)
 
 
+FEWEST_PTT_CHAINS = 20
+_PTT = ("reservoir", "freeze_below", "reject_below")
 _MODEL, _OPTIMISATION, _RUN = "Model and sampling", "Optimisation", "Run"
 
 
@@ -62,15 +71,16 @@ class TrainingConfig(Recipe):
     title = "the training configuration"
 
     n_hidden: PositiveInt = _option(_MODEL, "The hidden layer has this many units, M.", 500)
-    method: Literal["pcd", "cd", "rdm"] = _option(
+    method: Literal["pcd", "cd", "rdm", "ptt"] = _option(
         _MODEL,
-        "The negative phase starts from persistent chains (pcd, the first ones from data), from the minibatch (cd), or "
-        "from fresh Bernoulli(1/2) states at every update (rdm).",
+        "The negative phase starts from persistent chains (pcd, the first ones from data), from the minibatch (cd), "
+        "from fresh Bernoulli(1/2) states at every update (rdm), or from chains in equilibrium by tempering along "
+        "the training, which measures the log-likelihood at every checkpoint (ptt).",
         "pcd",
     )
     gibbs_steps: PositiveInt = _option(_MODEL, "An update makes this many block Gibbs steps, K.", 10)
     n_chains: PositiveInt = _option(
-        _MODEL, "This many Markov chains run with pcd and rdm; cd has as many as the minibatch has samples.", 500
+        _MODEL, "This many Markov chains run with pcd, rdm and ptt; cd has as many as the minibatch has samples.", 500
     )
     visible_bias_init: Literal["data", "zeros", "normal"] = _option(
         _MODEL,
@@ -99,8 +109,9 @@ class TrainingConfig(Recipe):
     optimizer: OptimizerName = _option(_OPTIMISATION, "This update rule of torch.optim moves the parameters.", "sgd")
     learning_rate: Positive = _option(
         _OPTIMISATION,
-        f"Steps have this size, η of equation 13; if it is not given it follows the optimizer: {_RATES}.",
-        _usual("learning_rate"),
+        f"Steps have this size, η of equation 13; if it is not given it follows the optimizer: {_RATES}; "
+        "with ptt an eighth of that, and the largest that its controller uses.",
+        _usual_rate,
     )
     momentum: BelowOne = _option(
         _OPTIMISATION,
@@ -144,6 +155,15 @@ class TrainingConfig(Recipe):
         "annealing (0.5 s of processor time each at M = 500).",
         False,
     )
+    reservoir: NonNegativeInt = _option(
+        _MODEL, "The newest frozen model of ptt keeps this many states; 0 stands for ten times n_chains.", 0
+    )
+    freeze_below: Share = _option(
+        _MODEL, "The present model of ptt is frozen when the mean acceptance of its exchanges falls below this.", 0.3
+    )
+    reject_below: Share = _option(
+        _MODEL, "The present model of ptt is taken back when the mean acceptance falls below this.", 0.1
+    )
     early_checkpoints: NonNegativeInt = _option(
         _RUN, "The first epoch has checkpoints at about this many log-spaced updates.", 14
     )
@@ -168,7 +188,32 @@ class TrainingConfig(Recipe):
         if self.online_likelihood and self.method != "pcd":
             raise ValueError(
                 f"online_likelihood needs the persistent chains of method 'pcd', found {self.method!r}; "
-                "leave it out and use likelihood_bracket afterwards"
+                + (
+                    "'ptt' measures the likelihood anyway, leave it out"
+                    if self.method == "ptt"
+                    else "leave it out and use likelihood_bracket afterwards"
+                )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ladder_can_stand(self) -> Self:
+        changed = [name for name in _PTT if getattr(self, name) != type(self).model_fields[name].default]
+        if self.method != "ptt" and changed:
+            raise ValueError(f"{changed[0]} belongs to method 'ptt', found {self.method!r}; leave it out")
+        if not self.reject_below < self.freeze_below:
+            raise ValueError(
+                f"reject_below must lie below freeze_below, found {self.reject_below} and {self.freeze_below}; "
+                "0.1 and 0.3 are usual"
+            )
+        if self.method == "ptt" and self.n_chains < FEWEST_PTT_CHAINS:
+            raise ValueError(
+                f"method 'ptt' needs at least {FEWEST_PTT_CHAINS} chains for its errors, found n_chains={self.n_chains}"
+            )
+        if self.method == "ptt" and 0 < self.reservoir < self.n_chains:
+            raise ValueError(
+                f"reservoir must hold at least as many states as there are chains ({self.n_chains}), found "
+                f"{self.reservoir}; leave it out for ten times as many"
             )
         return self
 

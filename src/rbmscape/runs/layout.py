@@ -15,6 +15,7 @@ from rbmscape.errors import DiskError, FormatError, RunNotFoundError
 
 __all__ = [
     "CHECKPOINT_FORMAT",
+    "RUNG_FORMAT",
     "SCHEMA",
     "STATE_FORMAT",
     "RunLayout",
@@ -26,6 +27,7 @@ __all__ = [
 SCHEMA: Final = 1
 CHECKPOINT_FORMAT: Final = "rbmscape-checkpoint"
 STATE_FORMAT: Final = "rbmscape-state"
+RUNG_FORMAT: Final = "rbmscape-rung"
 RUN_FORMAT: Final = "rbmscape-run"
 
 
@@ -50,11 +52,16 @@ class RunLayout:
         self.metrics = self.root / "metrics.jsonl"
         self.checkpoints = self.root / "checkpoints"
         self.state = self.root / "state.safetensors"
+        self.ladder = self.root / "ladder"
         self.lock = self.root / "lock"
 
     def checkpoint(self, update: int) -> Path:
         """File of the checkpoint after ``update`` parameter updates."""
         return self.checkpoints / f"update-{update:08d}.safetensors"
+
+    def rung(self, number: int) -> Path:
+        """File of a frozen model of method "ptt", numbered from the lowest rung on."""
+        return self.ladder / f"rung-{number:04d}.safetensors"
 
     def updates(self) -> tuple[int, ...]:
         """Updates that have a checkpoint, ascending."""

@@ -206,7 +206,7 @@ class Run:
         NoChainsError : the recipe keeps no chains (method "cd" or "rdm"), or training has not begun
         """
         self._require()
-        if self.config.method != "pcd" or not self._layout.state.is_file():
+        if self.config.method not in ("pcd", "ptt") or not self._layout.state.is_file():
             raise NoChainsError(
                 f"{self.directory} keeps no Markov chains (method {self.config.method!r}); "
                 f"draw samples with rbmscape.sample instead"

@@ -19,6 +19,7 @@ from rbmscape.runs.config import TrainingConfig, recorded_config
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
     RUN_FORMAT,
+    RUNG_FORMAT,
     SCHEMA,
     STATE_FORMAT,
     RunLayout,
@@ -106,7 +107,8 @@ class RunWriter:
 
     def _refuse_strangers(self) -> None:
         """Never mix a run with files that are not a run's."""
-        known = {self.layout.config, self.layout.metrics, self.layout.checkpoints, self.layout.state, self.layout.lock}
+        parts = ("config", "metrics", "checkpoints", "state", "ladder", "lock")
+        known = {getattr(self.layout, name) for name in parts}
         strangers = [p for p in self.layout.root.iterdir() if p not in known and not p.name.endswith(TEMPORARY_SUFFIX)]
         if strangers:
             raise RunExistsError(
@@ -115,7 +117,7 @@ class RunWriter:
 
     def _remove_unfinished(self) -> None:
         """Files that a killed process was still writing; nobody else writes here while the lock is held."""
-        for directory in (self.layout.root, self.layout.checkpoints):
+        for directory in (self.layout.root, self.layout.checkpoints, self.layout.ladder):
             for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
                 path.unlink(missing_ok=True)
 
@@ -123,7 +125,8 @@ class RunWriter:
         self.layout.config.unlink(missing_ok=True)
         self.layout.metrics.unlink(missing_ok=True)
         self.layout.state.unlink(missing_ok=True)
-        shutil.rmtree(self.layout.checkpoints, ignore_errors=True)
+        for folder in (self.layout.checkpoints, self.layout.ladder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _write_record(self, record: Mapping[str, Any]) -> dict[str, Any]:
         full = {"format": RUN_FORMAT, "schema": SCHEMA} | dict(record)
@@ -172,6 +175,20 @@ class RunWriter:
     def write_state(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
         """Replace what a resumed run starts from."""
         write_tensors(self.layout.state, tensors, {"format": STATE_FORMAT, "schema": str(SCHEMA)} | dict(metadata))
+
+    def write_rung(self, number: int, tensors: Mapping[str, Tensor]) -> None:
+        """Keep a frozen model; written before the state that knows of it, and the same when that is repeated."""
+        metadata = {"format": RUNG_FORMAT, "schema": str(SCHEMA), "rung": str(number)}
+        write_tensors(self.layout.rung(number), tensors, metadata)
+
+    def read_rungs(self) -> list[dict[str, Tensor]]:
+        """The frozen models, lowest first."""
+        found: list[dict[str, Tensor]] = []
+        while (path := self.layout.rung(len(found))).is_file():
+            tensors, metadata = read_tensors(path)
+            check_schema(metadata, RUNG_FORMAT, path)
+            found.append(tensors)
+        return found
 
     def read_state(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:
         """What `write_state` wrote last, or None before the first."""

@@ -129,7 +129,7 @@ def _start(
     if found is not None:
         tensors, metadata = found
         try:
-            trainer.restore(tensors, int(metadata["update"]))
+            trainer.restore(tensors, int(metadata["update"]), writer.read_rungs())
         except (KeyError, ValueError, RuntimeError) as error:
             raise FormatError(
                 f"{writer.layout.state} does not fit the recipe beside it ({error}); train again with overwrite=True"
@@ -178,6 +178,7 @@ class _Session:
         self._seconds_before = float(found[1]["seconds"]) if found is not None else 0.0
         self._seconds_aside = 0.0
         self._metrics: dict[str, Any] = {}
+        self._rungs_written = len(trainer.rungs()) if found is not None else 0
         self._online: OnlineLikelihood | None = None
         if trainer.config.online_likelihood:
             self._online = OnlineLikelihood(trainer.engine, trainer.config.seed)
@@ -249,6 +250,7 @@ class _Session:
         seconds, speed = self._seconds, self._watch.rate(trainer.update)
         self._writer.write_checkpoint(trainer.update, trainer.epoch, trainer.checkpoint())
         measured = model_metrics(trainer.model(), trainer.train, self._test, trainer.chains, trainer.config.seed)
+        measured |= trainer.measured(self._test)
         if self._online is not None:
             scored = self._test if len(self._test) else trainer.train
             final = trainer.update == trainer.total_updates
@@ -263,9 +265,17 @@ class _Session:
 
     def _write_state(self) -> None:
         metadata = {"update": str(self._trainer.update), "seconds": repr(self._seconds)}
+        self._write_rungs()
         tensors = self._trainer.state() | (self._online.state() if self._online is not None else {})
         self._writer.write_state(tensors, metadata)
         self._state_saved = time.monotonic()
+
+    def _write_rungs(self) -> None:
+        """Frozen models that are new since the last state."""
+        for number, tensors in enumerate(self._trainer.rungs()):
+            if number >= self._rungs_written:
+                self._writer.write_rung(number, tensors)
+                self._rungs_written = number + 1
 
 
 def _json_number(value: Any) -> Any:

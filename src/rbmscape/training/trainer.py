@@ -8,13 +8,14 @@ there is no generator whose state could be lost.
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import DivergenceError
+from rbmscape.errors import DivergenceError, LadderStalledError
 from rbmscape.kernels.interface import Engine, Gradient, Parameters
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.rng import Stream
@@ -23,10 +24,14 @@ from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.training.gradient import center
 from rbmscape.training.initial import initial_model
+from rbmscape.training.ladder.control import Action
+from rbmscape.training.ladder.follower import Follower, Thresholds
+from rbmscape.training.ladder.store import model_tensors
 
 __all__ = ["Trainer"]
 
 MAX_WEIGHT: Final = 1e4
+RESERVOIR_CHAINS: Final = 10
 
 
 class Trainer:
@@ -67,11 +72,22 @@ class Trainer:
         self._phases = self._sampler.gradient(self.batch_size)
         self._order: tuple[int, Tensor] | None = None
         self._sampler.v.copy_(self._first_chains(n_train))
+        self._follower = self._make_follower(start) if config.method == "ptt" else None
+        self._safe_average = None if self._follower is None or self._average is None else _copies(self._average)
 
     def _first_chains(self, n_train: int) -> Tensor:
         """Rows of the training data, each at most once more often than any other."""
         picks = torch.from_numpy(self._streams["start"].numpy().permutation(n_train))
         return self.train[picks.repeat(-(-self.n_chains // n_train))[: self.n_chains]]
+
+    def _make_follower(self, start: RBM) -> Follower:
+        """The ladder of training in equilibrium, with its lowest rung; the chains start there."""
+        config = self.config
+        thresholds = Thresholds(config.freeze_below, config.reject_below)
+        reservoir = config.reservoir or RESERVOIR_CHAINS * self.n_chains
+        follower = Follower(self.engine.annealer(), start, self.chains, reservoir, self.train, thresholds, config.seed)
+        self._sampler.v.copy_(follower.first_chains())
+        return follower
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
@@ -126,6 +142,8 @@ class Trainer:
 
     def _sample_negative_phase(self, data: Tensor) -> None:
         """K block Gibbs steps from where the method starts them."""
+        if self._follower is not None:
+            self._follow(self._follower)
         steps, sampler, chains = self.config.gibbs_steps, self._sampler, self._streams["chains"]
         first = self.update * steps
         if self.config.method == "cd":
@@ -135,6 +153,33 @@ class Trainer:
             sampler.sample_visible(chains, 2 * first + 1)
             first, steps = first + 1, steps - 1
         sampler.sweep(chains, first, steps)
+
+    def _follow(self, follower: Follower) -> None:
+        """Exchange with the ladder; where it cannot follow, back to its newest model with half the rate.
+
+        Raises
+        ------
+        LadderStalledError : halving the rate does not help any more
+        """
+        step = follower.follow(self.update, self._present, self.chains)
+        self._sampler.v.copy_(step.chains)
+        if step.action is Action.FREEZE and self._average is not None:
+            self._safe_average = _copies(self._average)
+        if step.action is not Action.REJECT:
+            return
+        for name, value in self._parameters.items():
+            value.copy_(getattr(follower.ladder.top.model, name))
+            if self._average is not None and self._safe_average is not None:
+                self._average[name].copy_(self._safe_average[name])
+        self._optimizer.state.clear()
+        self._sampler.update(self._present)
+        if follower.rate.stalled:
+            raise LadderStalledError(
+                f"training stalled at update {self.update}: after {follower.rate.halvings} rejections in a row "
+                f"({'; '.join(step.reasons)}) the model of update {follower.ladder.top.update} is the last one that "
+                "its ladder could follow, and is kept; train with a lower learning_rate, more n_chains or more "
+                "gibbs_steps"
+            )
 
     def _penalise(self) -> None:
         """Slope of -l1 Σ|W| - (l2/2) Σ W², part of ∂W before the biases are centred, which moves them with the weights.
@@ -154,6 +199,8 @@ class Trainer:
         for value, ascent in zip(self._parameters.values(), self._gradient.tensors, strict=True):
             value.grad = ascent.mul_(factor)
         rate = self.config.learning_rate * learning_rate_factor(self.config, self.update, self.total_updates)
+        if self._follower is not None:
+            rate *= self._follower.rate.factor
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
@@ -191,20 +238,37 @@ class Trainer:
         tensors = {f"raw_{name}": value for name, value in self._parameters.items()} | {"chains": self.chains}
         if self._average is not None:
             tensors |= {f"average_{name}": value for name, value in self._average.items()}
+        if self._follower is not None:
+            tensors |= self._follower.state()
+            tensors |= {f"safe_{name}": value for name, value in (self._safe_average or {}).items()}
         for number, slots in self._optimizer.state_dict()["state"].items():
             tensors |= {
                 f"optimizer.{number}.{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)
             }
         return tensors
 
-    def restore(self, tensors: dict[str, Tensor], update: int) -> None:
-        """Go on from what `state` returned after ``update`` updates."""
+    def rungs(self) -> list[dict[str, Tensor]]:
+        """Parameters of the frozen models of "ptt", lowest first; they never change."""
+        return [] if self._follower is None else [model_tensors(rung) for rung in self._follower.ladder.rungs]
+
+    def measured(self, test: Tensor) -> dict[str, Any]:
+        """Log-likelihoods of the reported model by the ladder of "ptt", with error and verdict; nothing otherwise."""
+        if self._follower is None:
+            return {}
+        return self._follower.measure(self.update, self.model(), self.chains, self.train, test)
+
+    def restore(self, tensors: dict[str, Tensor], update: int, rungs: Sequence[Mapping[str, Tensor]] = ()) -> None:
+        """Go on from what `state` and `rungs` returned after ``update`` updates."""
         self.update = update
         for name, value in self._parameters.items():
             value.copy_(tensors[f"raw_{name}"])
             if self._average is not None:
                 self._average[name].copy_(tensors[f"average_{name}"])
         self._sampler.v.copy_(tensors["chains"])
+        if self._follower is not None:
+            self._follower.restore(tensors, rungs)
+            if self._safe_average is not None:
+                self._safe_average = {name: tensors[f"safe_{name}"] for name in PARAMETER_NAMES}
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
@@ -213,3 +277,7 @@ class Trainer:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
         self._sampler.update(self._present)
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in tensors.items()}

@@ -1,0 +1,82 @@
+"""Rate and rejection: how fast the training may go so that its ladder can follow.
+
+The factor multiplies the recipe's learning rate and never exceeds one.  It falls to 3/4 where freezes follow each other
+within 80 updates, rises by 15 % after every 100 updates at whose end the acceptance is above 0.45, and is halved when a
+model is taken back.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+__all__ = ["Action", "Rate", "decide", "frozen", "was_rejected", "went_on"]
+
+QUICK = 5
+SHORT = 80
+QUIET = 100
+EASY = 0.45
+LOWER, RAISE, HALVE = 0.75, 1.15, 0.5
+MAX_HALVINGS = 12
+
+
+class Action(enum.Enum):
+    """What the acceptance asks for."""
+
+    GO_ON = "go on"
+    FREEZE = "freeze"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """State of the controller.
+
+    Attributes
+    ----------
+    factor : on the learning rate, in (0, 1]
+    since_freeze, since_change : updates since the last freeze (or rejection) and since the factor last changed
+    halvings : rejections since the last freeze or the last 100 quiet updates
+    rejections : in all
+    """
+
+    factor: float = 1.0
+    since_freeze: int = 0
+    since_change: int = 0
+    halvings: int = 0
+    rejections: int = 0
+
+    @property
+    def stalled(self) -> bool:
+        """Whether halving the rate has not helped for too long."""
+        return self.halvings > MAX_HALVINGS
+
+
+def decide(rate: Rate, acceptance: float, freeze_below: float, reject_below: float) -> Action:
+    """Go on, freeze, or take back: the last too where a freeze would follow the last one at once."""
+    if acceptance < reject_below:
+        return Action.REJECT
+    if acceptance < freeze_below:
+        return Action.REJECT if rate.since_freeze < QUICK else Action.FREEZE
+    return Action.GO_ON
+
+
+def went_on(rate: Rate, acceptance: float) -> Rate:
+    """After an update that asked for nothing."""
+    moved = replace(rate, since_freeze=rate.since_freeze + 1, since_change=rate.since_change + 1)
+    if moved.since_change < QUIET:
+        return moved
+    factor = min(1.0, rate.factor * RAISE) if acceptance > EASY else rate.factor
+    return replace(moved, factor=factor, since_change=0, halvings=0)
+
+
+def frozen(rate: Rate) -> Rate:
+    """After a freeze."""
+    if rate.since_freeze >= SHORT:
+        return replace(rate, since_freeze=0, halvings=0)
+    return replace(rate, factor=rate.factor * LOWER, since_freeze=0, since_change=0, halvings=0)
+
+
+def was_rejected(rate: Rate) -> Rate:
+    """After a model was taken back."""
+    return Rate(rate.factor * HALVE, 0, 0, rate.halvings + 1, rate.rejections + 1)
