@@ -15,7 +15,12 @@ def exceptions():
     for found in pkgutil.walk_packages(rbmscape.__path__, "rbmscape."):
         if found.name == "rbmscape.__main__":
             continue
-        module = importlib.import_module(found.name)
+        try:
+            module = importlib.import_module(found.name)
+        except ModuleNotFoundError as error:
+            if error.name.startswith("rbmscape"):
+                raise
+            continue  # an extra that is not installed, such as Triton
         for name, one in inspect.getmembers(module, inspect.isclass):
             if issubclass(one, BaseException) and one.__module__ == found.name and not name.startswith("_"):
                 yield name, one

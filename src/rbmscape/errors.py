@@ -14,6 +14,7 @@ __all__ = [
     "LadderStalledError",
     "MissingInputError",
     "NoChainsError",
+    "NotAModelError",
     "NotConvergedError",
     "RbmscapeError",
     "RunExistsError",
@@ -47,6 +48,10 @@ class ConfigError(InputError):
 
 class MissingInputError(InputError):
     """An analysis needs more than it was given: a run, its data, or more checkpoints."""
+
+
+class NotAModelError(InputError, AttributeError):
+    """A run was given where a model is wanted."""
 
 
 class FormatError(RbmscapeError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmscape.errors import DataError, InputError, NoChainsError, RunNotFoundError
+from rbmscape.errors import DataError, InputError, NoChainsError, NotAModelError, RunNotFoundError
 from rbmscape.files import read_tensors
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.runs.config import recorded_config
@@ -77,6 +77,16 @@ class Run:
         FormatError : its files are damaged or written by a newer release
         """
         return cls(directory)
+
+    if not TYPE_CHECKING:  # type checkers find the mistake themselves
+
+        def __getattr__(self, name: str) -> Any:
+            """Explain what is asked of a run that was passed where a model is wanted."""
+            if hasattr(RBM, name):
+                raise NotAModelError(
+                    f"{name} is a model's, found a run; pass run.load(), or run.load(update) for one of its checkpoints"
+                )
+            raise AttributeError(f"a Run has no attribute {name!r}")
 
     def __repr__(self) -> str:
         config, shape = self.config, f"{self.data['n_visible']} x {self.config.n_hidden}"
