@@ -104,12 +104,12 @@ def test_words_and_numbers(strong):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_chains": 1}, "at least 2 chains"),
+        ({"n_chains": 1}, "n_chains must be a whole number of at least 2"),
         ({"n_betas": 100, "max_betas": 50}, "max_betas must be at least n_betas"),
         ({"tolerance": -1.0}, "tolerance"),
         ({"schedule": [0.5, 1.0]}, "from 0 to 1"),
         ({"models": []}, "models is empty"),
-        ({"n_rounds": 3}, "at least 16 rounds"),
+        ({"n_rounds": 3}, "n_rounds must be a whole number of at least 16"),
     ],
 )
 def test_refuses(options, message, strong):

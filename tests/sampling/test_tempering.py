@@ -185,8 +185,8 @@ def test_columns_do_not_depend_on_one_another(training):
     ("options", "message"),
     [
         ({"n_chains": 0}, "n_chains"),
-        ({"n_rounds": 15}, "at least 16 rounds"),
-        ({"steps": 0}, "Gibbs step"),
+        ({"n_rounds": 15}, "n_rounds must be a whole number of at least 16"),
+        ({"steps": 0}, "steps must be"),
         ({"burn_in": 0.9}, "burn_in"),
     ],
 )

@@ -35,7 +35,7 @@ def sampled(dataset: xr.Dataset, samples: Samples | RunSamples) -> xr.Dataset:
 def verdict(dataset: xr.Dataset) -> str:
     """One sentence on the samples behind a Dataset, from its attributes."""
     attrs = dataset.attrs
-    how = f"Samples by {attrs['samples_method']} ({int(attrs['samples_chains'])} independent columns)"
+    how = f"Samples by {attrs['samples_method']} ({int(attrs['samples_chains'])} independent chains)"
     if "samples_equilibrated" in attrs:
         words = attrs["samples_objections"] if not attrs["samples_equilibrated"] else ""
     else:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
@@ -148,7 +149,8 @@ def likelihood_bracket(
     ------
     as `rbmscape.log_partition`; InputError also where max_betas < n_betas or the tolerance is negative
     """
-    _check(n_chains, n_betas, max_betas, tolerance)
+    n_chains, n_betas = check_count("n_chains", n_chains, 2), check_count("n_betas", n_betas, 2)
+    _check(n_betas, max_betas, tolerance)
     if isinstance(rbm, Trained):
         model, data = rbm.load(), rbm.dataset() if data is None else data
         models = list(rbm.models()) if models is None else models
@@ -186,9 +188,7 @@ def _starts(
     return tempered.v, tempered.objections, origin
 
 
-def _check(n_chains: int, n_betas: int, max_betas: int, tolerance: float) -> None:
-    if n_chains < 2:
-        raise InputError(f"a bracket needs at least 2 chains for its errors, found {n_chains}; 500 is a usual value")
+def _check(n_betas: int, max_betas: int, tolerance: float) -> None:
     if max_betas < n_betas:
         raise InputError(f"max_betas must be at least n_betas = {n_betas}, found {max_betas}")
     if not tolerance >= 0.0:

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer
 from rbmscape.likelihood.annealing import anneal
@@ -78,8 +79,7 @@ def make_schedule(
     if isinstance(schedule, str):
         if schedule not in SCHEDULES:
             raise InputError(f"schedule must be one of {', '.join(SCHEDULES)} or an array, found {schedule!r}")
-        if n_betas < 2:
-            raise InputError(f"n_betas must be an integer of at least 2, found {n_betas!r}; 1000 is a usual value")
+        n_betas = check_count("n_betas", n_betas, 2)
         if schedule == "adaptive":
             return adaptive_schedule(path, n_betas, stream, annealer)
         return uniform_schedule(n_betas) if schedule == "uniform" else piecewise_schedule(n_betas)

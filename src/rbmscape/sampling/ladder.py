@@ -92,7 +92,7 @@ class Ladder(OneLine):
         """The rungs from this one on, to start from other states (n_rungs, n, N) of the whole ladder.
 
         Its lowest rung is moved by Gibbs steps like the others.  That is enough where they mix well, see `floor_rung`,
-        and saves the rungs below once columns of the whole ladder have brought equilibrium.
+        and saves the rungs below once chains on the whole ladder have brought equilibrium.
         """
         return Ladder(self.models[rung:], self.positions[rung:], states[rung:])
 

@@ -9,7 +9,7 @@ even pairs in even rounds, odd pairs in odd ones, which moves replicas ballistic
 Statistical Society B 84, 321, 2022).  Trajectory: Béreux, Decelle, Furtlehner and Seoane, arXiv:2405.15376.
 
 The free energies of an exchange are also what Bennett's acceptance ratio between the rungs needs, so they are kept.
-Shapes: states (n_rungs, n_chains, N); columns do not interact, so that the n_chains top states are independent.
+Shapes: states (n_rungs, n_chains, N); chains do not interact, so that their top states are independent.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.progress import Advance, silent
@@ -47,8 +48,8 @@ class _Exchange:
 
 
 @dataclass
-class _Columns:
-    """What changes while the columns are advanced."""
+class _State:
+    """What changes while the chains are advanced."""
 
     rungs: list[BoundPath]  # model and states of each rung
     top: Tensor  # (n_chains, N) uint8, those of the last
@@ -75,7 +76,7 @@ def temper(
     progress: Advance = silent,
     watch: Watch | None = None,
 ) -> Tempered:
-    """Advance n_chains columns of replicas by a fixed number of rounds.
+    """Advance n_chains chains of replicas by a fixed number of rounds.
 
     Parameters
     ----------
@@ -91,9 +92,9 @@ def temper(
     """
     _check(n_chains, n_rounds, steps, burn_in)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
-    columns = machine.begin()
-    machine.advance(columns, n_rounds, progress, watch, None)
-    return _result(columns, int(burn_in * n_rounds))
+    state = machine.begin()
+    machine.advance(state, n_rounds, progress, watch, None)
+    return _result(state, int(burn_in * n_rounds))
 
 
 def temper_until(
@@ -108,7 +109,7 @@ def temper_until(
     watch_rungs: Watch | None = None,
     enough: Callable[[Tempered], bool] = attrgetter("converged"),
 ) -> Tempered:
-    """Advance columns until nothing speaks against equilibrium or the budget is spent.
+    """Advance chains until nothing speaks against equilibrium or the budget is spent.
 
     The demands of `rbmscape.sampling.tempered` are looked at after 64, 128, 256, … rounds, each time with the first
     half of all rounds left out, and a last time after max_rounds.  Arguments as in `temper`, with which a run
@@ -117,23 +118,20 @@ def temper_until(
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
-    columns = machine.begin()
+    state = machine.begin()
     goal = min(FIRST_ROUNDS, max_rounds)
     while True:
-        machine.advance(columns, goal, progress, watch, watch_rungs)
-        result = _result(columns, int(BURN_IN * goal))
+        machine.advance(state, goal, progress, watch, watch_rungs)
+        result = _result(state, int(BURN_IN * goal))
         if goal == max_rounds or enough(result):
             return result
         goal = min(2 * goal, max_rounds)
 
 
 def _check(n_chains: int, n_rounds: int, steps: int, burn_in: float) -> None:
-    if n_chains < 1:
-        raise InputError(f"n_chains must be at least 1, found {n_chains}; 500 is a usual value")
-    if n_rounds < FEWEST_ROUNDS:
-        raise InputError(f"tempering needs at least {FEWEST_ROUNDS} rounds, found {n_rounds}; some hundred are usual")
-    if steps < 1:
-        raise InputError(f"tempering needs at least one Gibbs step a round, found {steps}")
+    check_count("n_chains", n_chains)
+    check_count("n_rounds", n_rounds, FEWEST_ROUNDS)
+    check_count("steps", steps)
     if not 0.0 <= burn_in <= 0.75:
         raise InputError(f"burn_in must lie in [0, 0.75], found {burn_in}; it is a fraction of the rounds")
 
@@ -149,8 +147,8 @@ class _Machine:
         self.device = top.device
         self.modes = leading_modes(top.weights)
 
-    def begin(self) -> _Columns:
-        """Columns that start from the ladder's states, each taken at most once more often than any other."""
+    def begin(self) -> _State:
+        """Chains that start from the ladder's states, each taken at most once more often than any other."""
         n_states = self.ladder.start.shape[1]
         order = torch.from_numpy(self.stream.child("start").numpy().permutation(n_states))
         states = self.ladder.start[:, order.repeat(-(-self.n_chains // n_states))[: self.n_chains]].clone()
@@ -160,54 +158,54 @@ class _Machine:
         for rung, v in zip(rungs, states, strict=True):
             rung.load(v)
         first = self.observe(states[-1], rungs[-1].log_density())
-        return _Columns(rungs, states[-1], flags, flags.clone(), passages, first, [], [])
+        return _State(rungs, states[-1], flags, flags.clone(), passages, first, [], [])
 
     def advance(
-        self, columns: _Columns, goal: int, progress: Advance, watch: Watch | None, watch_rungs: Watch | None
+        self, state: _State, goal: int, progress: Advance, watch: Watch | None, watch_rungs: Watch | None
     ) -> None:
         """Rounds until there were `goal`; see `temper_until`."""
-        for number in range(len(columns.trace), goal):
-            self._round(columns, number)
+        for number in range(len(state.trace), goal):
+            self._round(state, number)
             if watch is not None:
-                watch(number, columns.top)
+                watch(number, state.top)
             if watch_rungs is not None:
-                watch_rungs(number, columns.states())
+                watch_rungs(number, state.states())
             progress(self.n_rungs * self.n_chains * self.steps)
 
-    def _round(self, columns: _Columns, number: int) -> None:
+    def _round(self, state: _State, number: int) -> None:
         """Gibbs steps of all replicas and the exchanges of every other pair."""
         pairs = range(number % 2, self.n_rungs - 1, 2)
         partners = {pair: pair + 1 for pair in pairs} | {pair + 1: pair for pair in pairs}
-        seen = [self._move(columns, rung, number, partners.get(rung)) for rung in range(self.n_rungs)]
+        seen = [self._move(state, rung, number, partners.get(rung)) for rung in range(self.n_rungs)]
         uniform = self.stream.child("exchange").uniform(number, self.n_rungs, self.n_chains, 0, self.device)
         found: dict[int, _Exchange] = {}
         top = seen[-1][0]
         for pair in pairs:
-            found[pair], upper = self._exchange(columns, pair, uniform[pair], seen[pair], seen[pair + 1])
+            found[pair], upper = self._exchange(state, pair, uniform[pair], seen[pair], seen[pair + 1])
             if pair == self.n_rungs - 2:
                 top = upper
-        columns.exchanges.append(found)
-        self._mark(columns)
-        columns.top = columns.rungs[-1].v.to(torch.uint8)
-        columns.trace.append(self.observe(columns.top, top))
+        state.exchanges.append(found)
+        self._mark(state)
+        state.top = state.rungs[-1].v.to(torch.uint8)
+        state.trace.append(self.observe(state.top, top))
 
-    def _move(self, columns: _Columns, rung: int, number: int, partner: int | None) -> tuple[Tensor, Tensor]:
+    def _move(self, state: _State, rung: int, number: int, partner: int | None) -> tuple[Tensor, Tensor]:
         """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws.
 
         Returns -F of the new states for this rung's model and for the partner's; both are needed for an exchange only,
         and the first at the top as well, else they are empty.
         """
-        own = columns.rungs[rung]
+        own = state.rungs[rung]
         for step in range(number * self.steps, (number + 1) * self.steps):
             own.move(self.streams[rung], 2 * step)
         is_looked_at = partner is not None or rung == self.n_rungs - 1
         return (
             own.log_density() if is_looked_at else torch.empty(0),
-            torch.empty(0) if partner is None else columns.rungs[partner].on(own).log_density(),
+            torch.empty(0) if partner is None else state.rungs[partner].on(own).log_density(),
         )
 
     def _exchange(
-        self, columns: _Columns, low: int, uniform: Tensor, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor]
+        self, state: _State, low: int, uniform: Tensor, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor]
     ) -> tuple[_Exchange, Tensor]:
         """Metropolis exchange of rungs low and low + 1; also returns -F of the new states of the upper rung.
 
@@ -217,45 +215,45 @@ class _Machine:
         (own_low, up), (own_high, down) = lower, upper
         gain, loss = up - own_low, own_high - down
         swap = torch.log(uniform.to(torch.float64)) < gain - loss
-        columns.rungs[low].exchange(columns.rungs[high], swap)
-        for flags in (columns.climbing, columns.fresh):
+        state.rungs[low].exchange(state.rungs[high], swap)
+        for flags in (state.climbing, state.fresh):
             flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
         return _Exchange(gain, loss), torch.where(swap, up, own_high)
 
-    def _mark(self, columns: _Columns) -> None:
+    def _mark(self, state: _State) -> None:
         """Count the replicas that arrive at the top; those at the bottom will be drawn afresh."""
-        columns.passages += columns.climbing[-1]
-        columns.climbing[-1] = False
-        columns.climbing[0] = True
-        columns.fresh[0] = True
+        state.passages += state.climbing[-1]
+        state.climbing[-1] = False
+        state.climbing[0] = True
+        state.fresh[0] = True
 
     def observe(self, v: Tensor, log_density: Tensor) -> Tensor:
         """(n_chains, 1 + k): what mixing is judged by."""
         return torch.cat((log_density[:, None], v.to(self.modes.dtype) @ self.modes), 1)
 
 
-def _result(columns: _Columns, burn_in: int) -> Tempered:
+def _result(state: _State, burn_in: int) -> Tempered:
     """Results without the first rounds."""
-    trace = torch.stack(columns.trace[burn_in:], 1).cpu().numpy()
-    kept = columns.exchanges[burn_in:]
-    pairs = range(len(columns.rungs) - 1)
+    trace = torch.stack(state.trace[burn_in:], 1).cpu().numpy()
+    kept = state.exchanges[burn_in:]
+    pairs = range(len(state.rungs) - 1)
     gains, losses = (
         [torch.stack([getattr(found[pair], side) for found in kept if pair in found], 1) for pair in pairs]
         for side in ("gain", "loss")
     )
     accepted = [float(torch.exp((gain - loss).clamp(max=0.0)).mean()) for gain, loss in zip(gains, losses, strict=True)]
-    ess, rhat, drift = trace_diagnostics(trace, columns.start.cpu().numpy())
+    ess, rhat, drift = trace_diagnostics(trace, state.start.cpu().numpy())
     return Tempered(
-        columns.top.clone(),
-        columns.states(),
+        state.top.clone(),
+        state.states(),
         np.array(accepted),
-        columns.passages.cpu().numpy(),
-        float(columns.fresh[-1].to(torch.float64).mean()),
+        state.passages.cpu().numpy(),
+        float(state.fresh[-1].to(torch.float64).mean()),
         trace,
         ess,
         rhat,
         drift,
         tuple(gain.cpu().numpy() for gain in gains),
         tuple(loss.cpu().numpy() for loss in losses),
-        len(columns.trace),
+        len(state.trace),
     )
