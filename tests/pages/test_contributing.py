@@ -50,6 +50,7 @@ def package(tmp_path_factory):
     shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for path, place, code in recipes():
         target = root / path
+        target.parent.mkdir(exist_ok=True)
         assert target.exists() == bool(place), path
         target.write_text(insert(target.read_text("utf-8"), place, code) if place else code, "utf-8")
     return root
@@ -66,14 +67,19 @@ from rbmscape.report.evidence import Evidence
 
 assert "largest" in figure_names()
 assert CLAIMS[-1].key == "bounded-spectrum"
-small = ["--image-shape", "3x3", "--hidden", "4", "--epochs", "30", "--engine", "reference", "--quiet"]
+small = ["--image-shape", "3x3", "--hidden", "4", "--epochs", "30", "--engine", "mine", "--quiet"]
 added = ["--optimizer", "adagrad", "--largest-weight", "0.02"]
 assert main(["train", "bars-and-stripes", *small, *added, "--out", "run"]) == 0
 run = rs.Run.open("run")
+assert run.engine == "mine"
 assert (run.config.optimizer, run.config.learning_rate) == ("adagrad", 0.01)
 largest = float(run.load(averaged=False).weights.abs().max())
 assert 0.0199 < largest <= 0.0201, largest
 assert main(["norm", "run"]) == 0
+how = {"n_chains": 5, "n_steps": 3, "precision": "fp32"}
+mine, reference = (rs.sample(run.load(), engine=name, **how).v for name in ("mine", "reference"))
+assert (mine == reference).all()
+assert rs.TrainingConfig(engine="mine").engine == "mine"
 plan = rs.StudyConfig(
     hidden=(3,), replicas=1, figures=("largest", "spectral_gap"), likelihood={"method": "exact"},
     data={"source": "bars-and-stripes", "options": {"image_shape": (3, 3)}},

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from rbmscape.kernels.select import ENGINES, PRECISIONS
 
 __all__ = [
     "BetaOption",
@@ -35,23 +37,21 @@ __all__ = [
 Value = TypeVar("Value")
 
 
-class Engine(StrEnum):
-    """What samples."""
+if TYPE_CHECKING:
 
-    AUTO = "auto"
-    REFERENCE = "reference"
-    CPU = "cpu"
-    CUDA = "cuda"
+    class Engine(StrEnum):
+        """What samples; the others are in `rbmscape.kernels.select.REGISTRY`."""
 
+        AUTO = "auto"
 
-class Precision(StrEnum):
-    """Of the sampling's matrix products."""
+    class Precision(StrEnum):
+        """Of the sampling's matrix products; the others are in `rbmscape.kernels.select.PRECISIONS`."""
 
-    AUTO = "auto"
-    FIXED = "fixed"
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP64 = "fp64"
+        AUTO = "auto"
+
+else:
+    Engine = StrEnum("Engine", {name.upper(): name for name in ENGINES})
+    Precision = StrEnum("Precision", {name.upper(): name for name in PRECISIONS})
 
 
 def parse_image_shape(text: str) -> tuple[int, int]:

@@ -3,7 +3,10 @@ cannot do is refused.
 
 `REGISTRY` has a line for each engine, the fastest first.  With ``auto`` the first one serves that works on the device
 and has no reason not to; within it, the first of its precisions that is worth it here.  To add an engine, add a folder
-with a class that has the signature of `rbmscape.kernels.interface.Engine`, and a line; the conformance tests find it.
+with a class that has the signature of `rbmscape.kernels.interface.Engine`, and a line; the conformance tests find it,
+recipes and the command line know its name.
+
+Torch is imported when something is chosen, not before, so that names are at hand without it.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from rbmscape.errors import EngineError
-from rbmscape.kernels.interface import Engine
+
+if TYPE_CHECKING:
+    import torch
+
+    from rbmscape.kernels.interface import Engine
 
 __all__ = [
     "ENGINES",
@@ -36,12 +41,16 @@ def has_table_lookup() -> bool:
 
     Tables of 16-bit integers are looked up in its registers; where there is a matrix unit as well, that one multiplies.
     """
+    import torch
+
     capabilities = torch.cpu.get_capabilities()
     return all(capabilities.get(f"avx512_{feature}", False) for feature in ("f", "bw", "dq"))
 
 
 def has_fast_bf16(device: torch.device | str = "cpu") -> bool:
     """Whether the device multiplies bfloat16 matrices natively: AMX, AVX512-BF16, or CUDA tensor cores."""
+    import torch
+
     if torch.device(device).type == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
@@ -128,6 +137,8 @@ def best_device(engine: str = "auto", precision: str = "auto") -> torch.device:
     ----------
     engine, precision : see `select_engine`
     """
+    import torch
+
     beaten = torch.cuda.is_available() and any(
         entry.may_move and precision in ("auto", *entry.precisions) and not entry.missing() for entry in REGISTRY
     )
@@ -149,6 +160,10 @@ def select_engine(engine: str | Engine = "auto", precision: str = "auto", device
     ------
     EngineError : unknown name, or not available on this machine
     """
+    import torch
+
+    from rbmscape.kernels.interface import Engine
+
     device = torch.device(device)
     if isinstance(engine, Engine):
         return _checked(engine, precision, device)
@@ -180,6 +195,8 @@ def _checked(engine: Engine, precision: str, device: torch.device) -> Engine:
 
 def _entries(engine: str, device: torch.device) -> list[Entry]:
     """The entries of an engine that work on a device; for ``auto`` of the first engine of which one is available."""
+    import torch
+
     if (engine == "cuda" or device.type == "cuda") and not torch.cuda.is_available():
         raise EngineError("engine 'cuda' needs a CUDA GPU and torch sees none; use engine='auto' or 'cpu'")
     working = [entry for entry in REGISTRY if entry.works_on(device)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rbmscape.kernels.select import ENGINES, PRECISIONS
 from rbmscape.recipe import Recipe
 from rbmscape.runs.optimizers import OPTIMIZERS, OptimizerName
 
@@ -21,6 +22,11 @@ Fraction = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
 BelowOne = Annotated[float, Field(strict=True, ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(strict=True, gt=0.0, lt=1.0)]
 Flag = Annotated[bool, Field(strict=True)]
+if TYPE_CHECKING:
+    EngineName = str
+    PrecisionName = str
+else:
+    EngineName, PrecisionName = Literal[ENGINES], Literal[PRECISIONS]
 
 _RATES = ", ".join(f"{rule.learning_rate:g} for {name}" for name, rule in OPTIMIZERS.items())
 _MOMENTA = ", ".join(f"{rule.momentum:g} for {name}" for name, rule in OPTIMIZERS.items() if rule.momentum)
@@ -89,10 +95,8 @@ class TrainingConfig(Recipe):
         "data",
     )
     weight_std: NonNegative = _option(_MODEL, "The first weights have this standard deviation.", 0.01)
-    engine: Literal["auto", "reference", "cpu", "cuda"] = _option(
-        _MODEL, "This engine samples; auto takes the fastest that the machine has.", "auto"
-    )
-    precision: Literal["auto", "fixed", "fp32", "bf16", "fp64"] = _option(
+    engine: EngineName = _option(_MODEL, "This engine samples; auto takes the fastest that the machine has.", "auto")
+    precision: PrecisionName = _option(
         _MODEL, "The matrix products of the sampling have this precision; auto takes the fastest.", "auto"
     )
     epochs: NonNegativeInt = _option(_OPTIMISATION, "Training passes over the data this many times.", 50)
