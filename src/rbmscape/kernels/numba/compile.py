@@ -12,7 +12,7 @@ from typing import Any
 
 import numba
 
-__all__ = ["Kernel", "compile_both", "compile_pass", "folder_hash"]
+__all__ = ["FOLDER", "Kernel", "compile_both", "compile_pass", "folder_hash"]
 
 Kernel = Callable[..., Any]
 _MATHS = {"contract", "nsz", "arcp"}
@@ -25,7 +25,9 @@ def folder_hash(folder: Path) -> int:
     return zlib.crc32(b"".join(str(path.relative_to(folder)).encode() + path.read_bytes() for path in files))
 
 
-_VERSION = folder_hash(Path(__file__).parents[1])
+FOLDER = Path(__file__).parents[1]
+"""Of all kernels."""
+_VERSION = folder_hash(FOLDER)
 
 
 def compile_pass(
