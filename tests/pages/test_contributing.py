@@ -105,6 +105,16 @@ def test_every_recipe_works(package, tmp_path):
     assert "norm" in done.stdout
 
 
+def test_the_conformance_tests_find_and_accept_the_engine(package, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(package / "src"), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
+    words = [str(ROOT / "tests/kernels/test_conformance.py"), "-q", "-k", "mine", "-p", "no:cacheprovider", "-n0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 20
+
+
 def test_files_are_counted():
     """Those that each section touches, against the table."""
     text = PAGE.read_text("utf-8")
