@@ -79,6 +79,22 @@ def test_a_run_is_replaced_only_when_asked(tmp_path, capsys):
     assert rs.Run.open(directory).config.seed == 5
 
 
+def test_train_says_and_records_what_speaks_against_it(tmp_path, capsys):
+    directory = tmp_path / "run"
+    words = ["train", "bars-and-stripes", "--image-shape", "3x3", *SMALL[:-1], "--out", str(directory)]
+    assert main([*words, "--learning-rate", "1e-9"]) == 0
+    said = capsys.readouterr()
+    assert "caution: the model is worse than a mixture of 14 products (-6.2 against " in said.err
+    assert "independent units: -" in said.err
+    assert said.out.strip() == str(directory)
+    audit = rs.Run.open(directory).audit
+    assert audit is not None
+    assert audit["findings"][0] in said.err
+    assert main([*words, "--overwrite", "--epochs", "1", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    assert rs.Run.open(directory).audit["update"] == 1
+
+
 def test_interrupt_then_resume_gives_the_undisturbed_run(tmp_path, trained, monkeypatch, capsys):
     """Ctrl-C arrives at update 7; --resume needs no other option and ends with the same bits."""
     directory = tmp_path / "run"

@@ -33,6 +33,7 @@ from rbmscape.diffusion.tree import fixed_point_tree, fixed_points
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import anneal
 from rbmscape.likelihood.bar import bennett
+from rbmscape.likelihood.baselines import baselines
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule
 from rbmscape.likelihood.trajectory import OnlineLogPartition, trajectory_log_partition
@@ -126,7 +127,7 @@ def made() -> Iterator[Any]:
     m, n = (torch.full((1, size), 0.4, dtype=torch.float64) for size in (9, 6))
     yield iterate(MeanFieldProblem.of(rbm, 1.0), m, n, 0.0, 1e-9, 5)
     yield from (ising_exact((3, 3), 2.0), rs.spin_observables(np.resize(states, (40, 9)), (3, 3), 2.0, 10))
-    yield rs.layer_overlaps(states)
+    yield from (rs.layer_overlaps(states), baselines(images))
     yield rs.Estimate(-66.06, 0.1, 412.0)
 
 

@@ -137,6 +137,7 @@ def _dataset(data: str | None, loading: dict[str, Any], known: Run | None) -> Da
 def _train(
     dataset: Dataset, config: TrainingConfig, directory: Path, *, resume: bool, overwrite: bool, quiet: bool
 ) -> None:
+    from rbmscape.training.audit import audit_training, save_audit
     from rbmscape.training.display import TrainingDisplay
     from rbmscape.training.train import train as train_model
 
@@ -151,4 +152,9 @@ def _train(
         )  # fmt: skip
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; continue with: rbmscape train --resume --out {directory}") from None
+    if run.is_complete and run.last_update > 0:
+        audit = audit_training(run, dataset)
+        save_audit(run, audit)
+        for name, value in () if quiet else audit.lines():
+            typer.echo(f"{name}: {value}", err=True)
     typer.echo(str(run.directory))

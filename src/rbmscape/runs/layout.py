@@ -1,7 +1,8 @@
 """Names and formats of the files in a run's directory, in one place.
 
 ``config.json`` the recipe, the data's fingerprint and the engine; ``metrics.jsonl`` one line a checkpoint;
-``checkpoints/update-00001200.safetensors`` the models; ``state.safetensors`` what a resumed run needs; ``lock``.
+``checkpoints/update-00001200.safetensors`` the models; ``state.safetensors`` what a resumed run needs; ``audit.json``
+what speaks for and against the finished training; ``lock``.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class RunLayout:
     Attributes
     ----------
     directory : as it was given, for messages
-    root, config, metrics, checkpoints, state, lock : absolute paths, which a change of the working directory does not
-        move
+    root, config, metrics, checkpoints, state, audit, lock : absolute paths, which a change of the working directory
+        does not move
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -53,6 +54,7 @@ class RunLayout:
         self.checkpoints = self.root / "checkpoints"
         self.state = self.root / "state.safetensors"
         self.ladder = self.root / "ladder"
+        self.audit = self.root / "audit.json"
         self.lock = self.root / "lock"
 
     def checkpoint(self, update: int) -> Path:

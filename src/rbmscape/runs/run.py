@@ -149,6 +149,12 @@ class Run:
         rows = self.rows
         return pd.DataFrame(rows).set_index("update") if rows else pd.DataFrame()
 
+    @property
+    def audit(self) -> dict[str, Any] | None:
+        """What ``rbmscape train`` found for and against the finished training, or None where nobody looked."""
+        self._require()
+        return read_json(self._layout.audit) if self._layout.audit.is_file() else None
+
     def load(self, update: int = -1, averaged: bool = True) -> RBM:
         """The model of one checkpoint.
 

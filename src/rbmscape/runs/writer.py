@@ -107,7 +107,7 @@ class RunWriter:
 
     def _refuse_strangers(self) -> None:
         """Never mix a run with files that are not a run's."""
-        parts = ("config", "metrics", "checkpoints", "state", "ladder", "lock")
+        parts = ("config", "metrics", "checkpoints", "state", "ladder", "audit", "lock")
         known = {getattr(self.layout, name) for name in parts}
         strangers = [p for p in self.layout.root.iterdir() if p not in known and not p.name.endswith(TEMPORARY_SUFFIX)]
         if strangers:
@@ -125,6 +125,7 @@ class RunWriter:
         self.layout.config.unlink(missing_ok=True)
         self.layout.metrics.unlink(missing_ok=True)
         self.layout.state.unlink(missing_ok=True)
+        self.layout.audit.unlink(missing_ok=True)
         for folder in (self.layout.checkpoints, self.layout.ladder):
             shutil.rmtree(folder, ignore_errors=True)
 

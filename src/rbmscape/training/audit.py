@@ -1,0 +1,172 @@
+"""What a finished training is worth, in a few seconds: did its chains mix, and does it beat models without any.
+
+Cheap metrics can look healthy while a training has failed.  Three things tell: whether chains as long as the training's
+forget where they began (`rbmscape.mixing_report`), the log-likelihood by a short annealing, and what independent units
+and a mixture of products reach on the same rows (`rbmscape.likelihood.baselines`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from rbmscape.brief import OneLine
+from rbmscape.data.dataset import Dataset
+from rbmscape.files import write_text
+from rbmscape.likelihood.baselines import Baselines, baselines
+from rbmscape.likelihood.estimate import LogPartition, log_likelihood, log_partition
+from rbmscape.model.rbm import RBM
+from rbmscape.reciprocal.mixing import FACTORS, MixingReport, mixing_report
+from rbmscape.runs.layout import RunLayout
+from rbmscape.runs.run import Run
+from rbmscape.stats import Estimate
+
+__all__ = ["TrainingAudit", "audit_training", "baseline_lines", "row_stderr", "save_audit", "with_both_errors"]
+
+CHAINS: Final = 200
+WORK: Final = 3e11
+"""Multiply-adds that the chains of the mixing report may take: a few seconds on a few cores."""
+HOW: Final = {"exact": "exact", "ladder": "by the training's ladder", "ais": "by annealing, an upper bound"}
+SIGMAS: Final = 4.0
+NEGLIGIBLE: Final = 0.1
+"""Nats below a baseline that are no finding."""
+MIXING_CURE: Final = (
+    "its samples and likelihood depend on the number of steps: train with method 'ptt', more Gibbs steps or a smaller "
+    "learning rate, and judge it with rbmscape.likelihood_bracket"
+)
+LADDER: Final = "the ladder of the training says"
+LADDER_CURE: Final = "take more chains or a smaller learning rate"
+WORSE_CURE: Final = "training went wrong or was too short: take a smaller learning rate, method 'ptt' or more epochs"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TrainingAudit(OneLine):
+    """Findings of `audit_training`; likelihoods are mean log-likelihoods of the scored rows in nats.
+
+    Attributes
+    ----------
+    update : of the model
+    in_equilibrium : whether chains as long as the training's forget their start; of "ptt" whether its ladder says so
+    mixing : the same in a sentence
+    log_likelihood : exact for small models, of "ptt" by its ladder, else by a short annealing, whose bound is an upper
+        one; the error is that of ln Z
+    rows : standard error of the mean over the rows as a sample of all that could be
+    baselines : of independent units and of a mixture of products on the same rows
+    """
+
+    update: int
+    in_equilibrium: bool
+    mixing: str
+    log_likelihood: LogPartition
+    rows: float
+    baselines: Baselines
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What speaks against the training, each in a sentence with its remedy; empty where nothing does."""
+        found = []
+        value, error = self.log_likelihood.value, SIGMAS * self.log_likelihood.stderr
+        for name, other in (
+            ("independent units", self.baselines.independent),
+            (f"a mixture of {self.baselines.n_products} products", self.baselines.mixture),
+        ):
+            if value + max(error + 2.0 * other.stderr, NEGLIGIBLE) < other.value:
+                found.append(f"the model is worse than {name} ({value:.1f} against {other.value:.1f}): {WORSE_CURE}")
+                break
+        if not self.in_equilibrium:
+            found.append(f"{self.mixing}: {LADDER_CURE if self.mixing.startswith(LADDER) else MIXING_CURE}")
+        return tuple(found)
+
+    def _headline(self) -> str:
+        count = len(self.findings)
+        verdict = f"{count} finding{'s' * (count > 1)} against it" if count else "nothing speaks against it"
+        return f"{verdict}, log-likelihood {self.log_likelihood!s}, {self.baselines._headline()}"
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and values for a table, the findings last."""
+        value = with_both_errors(self.log_likelihood, self.rows)
+        shown = [
+            ("log-likelihood", f"{value} nats a sample, {HOW[self.log_likelihood.method]}"),
+            *baseline_lines(self.baselines),
+        ]
+        return shown + [("caution", finding) for finding in self.findings]
+
+    def record(self) -> dict[str, Any]:
+        """All of it in JSON types."""
+
+        def plain(estimate: Estimate) -> dict[str, float]:
+            return {"value": estimate.value, "stderr": estimate.stderr}
+
+        return {
+            "update": self.update,
+            "log_likelihood": plain(self.log_likelihood) | {"method": self.log_likelihood.method, "rows": self.rows},
+            "independent_units": plain(self.baselines.independent),
+            "mixture_of_products": plain(self.baselines.mixture) | {"n_products": self.baselines.n_products},
+            "in_equilibrium": self.in_equilibrium,
+            "mixing": self.mixing,
+            "findings": list(self.findings),
+        }
+
+
+def audit_training(run: Run, data: Dataset, update: int = -1, *, seed: int = 0) -> TrainingAudit:
+    """Judge a run at one of its checkpoints; the work is bounded, about ten seconds for M = 500.
+
+    Parameters
+    ----------
+    run : it should be complete
+    data : what it was trained on; its test rows are scored, or its training rows where there are none
+    update : checkpoint
+    seed : of everything random
+    """
+    rbm, rows = run.load(update), torch.from_numpy(data.test if len(data.test) else data.train)
+    reached = run.updates[-1] if update == -1 else update
+    row = next((row for row in run.rows if row["update"] == reached), {})
+    if row.get("converged") is not None and row.get("log_partition") is not None:
+        verdict = bool(row["converged"]), f"{LADDER}: {row['verdict']}"
+        log_z = LogPartition(row["log_partition"], row["log_partition_stderr"], method="ladder")
+    else:
+        mixing = _mixing(run, rbm, data, reached, seed)
+        verdict = mixing.in_equilibrium, mixing.sentence
+        log_z = log_partition(rbm, "auto", data, n_chains=CHAINS, n_betas=1000, seed=seed)
+    value = log_likelihood(rbm, rows, partition=log_z)
+    return TrainingAudit(reached, *verdict, value, row_stderr(rbm, rows), baselines(data, rows, seed=seed))
+
+
+def _mixing(run: Run, rbm: RBM, data: Dataset, update: int, seed: int) -> MixingReport:
+    """The mixing report as far as the work allows, and the training's own length always."""
+    step = 4.0 * CHAINS * rbm.n_visible * rbm.n_hidden * run.config.gibbs_steps
+    factors = [factor for factor in FACTORS if factor == 1 or factor * step <= WORK]
+    return mixing_report(run, data, update, n_chains=CHAINS, factors=factors, seed=seed)
+
+
+def with_both_errors(estimate: Estimate, rows: float) -> str:
+    """A log-likelihood with the error of ln Z, where it has one, and that of the finite set of rows."""
+    if not rows:
+        return str(estimate)
+    value = Estimate(estimate.value, estimate.stderr or rows)
+    number = str(value).split(" ± ")[0]
+    of_z = f" ± {estimate.stderr:.2g} (ln Z)" if estimate.stderr else ""
+    return f"{number}{of_z} ± {rows:.2g} (rows)"
+
+
+def baseline_lines(found: Baselines) -> list[tuple[str, str]]:
+    """The baselines for a table."""
+    return [
+        ("independent units", f"{found.independent} nats a sample"),
+        (f"{found.n_products} products", f"{found.mixture} nats a sample"),
+    ]
+
+
+def save_audit(run: Run, audit: TrainingAudit) -> None:
+    """Write it into the run's directory, from where `rbmscape.Run.audit` reads it."""
+    write_text(RunLayout(run.directory).audit, json.dumps(audit.record(), indent=2) + "\n")
+
+
+def row_stderr(rbm: RBM, rows: torch.Tensor) -> float:
+    """Standard error of the mean of -F(v) over rows as a sample of all that could be, in nats; 0 for a single row."""
+    values = rbm.free_energy(rows).to(torch.float64)
+    return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else 0.0

@@ -1,0 +1,93 @@
+"""A failed training is told from a good one by numbers that cannot look healthy when it has failed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import rbmscape as rs
+from rbmscape.model.exact import exact_log_likelihood
+from rbmscape.training.audit import audit_training, row_stderr, save_audit, with_both_errors
+
+SMALL = {"batch_size": 100, "n_chains": 100, "checkpoint_epochs": (1,), "early_checkpoints": 0}
+
+
+def wells(n_visible, n_rows=2000):
+    generator = np.random.default_rng(0)
+    p = np.where(generator.random((n_rows, 1)) < 0.5, 0.95, 0.05)
+    rows = (generator.random((n_rows, n_visible)) < p).astype(np.uint8)
+    return rs.Dataset.from_array(rows[: n_rows * 4 // 5], rows[n_rows * 4 // 5 :])
+
+
+@pytest.fixture(scope="module")
+def failed():
+    """Two wells that the default training loses: the truth is -26 nats, the model at -568."""
+    data = wells(128)
+    return rs.train(data, rs.TrainingConfig(n_hidden=12, epochs=30, **SMALL), progress=False), data
+
+
+def test_a_failed_training_is_found_out(failed):
+    run, data = failed
+    audit = audit_training(run, data)
+    exact = float(exact_log_likelihood(run.load(), torch.from_numpy(data.test)).mean())
+    assert audit.log_likelihood.value == pytest.approx(exact, abs=4 * audit.log_likelihood.stderr + 1e-3)
+    assert audit.baselines.mixture.value > -30.0
+    worse, mixing = audit.findings
+    assert worse.startswith("the model is worse than independent units (-5")
+    assert "smaller learning rate" in worse
+    assert mixing.startswith("trained out of equilibrium: after the training's 10 Gibbs steps")
+    assert "more Gibbs steps" in mixing
+    assert repr(audit).startswith("TrainingAudit(2 findings against it, log-likelihood -56")
+    assert [value for name, value in audit.lines() if name == "caution"] == [worse, mixing]
+    assert run.audit is None
+    save_audit(run, audit)
+    assert run.audit is not None
+    assert run.audit["findings"] == [worse, mixing]
+    assert run.audit["in_equilibrium"] is False
+
+
+def test_nothing_speaks_against_a_good_training():
+    generator = np.random.default_rng(1)
+    rows = generator.random((1500, 24)) < generator.random((4, 24))[generator.integers(0, 4, 1500)]
+    data = rs.Dataset.from_array(rows[:1000].astype(np.uint8), rows[1000:].astype(np.uint8))
+    run = rs.train(data, rs.TrainingConfig(n_hidden=8, epochs=200, learning_rate=0.2, **SMALL), progress=False)
+    audit = audit_training(run, data)
+    assert audit.findings == ()
+    assert audit.log_likelihood.value > audit.baselines.independent.value
+    assert "nothing speaks against it" in repr(audit)
+    assert [name for name, _ in audit.lines()] == ["log-likelihood", "independent units", "20 products"]
+    assert audit.update == run.updates[-1]
+
+
+def test_a_training_in_equilibrium_is_judged_by_its_ladder():
+    data = wells(40, 1000)
+    config = rs.TrainingConfig(n_hidden=6, method="ptt", epochs=10, **SMALL)
+    run = rs.train(data, config, progress=False)
+    audit = audit_training(run, data)
+    exact = float(exact_log_likelihood(run.load(), torch.from_numpy(data.test)).mean())
+    assert audit.log_likelihood.method == "ladder"
+    assert abs(audit.log_likelihood.value - exact) < 4.0 * audit.log_likelihood.stderr + 0.05
+    assert audit.in_equilibrium == bool(run.rows[-1]["converged"])
+    assert audit.mixing == f"the ladder of the training says: {run.rows[-1]['verdict']}"
+    assert audit.lines()[0][1].endswith("by the training's ladder")
+
+
+def test_the_error_of_the_rows_is_that_of_their_mean(failed):
+    run, data = failed
+    rows, rbm = torch.from_numpy(data.test), run.load(0)
+    values = rbm.free_energy(rows).double()
+    assert row_stderr(rbm, rows) == pytest.approx(float(values.std()) / len(values) ** 0.5)
+    assert row_stderr(rbm, rows[:1]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("estimate", "rows", "text"),
+    [
+        (rs.Estimate(-15.8112, 0.006), 0.52, "-15.811 ± 0.006 (ln Z) ± 0.52 (rows)"),
+        (rs.Estimate(-15.8112, 0.0), 0.52, "-15.8 ± 0.52 (rows)"),
+        (rs.Estimate(-15.8112, 0.006), 0.0, "-15.811 ± 0.006"),
+    ],
+)
+def test_both_errors_are_told_apart(estimate, rows, text):
+    assert with_both_errors(estimate, rows) == text
