@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
+from tests.figures.drawing import check_drawing
 
 from rbmscape import RBM, TrainingConfig, train
 from rbmscape.data.dataset import Dataset
@@ -15,7 +15,6 @@ from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError, MissingInputError
 from rbmscape.figures import bosons, diffused_images, mode_diffusion, mode_potentials, relaxation
 from rbmscape.figures.material import Material, RunKey
-from rbmscape.figures.style import save
 from rbmscape.runs.samples import run_samples
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.sample import sample
@@ -52,16 +51,6 @@ def in_columns(rbm, v, h):
     return Samples(rbm, Draws(v[:, None], h[:, None]), facts)
 
 
-def check_drawing(module, dataset, directory):
-    figure = module.draw(dataset)
-    assert isinstance(figure, Figure)
-    saved = save(figure, dataset, directory, "figure")
-    assert saved.png.stat().st_size > 5000
-    words = module.alt_text(dataset)
-    assert "nan" not in words
-    return words
-
-
 def test_bosons_cross_the_threshold_where_singular_values_do(material, run, tmp_path):
     dataset = bosons.for_study(material)
     for position, update in enumerate(run.updates):
@@ -76,7 +65,7 @@ def test_bosons_cross_the_threshold_where_singular_values_do(material, run, tmp_
     after = min(u for u in run.updates if u >= first)
     tops = [float(torch.linalg.matrix_norm(run.load(u, averaged=False).weights, 2)) for u in (before, after)]
     assert tops[0] <= 4 <= tops[1]
-    assert "modes are unstable" in check_drawing(bosons, dataset, tmp_path)
+    assert "modes are unstable" in check_drawing(bosons, dataset, tmp_path).words
 
 
 def test_potentials_of_a_run(material, tmp_path):
@@ -141,7 +130,7 @@ def test_relaxation_rates_give_the_verdict(run, data, tmp_path):
     confined = dataset["confined_u"].values[unstable]
     assert (confined[np.isfinite(confined)] > 0).all()
     assert 8 < float(dataset.attrs["bit_rate"]) < 16
-    words = check_drawing(relaxation, dataset, tmp_path)
+    words = check_drawing(relaxation, dataset, tmp_path).words
     assert "run away in the Gaussian diffusion" in words
 
 
@@ -159,7 +148,7 @@ def test_diffused_images_stay_in_the_cube_and_lower_the_free_energy(material, ru
     hot, samples_stage = dataset.isel(stage=1), dataset.isel(stage=-1)
     assert dataset.attrs["sd_ratio"] == pytest.approx(float(np.median(hot["sd"] / samples_stage["sd"])))
     assert dataset.attrs["free_energy_excess"] == pytest.approx(float(hot.free_energy - samples_stage.free_energy))
-    words = check_drawing(diffused_images, dataset, tmp_path)
+    words = check_drawing(diffused_images, dataset, tmp_path).words
     assert "does not generate" in words  # the first modes of this model are ordered, which D = 1 misses
     assert "replica exchange along the training" in words
     with pytest.raises(InputError, match="at least one D"):

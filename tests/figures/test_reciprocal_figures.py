@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import xarray as xr
-from matplotlib.figure import Figure
+from tests.figures.drawing import check_drawing
 
 import rbmscape as rs
 from rbmscape.data.dataset import Dataset
@@ -16,7 +15,6 @@ from rbmscape.figures import evolution, gaussianity, image_landscapes, kurtosis,
 from rbmscape.figures.analysis import Subject
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.registry import select
-from rbmscape.figures.style import save
 
 FEW = {"n_chains": 40}
 PLAN = {"epochs": 20, "batch_size": 14, "n_chains": 30, "gibbs_steps": 1, "early_checkpoints": 3}
@@ -52,24 +50,6 @@ def with_options(material, module, **options):
     return replace(material, options=module.Options(**options))
 
 
-def checked(module, found, directory):
-    """Draw, save, read back; returns the figure."""
-    figure = module.draw(found)
-    assert isinstance(figure, Figure)
-    saved = save(figure, found, directory, "figure")
-    assert saved.png.stat().st_size > 8_000
-    with xr.open_dataset(saved.data, engine="h5netcdf") as again:
-        assert set(again.variables) == set(found.variables)
-        assert "created" in again.attrs
-    for name, variable in found.data_vars.items():
-        if variable.dtype.kind == "f":
-            assert "units" in variable.attrs or name.startswith("crossing"), name
-    words = module.alt_text(found)
-    assert len(words) > 60
-    assert "nan" not in words
-    return figure
-
-
 def shown_panels(figure):
     return [axes for axes in figure.axes if axes.axison]
 
@@ -85,7 +65,7 @@ def test_generated_image_among_its_landscapes(material, tmp_path):
     x = found.state.values @ modes.left.numpy()
     np.testing.assert_allclose(found.point_x, x[found["mode"].values - 1], atol=1e-12)
     np.testing.assert_allclose(found.saddle_x, modes.saddle_x[found["mode"].values - 1])
-    figure = checked(image_landscapes, found, tmp_path)
+    figure = check_drawing(image_landscapes, found, tmp_path).figure
     assert {"saddle point", "generated state"} <= legend_words(figure)
     panels = shown_panels(figure)
     assert len(panels) == 1 + found.sizes["panel"]
@@ -129,7 +109,7 @@ def test_landscapes_with_classes_and_samples(material, dataset, tmp_path):
     exact = modes.mode_energy(1, float(one.grid_x_value[30]), float(one.grid_y_value[30]))
     assert interpolated == pytest.approx(float(exact))
     assert float(energy) != 0.0
-    figure = checked(landscapes, found, tmp_path)
+    figure = check_drawing(landscapes, found, tmp_path).figure
     assert {"saddle", "samples", "0", "1", "2"} <= legend_words(figure)
     assert len(shown_panels(figure)) == 2 * found.sizes["panel"]
     words = {text.get_text() for axes in figure.axes for text in axes.texts}
@@ -147,7 +127,7 @@ def test_random_spectra_follow_the_law(material, tmp_path):
         assert float((one.density * width).sum()) == pytest.approx(1.0)
         assert float(np.trapezoid(one.law, one.law_at)) == pytest.approx(1.0, abs=0.02)
         assert (float(one.edge_low), float(one.edge_high)) == rs.MarchenkoPastur(12, hidden, 0.01).edges
-    figure = checked(random_spectra, found, tmp_path)
+    figure = check_drawing(random_spectra, found, tmp_path).figure
     assert {"random weights", "Marchenko-Pastur"} <= legend_words(figure)
 
 
@@ -159,7 +139,7 @@ def test_kurtosis_against_size(material, tmp_path):
     np.testing.assert_allclose(hidden.haar, 3 - 6 / (np.array([10, 20, 40]) + 2))
     np.testing.assert_allclose(found.fit, found.attrs["intercept"] + found.attrs["slope"] / np.array([10, 20, 40]))
     np.testing.assert_allclose(found.residual, hidden.kurtosis - found.fit, atol=1e-12)
-    figure = checked(kurtosis, found, tmp_path)
+    figure = check_drawing(kurtosis, found, tmp_path).figure
     words = " ".join(legend_words(figure))
     for element in ("hidden layer", "visible layer", "Gaussian", "exact", "line:"):
         assert element in words
@@ -172,7 +152,7 @@ def test_densities_of_random_states(material, tmp_path):
     exact = rs.kurtosis(material.run().load())
     np.testing.assert_allclose(found.exact_kurtosis.sel(model="trained", layer="y"), exact.y[:12])
     assert float(np.abs(found.sampled_mean - found["mean"]).max()) < 5 * 0.5 / np.sqrt(2000)
-    figure = checked(gaussianity, found, tmp_path)
+    figure = check_drawing(gaussianity, found, tmp_path).figure
     assert {"untrained, sampled", "trained, sampled", "untrained, Normal(μ, ½)"} <= legend_words(figure)
 
 
@@ -190,7 +170,7 @@ def test_spectra_of_sizes_and_methods(material, tmp_path):
     expected = [np.linalg.svd(run.load().weights.double().numpy(), compute_uv=False) for run in material.replicas(8)]
     np.testing.assert_allclose(pooled.singular_value[:, :8], expected, atol=1e-9)
     assert float(pooled.outside) == np.mean([(values > float(pooled.threshold)).sum() for values in expected])
-    figure = checked(spectrum, found, tmp_path)
+    figure = check_drawing(spectrum, found, tmp_path).figure
     assert len(shown_panels(figure)) == 3
     assert any("M = 20" in words for words in legend_words(figure))
     with pytest.raises(InputError, match="at least one model"):
@@ -200,7 +180,7 @@ def test_spectra_of_sizes_and_methods(material, tmp_path):
 def test_evolution_of_a_run(material, tmp_path):
     found = evolution.for_study(material)
     assert found["update"].values.tolist() == list(material.run().updates)
-    figure = checked(evolution, found, tmp_path)
+    figure = check_drawing(evolution, found, tmp_path).figure
     assert {"mode 1", "saddle", "random states, μ", "data", "samples", "edge of random bulk"} <= legend_words(figure)
 
 

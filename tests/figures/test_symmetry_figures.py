@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
+from tests.figures.drawing import check_drawing
 
 from rbmscape import RBM, TrainingConfig, load_dataset, train
 from rbmscape.data.dataset import Dataset
@@ -23,7 +23,6 @@ from rbmscape.figures import (
     transitions,
 )
 from rbmscape.figures.material import Material, RunKey
-from rbmscape.figures.style import save
 from rbmscape.runs.samples import run_samples
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.samples import Samples
@@ -69,19 +68,6 @@ def material(planted_data, tmp_path_factory):
 
 def with_options(material, module, **options):
     return replace(material, options=module.Options(**options))
-
-
-def check_drawing(module, dataset, tmp_path, n_panels):
-    figure = module.draw(dataset)
-    assert isinstance(figure, Figure)
-    drawn = [axes for axes in figure.axes if axes.lines or axes.collections or axes.images]
-    assert len(drawn) == n_panels
-    assert all(axes.get_xlabel() or axes.images or axes.get_subplotspec().rowspan.start == 0 for axes in drawn)
-    saved = save(figure, dataset, tmp_path, "figure")
-    assert saved.png.stat().st_size > 10_000
-    words = module.alt_text(dataset)
-    assert len(words) > 60
-    assert "nan" not in words
 
 
 def test_rotational_symmetry_against_untrained_matrices(material, tmp_path):

@@ -43,6 +43,8 @@ __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 FloatArray = NDArray[np.float64]
 FLUCTUATIONS = (0.0, DEFAULT_FLUCTUATION)
+ENERGY = {"units": "k_B T at beta = 1"}
+UPDATES = {"units": "updates"}
 N_GRID = 201
 BINS = 30
 N_DATA = 5000
@@ -149,14 +151,14 @@ def _along(curves: NDArray[np.object_], updates: NDArray[np.int64]) -> xr.Datase
     critical = [[critical_update(updates, -c, 0.0) for c in series.T] for series in curvature]
     return xr.Dataset(
         {
-            "curvature": (("fluctuation", "update", "mode"), curvature, {"units": "k_B T at beta = 1"}),
+            "curvature": (("fluctuation", "update", "mode"), curvature, ENERGY),
             "double_well": (
                 ("fluctuation", "update", "mode"),
                 np.vectorize(lambda f: f.is_double_well, otypes=[bool])(curves),
             ),
             "minimum": (("fluctuation", "update", "well"), minima, {"units": "1"}),
-            "critical_update": (("fluctuation", "mode"), [[e.value for e in row] for row in critical]),
-            "critical_stderr": (("fluctuation", "mode"), [[e.stderr for e in row] for row in critical]),
+            "critical_update": (("fluctuation", "mode"), [[e.value for e in row] for row in critical], UPDATES),
+            "critical_stderr": (("fluctuation", "mode"), [[e.stderr for e in row] for row in critical], UPDATES),
         },
         coords={"fluctuation": list(FLUCTUATIONS), "update": updates, "mode": np.arange(curves.shape[2])},
     )
@@ -182,12 +184,12 @@ def _at(curves: Sequence[Landau], marginal: ModePotential, draws: FloatArray) ->
     law = np.where(np.isfinite(law), law, np.nan)
     return xr.Dataset(
         {
-            "z": ("point", z),
-            "free_energy": (("fluctuation", "point"), values - values.min(1, keepdims=True)),
-            "marginal": ("point", law - np.nanmin(law)),
-            "bin_centre": ("bin", force.centres),
-            "mean_force": ("bin", force.value - np.nanmin(force.value)),
-            "mean_force_stderr": ("bin", force.stderr),
+            "z": ("point", z, {"units": "1"}),
+            "free_energy": (("fluctuation", "point"), values - values.min(1, keepdims=True), ENERGY),
+            "marginal": ("point", law - np.nanmin(law), ENERGY),
+            "bin_centre": ("bin", force.centres, {"units": "1"}),
+            "mean_force": ("bin", force.value - np.nanmin(force.value), ENERGY),
+            "mean_force_stderr": ("bin", force.stderr, ENERGY),
         },
         coords={"fluctuation": list(FLUCTUATIONS)},
     )

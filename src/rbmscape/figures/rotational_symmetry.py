@@ -36,6 +36,20 @@ __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 FloatArray = NDArray[np.float64]
 
 
+UNITS = {
+    "nat": (
+        "divergence", "stderr", "mean", "bar", "null_mean", "null_sd", "shuffled", "along", "along_stderr",
+        "kl_forward", "kl_backward",
+    ),
+    "1": (
+        "kolmogorov_smirnov", "energy_distance", "null_ks_mean", "null_ks_sd", "excess", "ks_excess", "weight",
+        "density_before", "density_after",
+    ),
+    "updates": ("update",),
+    "epochs": ("epoch",),
+}  # fmt: skip
+
+
 class Options(FigureOptions):
     """What a plan may choose for it.
 
@@ -124,9 +138,10 @@ def compute(runs: Mapping[int, Sequence[Run]], seed: int = 0, **options: Any) ->
         excess=(result.divergence - result.null_mean) / result.null_sd,
         ks_excess=(result.kolmogorov_smirnov - result.null_ks_mean) / result.null_ks_sd,
     )
-    for name in ("divergence", "stderr", "mean", "bar", "null_mean", "null_sd", "shuffled", "along", "along_stderr"):
-        result[name].attrs["units"] = "nat"
-    result["excess"].attrs = {"units": "1", "long_name": "null standard deviations above the untrained level"}
+    for unit, names in UNITS.items():
+        for name in names:
+            result[name].attrs["units"] = unit
+    result["excess"].attrs["long_name"] = "null standard deviations above the untrained level"
     result.attrs = provenance_attrs(
         seed=seed, planes=asked.planes, bins=asked.bins, n_null=asked.n_null, n_rotations=asked.n_rotations
     )

@@ -112,7 +112,7 @@ def compute(runs: Mapping[int, tuple[Run, RunSamples]], dataset: Dataset, **opti
         whole = run_evolution(
             run, pool[: asked.n_data], samples.updates, averaged=False, samples=states, leading=max(8, asked.mode + 1)
         )
-        whole = whole.merge(samples.along(), combine_attrs="drop")
+        whole = whole.merge(samples.along(), combine_attrs="drop_conflicts")
         kept = [f"{kind}_{z}_{what}" for kind, _, _ in SERIES for z in COORDINATES for what in ("mean", "sd")]
         kept += [f"random_{z}" for z in COORDINATES] + ["singular_value", "samples_r_hat", "samples_equilibrated"]
         one = whole[kept].sel(mode=asked.mode, drop=True).rename_dims(update="checkpoint").reset_coords()

@@ -104,7 +104,7 @@ def compute(runs: Sequence[Run], samples: Sequence[RunSamples], **options: Any) 
     parts = []
     for of_run in samples:
         one = _one_run(of_run, updates, kept)
-        parts.append(one.assign(_critical(one, updates)).merge(of_run.along(), combine_attrs="drop"))
+        parts.append(one.assign(_critical(one, updates)).merge(of_run.along(), combine_attrs="drop_conflicts"))
     result = xr.concat(parts, "replica").assign_coords(update=list(updates), mode=np.arange(kept))
     for name in ("predicted", "measured"):
         means = [_over_replicas(result, name, mode) for mode in range(kept)]
