@@ -10,6 +10,8 @@ from rbmscape.likelihood import trajectory_log_partition
 from rbmscape.reciprocal.evolution import evolution
 from rbmscape.reciprocal.gaussianity import sampled_kurtosis
 from rbmscape.reciprocal.mixing import mixing_audit
+from rbmscape.runs.samples import model_samples
+from rbmscape.sampling.draws import gibbs_draws
 
 
 class Counter:
@@ -36,6 +38,10 @@ class Counter:
 RBM = rs.RBM.random(9, 6, std=0.5, seed=2)
 ROWS = rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train
 CALLS = {
+    "gibbs_draws": (
+        lambda progress: gibbs_draws(RBM, n_chains=5, burn_in=7, n_draws=3, thin=2, progress=progress),
+        5 * 13,
+    ),
     "sample": (lambda progress: rs.sample(RBM, 30, 120, progress=progress), 30 * 120),
     "log_partition, ais": (
         lambda progress: rs.log_partition(RBM, "ais", n_chains=30, n_betas=40, progress=progress),
@@ -73,6 +79,7 @@ def test_a_long_call_counts_what_it_announces(name):
 
 
 UNKNOWN = {
+    "model_samples": lambda progress: model_samples(RBM, n_chains=20, budget=1e9, progress=progress),
     "equilibrium_samples": lambda progress: rs.equilibrium_samples(RBM, 20, progress=progress),
     "likelihood_bracket": lambda progress: rs.likelihood_bracket(
         RBM, ROWS, 20, 20, max_betas=20, n_rounds=20, progress=progress

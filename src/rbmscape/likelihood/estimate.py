@@ -27,6 +27,7 @@ from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import Annealed, anneal, anneal_back
 from rbmscape.likelihood.bar import bennett
+from rbmscape.likelihood.equilibrium import reverse_starts
 from rbmscape.likelihood.path import AnnealingPath, log_weight, pilot_states
 from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.exact import exact_log_partition
@@ -232,8 +233,6 @@ def _reverse_starts(
 ) -> tuple[Tensor, tuple[str, ...]]:
     if starts is not None:
         return binary_rows(path.rbm, starts, "starts"), ()
-    from rbmscape.likelihood.equilibrium import reverse_starts
-
     n_starts = min(n_chains, MAX_CHAINS)
     tempered = reverse_starts(path, n_starts, stream.child("equilibrium"), engine.annealer(), models, budget=budget)
     return tempered.v, tempered.objections

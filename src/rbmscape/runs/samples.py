@@ -23,6 +23,7 @@ from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, NoChainsError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress
 from rbmscape.runs.run import Run
 from rbmscape.sampling.packed import PackedSamples
 from rbmscape.sampling.samples import Samples
@@ -92,7 +93,15 @@ class RunSamples(OneLine):
         return f"{self.packed._headline()}; the last one: {last}"
 
 
-def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None = None, **options: Any) -> RunSamples:
+def run_samples(
+    run: Run,
+    update: int = -1,
+    seed: int = 0,
+    *,
+    cache: Path | None = None,
+    progress: Progress = False,
+    **options: Any,
+) -> RunSamples:
     """Samples of every checkpoint of a run up to an update, and of the model that the run delivers there.
 
     Parameters
@@ -102,6 +111,7 @@ def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None
     seed : of all randomness
     cache : directory in which the states are kept, under a name that follows from the models and the options; what is
         there is not computed again
+    progress : show a bar, or a reporter that counts Gibbs steps of replicas
     **options : ``n_chains``, ``budget``, ``target``, see `rbmscape.sampling.sequence.sequence_settings`
 
     Raises
@@ -120,13 +130,13 @@ def run_samples(run: Run, update: int = -1, seed: int = 0, *, cache: Path | None
     early = sum(found < run.updates_per_epoch for found in updates) if last > run.updates_per_epoch else 0
     chains = _training_chains(run)
     if cache is None:
-        packed = sequence_samples(models, early, (seed, label), settings, chains)
+        packed = sequence_samples(models, early, (seed, label), settings, chains, progress=progress)
     else:
         name = f"{label}-{_fingerprint(models, seed, settings)}.safetensors"
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{name}.lock"):
             if not (cache / name).is_file():
-                kept = sequence_samples(models, early, (seed, label), settings, chains)
+                kept = sequence_samples(models, early, (seed, label), settings, chains, progress=progress)
                 write_tensors(cache / name, *kept.to_file())
             packed = PackedSamples.from_file(*read_tensors(cache / name))
     return RunSamples(updates, packed, final, run)
@@ -140,9 +150,10 @@ def _training_chains(run: Run) -> Tensor | None:
         return None
 
 
-def model_samples(rbm: RBM, seed: int = 0, **options: Any) -> RunSamples:
+def model_samples(rbm: RBM, seed: int = 0, *, progress: Progress = False, **options: Any) -> RunSamples:
     """Samples of a model without a run, by tempering in temperature; options as for `run_samples`."""
-    return RunSamples((), sequence_samples([rbm], 0, (seed, "model"), sequence_settings(options)), rbm)
+    packed = sequence_samples([rbm], 0, (seed, "model"), sequence_settings(options), progress=progress)
+    return RunSamples((), packed, rbm)
 
 
 def _parameters(rbm: RBM) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,6 +14,7 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.interface import Engine
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 
@@ -51,6 +52,7 @@ def gibbs_draws(
     seed: int = 0,
     engine: str | Engine = "auto",
     precision: str = "auto",
+    progress: Progress = False,
 ) -> Draws:
     """Joint states of independent Gibbs chains at several times.
 
@@ -60,6 +62,7 @@ def gibbs_draws(
     start : (n, N) states, from which chains start in turn; None starts from fair bits
     seed : of the chains
     engine, precision : see `rbmscape.kernels.select.select_engine`
+    progress : show a bar, or a reporter that counts Gibbs steps of chains
 
     Returns
     -------
@@ -78,14 +81,17 @@ def gibbs_draws(
     stream = Stream(seed, "symmetry/draws")
     sampler = gibbs.make_sampler(rbm, n_chains, stream, beta, engine, precision)
     chains = gibbs.init(_start(rbm, start, n_chains, stream))
-    if burn_in:
-        chains, _ = gibbs.step(sampler, chains, burn_in)
     visible, hidden = [], []
-    for _ in range(n_draws):
-        # The hidden state of the last half-step and the v drawn from it are a joint sample.
-        chains, info = gibbs.step(sampler, chains, thin)
-        visible.append(chains.v.clone())
-        hidden.append(info.h.clone())
+    with reporting(progress, "Gibbs steps", n_chains * (burn_in + n_draws * thin)) as advance:
+        if burn_in:
+            chains, _ = gibbs.step(sampler, chains, burn_in)
+            advance(n_chains * burn_in)
+        for _ in range(n_draws):
+            # The hidden state of the last half-step and the v drawn from it are a joint sample.
+            chains, info = gibbs.step(sampler, chains, thin)
+            visible.append(chains.v.clone())
+            hidden.append(info.h.clone())
+            advance(n_chains * thin)
     return Draws(torch.stack(visible, 1), torch.stack(hidden, 1))
 
 

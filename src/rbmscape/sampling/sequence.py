@@ -24,6 +24,7 @@ from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.sampling.budget import affordable_chains_and_rounds
 from rbmscape.sampling.ladder import choose_ladder, independent_base, ladder_models
 from rbmscape.sampling.packed import PackedSamples, own_stream
@@ -77,6 +78,7 @@ def sequence_samples(
     settings: Mapping[str, float],
     chains: Tensor | None = None,
     engine: str | Engine = "auto",
+    progress: Progress = False,
 ) -> PackedSamples:
     """Samples of every model of a sequence, or of a single one.
 
@@ -89,6 +91,7 @@ def sequence_samples(
     chains : (n, N) states of the training's own chains, from which half of the chains start where they are given, so
         that R-hat compares two origins
     engine : see `rbmscape.kernels.select.select_engine`
+    progress : show a bar, or a reporter that counts Gibbs steps of replicas
 
     Raises
     ------
@@ -97,10 +100,11 @@ def sequence_samples(
     shares = (EARLY_SHARE, 1.0 - EARLY_SHARE) if early else (0.0, 1.0)
     annealer = select_engine(engine, "auto", models[-1].device).annealer()
     parts = []
-    for number, (part, share) in enumerate(zip((models[:early], models[early:]), shares, strict=True)):
-        if part:
-            share_of = {**settings, "budget": share * settings["budget"]}
-            parts.append(_ladder(part, models[0], key, number, share_of, chains, annealer))
+    with reporting(progress, "replica exchange") as advance:
+        for number, (part, share) in enumerate(zip((models[:early], models[early:]), shares, strict=True)):
+            if part:
+                share_of = {**settings, "budget": share * settings["budget"]}
+                parts.append(_ladder(part, models[0], key, number, share_of, chains, annealer, advance))
     return _packed(parts, key, ALONG_TRAINING if len(models) > 1 else IN_TEMPERATURE)
 
 
@@ -151,6 +155,7 @@ def _ladder(
     settings: Mapping[str, float],
     chains: Tensor | None,
     annealer: Annealer,
+    advance: Advance,
 ) -> _Part:
     """Temper on a ladder from independent units, which fit the training's first model, through all models.
 
@@ -169,7 +174,9 @@ def _ladder(
     )
     rungs = [ladder.positions.index(float(k)) for k in wanted]
     recorder = _Recorder(rungs)
-    result = temper_until(ladder, n_chains, stream.child("tempering"), annealer, rounds, watch_rungs=recorder)
+    result = temper_until(
+        ladder, n_chains, stream.child("tempering"), annealer, rounds, progress=advance, watch_rungs=recorder
+    )
     packed = recorder.packed
     assert recorder.start is not None
     rows = [_diagnosed(model, packed[k], recorder.start[k]) for k, model in enumerate(models)]
