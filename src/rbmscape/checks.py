@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rbmscape.errors import InputError, ShapeError
@@ -10,7 +12,7 @@ from rbmscape.errors import InputError, ShapeError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["check_choice", "check_count", "check_mode", "check_positive", "check_width", "is_whole"]
+__all__ = ["check_choice", "check_count", "check_mode", "check_positive", "check_width", "is_whole", "suggestion"]
 
 
 def is_whole(value: object) -> bool:
@@ -55,6 +57,12 @@ def check_mode(mode: int, n_modes: int) -> int:
     if not is_whole(mode) or not 0 <= mode < n_modes:
         raise InputError(f"mode {mode!r} does not exist, this model has {n_modes} modes; pass 0 to {n_modes - 1}")
     return int(mode)
+
+
+def suggestion(wrong: object, valid: Iterable[object], otherwise: str) -> str:
+    """Cure for an unknown name: the nearest valid one, or the sentence ``otherwise`` where none is near."""
+    near = difflib.get_close_matches(str(wrong), [str(name) for name in valid], n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise
 
 
 def check_width(name: str, array: Tensor, width: int) -> Tensor:

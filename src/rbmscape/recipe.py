@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, Literal, get_args, get_origin
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, Final, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+from rbmscape.checks import suggestion
 from rbmscape.errors import ConfigError
 
 __all__ = ["Recipe", "nearest", "plain_value"]
@@ -90,8 +90,7 @@ def _choices(field: FieldInfo) -> str:
 def nearest(word: int | str, known: Iterable[str], what: str) -> str:
     """The cure for a mistyped word: the nearest known one, or all of them."""
     names = list(known)
-    near = difflib.get_close_matches(str(word), names, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"{what} are {', '.join(names)}"
+    return suggestion(word, names, f"{what} are {', '.join(names)}")
 
 
 def _explain(error: ValidationError, recipe: type[Recipe]) -> str:

@@ -236,10 +236,15 @@ def test_fluctuations_measure_the_transition_of_a_planted_run():
     assert found[0].dressed[0] == pytest.approx(18 / 30, abs=0.01)
 
 
-def test_units_that_never_change_leave_no_nan():
+def test_units_that_never_change_have_no_part_in_any_mode():
+    """Units 0 and 3 are always off and on: what is left are the pairs 1 and 2, each with its own dressed value."""
     rbm = RBM(torch.eye(4), torch.tensor([-300.0, 0, 0, 300]), torch.zeros(4))
-    found = critical_fluctuations(rbm, gibbs_draws(rbm, n_chains=50, burn_in=5, n_draws=4), n_modes=2)
+    draws = gibbs_draws(rbm, n_chains=50, burn_in=5, n_draws=4)
+    found = critical_fluctuations(rbm, draws, n_modes=2)
+    spread_v, spread_h = (layer.double().std((0, 1), correction=0) for layer in (draws.v, draws.h))
+    np.testing.assert_allclose(found.dressed, (spread_v * spread_h)[1:3].sort(descending=True).values)
     assert np.isfinite(found.coordinates).all()
+    assert np.abs(found.coordinates).max() < math.sqrt(2) * 1.5  # two bits, each within about one of its deviations
 
 
 def test_bad_input_is_refused():

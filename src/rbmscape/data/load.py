@@ -10,11 +10,11 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from rbmscape.checks import suggestion
 from rbmscape.data.binary_mnist import embedded_mnist
 from rbmscape.data.dataset import Contents, Dataset
 from rbmscape.data.ising import ising
 from rbmscape.data.readers import FORMATS, read_file
-from rbmscape.data.suggest import suggestion
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.errors import DataError
 from rbmscape.recipe import plain_value

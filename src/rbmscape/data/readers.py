@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from rbmscape.checks import suggestion
 from rbmscape.data.dataset import Contents
-from rbmscape.data.suggest import suggestion
 from rbmscape.data.tables import read_csv, read_parquet
 from rbmscape.errors import DataError, DiskError, FormatError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbmscape.brief import OneLine
-from rbmscape.data.suggest import suggestion
+from rbmscape.checks import suggestion
 from rbmscape.errors import DataError, FormatError
 
 if TYPE_CHECKING:
