@@ -236,7 +236,24 @@ def test_evaluate_is_exact_for_small_models(tmp_path, trained, capsys):
         exact = float(exact_log_likelihood(model, data).mean())
         assert numbers["log_likelihood"]["test"]["value"] == pytest.approx(exact, abs=1e-4)
         assert numbers["log_likelihood"]["test"]["stderr"] == 0.0
-    assert "exact" in capsys.readouterr().out
+        assert numbers["log_likelihood"]["test"]["row_stderr"] == numbers["audit"]["log_likelihood"]["row_stderr"] > 0.0
+        assert numbers["audit"]["mixing"].startswith("trained ")
+        assert numbers["audit"]["update"] == (run.updates[-1] if update == -1 else update)
+    printed = capsys.readouterr().out
+    for words in ("exact", "independent units", "14 products", "caution"):
+        assert words in printed
+
+
+def test_evaluate_judges_a_model_without_its_training_and_with_other_data(tmp_path, trained, capsys):
+    rs.Run.open(trained).load().save(tmp_path / "model.safetensors")
+    words = ["--data", "bars-and-stripes", "--image-shape", "3x3", "--json", str(tmp_path / "numbers.json")]
+    assert main(["evaluate", str(tmp_path / "model.safetensors"), *words]) == 0
+    audit = json.loads((tmp_path / "numbers.json").read_text())["audit"]
+    assert audit["in_equilibrium"] is None
+    assert audit["independent_units"]["value"] == pytest.approx(-9 * np.log(2), abs=1e-3)
+    np.save(tmp_path / "rows.npy", np.eye(9, dtype=np.uint8).repeat(2, 0))
+    assert main(["evaluate", str(trained), "--data", str(tmp_path / "rows.npy"), *words[4:]]) == 0
+    assert json.loads((tmp_path / "numbers.json").read_text())["audit"]["in_equilibrium"] is None
 
 
 def test_evaluate_by_annealing_agrees_with_enumeration(tmp_path, trained, capsys):
@@ -252,7 +269,7 @@ def test_evaluate_by_annealing_agrees_with_enumeration(tmp_path, trained, capsys
     assert abs(found["value"] - exact) < 5 * found["stderr"] + 1e-4
     assert abs(found["value"] - (exact + 1.0)) > 5 * found["stderr"]
     printed = capsys.readouterr().out
-    assert re.search(r"test log-likelihood\s+-\d+\.\d+ ± 0\.\d+ nats", printed)
+    assert re.search(r"test log-likelihood\s+-\d+\.\d+ ± 0\.\d+ \(ln Z\) ± 0\.\d+ \(rows\)", printed)
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def test_a_training_in_equilibrium_is_judged_by_its_ladder():
     run = rs.train(data, config, progress=False)
     audit = audit_training(run, data)
     exact = float(exact_log_likelihood(run.load(), torch.from_numpy(data.test)).mean())
-    assert audit.log_likelihood.method == "ladder"
+    assert audit.method == "ladder"
     assert abs(audit.log_likelihood.value - exact) < 4.0 * audit.log_likelihood.stderr + 0.05
     assert audit.in_equilibrium == bool(run.rows[-1]["converged"])
     assert audit.mixing == f"the ladder of the training says: {run.rows[-1]['verdict']}"

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from rbmscape.data.dataset import Binary, Dataset
     from rbmscape.likelihood.estimate import LogPartition
     from rbmscape.model.rbm import RBM
+    from rbmscape.stats import Estimate
+    from rbmscape.training.audit import TrainingAudit
 
 __all__ = ["evaluate"]
 
@@ -82,9 +84,15 @@ def evaluate(
         int | None, typer.Option(help="Of the split into training and test data.", rich_help_panel="Data")
     ] = None,
 ) -> None:
-    """Mean log-likelihood of training and test data, in nats a sample, with the error of ln Z."""
+    """Mean log-likelihood of training and test data, in nats a sample, with its errors.
+
+    Beside it stand independent units and a mixture of products, and whether the training was in equilibrium.
+    """
+    import torch
+
     from rbmscape.cli.models import open_model
     from rbmscape.likelihood.estimate import log_partition
+    from rbmscape.training.audit import row_stderr
 
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
@@ -103,10 +111,23 @@ def evaluate(
         engine=engine.value, precision=precision.value, progress=True,
     )  # fmt: skip
     scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in _parts(dataset)}
+    audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
+    errors = {part: row_stderr(opened.rbm, torch.from_numpy(rows)) for part, rows in _parts(dataset)}
     seconds = time.perf_counter() - began
-    _show(opened, dataset, log_z, scores, seconds)
+    _show(opened, dataset, log_z, scores, errors, audit, seconds)
     if json_file is not None:
-        write_json(json_file, _numbers(opened, dataset, log_z, scores) | {"seed": seed, "seconds": seconds})
+        numbers = _numbers(opened, dataset, log_z, scores, errors)
+        write_json(json_file, numbers | {"audit": audit.record(), "seed": seed, "seconds": seconds})
+
+
+def _audit(opened: OpenModel, dataset: Dataset, value: Estimate, method: str, seed: int) -> TrainingAudit:
+    """Baselines beside the likelihood, and whether the training was in equilibrium where its data are these."""
+    from rbmscape.training.audit import audit_model
+
+    run = opened.run
+    if run is not None and run.data["fingerprint"] != dataset.fingerprint:
+        run = None
+    return audit_model(opened.rbm, dataset, value, method, run=run, update=opened.update, seed=seed)
 
 
 def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **options: Any) -> None:
@@ -119,6 +140,7 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
     found = likelihood_bracket(
         opened.rbm, dataset, models=earlier or None, max_betas=max(16_000, options["n_betas"]), progress=True, **options
     )
+    audit = _audit(opened, dataset, found.best, "bracket", options["seed"])
     seconds = time.perf_counter() - began
     bounds = {"lower": found.lower, "upper": found.upper, "best": found.best}
     names = {"lower": "lower bound", "upper": "upper bound", "best": "both combined"}
@@ -127,6 +149,8 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
         *((names[name], f"{bound} nats a sample") for name, bound in bounds.items()),
         ("verdict", "converged" if found.converged else "not converged"),
         *(("", reason) for reason in found.reasons),
+        ("error of the rows", f"± {audit.rows:.2g}, of the finite number of them"),
+        *audit.comparison(),
         ("time", f"{seconds:.1f} s"),
     ]
     print_table(f"Test log-likelihood on {dataset.name}", lines)
@@ -140,7 +164,8 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
             "seed": options["seed"],
             "seconds": seconds,
         }
-        write_json(json_file, facts | {"data_fingerprint": dataset.fingerprint, "log_likelihood": plain} | verdict)
+        facts |= {"data_fingerprint": dataset.fingerprint, "log_likelihood": plain, "audit": audit.record()}
+        write_json(json_file, facts | verdict)
 
 
 def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> Dataset:
@@ -174,16 +199,28 @@ def _mean(rbm: RBM, rows: Binary, log_z: LogPartition) -> LogPartition:
 
 
 def _show(
-    opened: OpenModel, dataset: Dataset, log_z: LogPartition, scores: dict[str, LogPartition], seconds: float
+    opened: OpenModel,
+    dataset: Dataset,
+    log_z: LogPartition,
+    scores: dict[str, LogPartition],
+    errors: dict[str, float],
+    audit: TrainingAudit,
+    seconds: float,
 ) -> None:
+    from rbmscape.training.audit import with_both_errors
+
     how = "exact, by enumeration"
     if log_z.method != "exact":
         how = f"{log_z.method}, {log_z.n_chains} chains, {log_z.n_betas} temperatures, {log_z.ess:.0f} effective chains"
     lines = [
         ("model", f"{opened.name}, {opened.rbm.n_visible} visible and {opened.rbm.n_hidden} hidden units"),
         ("ln Z", str(log_z)),
-        *((f"{part} log-likelihood", f"{score} nats a sample") for part, score in scores.items()),
+        *(
+            (f"{part} log-likelihood", f"{with_both_errors(score, errors[part])} nats a sample")
+            for part, score in scores.items()
+        ),
         ("method", how),
+        *audit.comparison(),
         ("time", f"{seconds:.1f} s"),
     ]
     if math.isfinite(log_z.ess) and log_z.ess < _FEW_CHAINS:
@@ -192,7 +229,11 @@ def _show(
 
 
 def _numbers(
-    opened: OpenModel, dataset: Dataset, log_z: LogPartition, scores: dict[str, LogPartition]
+    opened: OpenModel,
+    dataset: Dataset,
+    log_z: LogPartition,
+    scores: dict[str, LogPartition],
+    errors: dict[str, float],
 ) -> dict[str, Any]:
     def plain(estimate: LogPartition) -> dict[str, float]:
         return {"value": estimate.value, "stderr": estimate.stderr}
@@ -208,5 +249,5 @@ def _numbers(
         "n_betas": log_z.n_betas,
         "ess": log_z.ess,
         "log_partition": plain(log_z),
-        "log_likelihood": {part: plain(score) for part, score in scores.items()},
+        "log_likelihood": {part: plain(score) | {"row_stderr": errors[part]} for part, score in scores.items()},
     }

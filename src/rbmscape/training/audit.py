@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
+from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
@@ -20,17 +21,18 @@ from rbmscape.files import write_text
 from rbmscape.likelihood.baselines import Baselines, baselines
 from rbmscape.likelihood.estimate import LogPartition, log_likelihood, log_partition
 from rbmscape.model.rbm import RBM
-from rbmscape.reciprocal.mixing import FACTORS, MixingReport, mixing_report
+from rbmscape.reciprocal.mixing import FACTORS, mixing_report
 from rbmscape.runs.layout import RunLayout
 from rbmscape.runs.run import Run
 from rbmscape.stats import Estimate
 
-__all__ = ["TrainingAudit", "audit_training", "baseline_lines", "row_stderr", "save_audit", "with_both_errors"]
+__all__ = ["TrainingAudit", "audit_model", "audit_training", "row_stderr", "save_audit", "with_both_errors"]
 
 CHAINS: Final = 200
 WORK: Final = 3e11
 """Multiply-adds that the chains of the mixing report may take: a few seconds on a few cores."""
 HOW: Final = {"exact": "exact", "ladder": "by the training's ladder", "ais": "by annealing, an upper bound"}
+ROWS_A_BLOCK: Final = 5000
 SIGMAS: Final = 4.0
 NEGLIGIBLE: Final = 0.1
 """Nats below a baseline that are no finding."""
@@ -50,20 +52,23 @@ class TrainingAudit(OneLine):
     Attributes
     ----------
     update : of the model
-    in_equilibrium : whether chains as long as the training's forget their start; of "ptt" whether its ladder says so
-    mixing : the same in a sentence
-    log_likelihood : exact for small models, of "ptt" by its ladder, else by a short annealing, whose bound is an upper
-        one; the error is that of ln Z
+    log_likelihood : with the error of ln Z; of `audit_training` exact for small models, of "ptt" by its ladder, else by
+        a short annealing, whose bound is an upper one
+    method : how ln Z was found
     rows : standard error of the mean over the rows as a sample of all that could be
     baselines : of independent units and of a mixture of products on the same rows
+    in_equilibrium : whether chains as long as the training's forget their start; of "ptt" whether its ladder says so;
+        None where nothing is known of the training
+    mixing : the same in a sentence
     """
 
     update: int
-    in_equilibrium: bool
-    mixing: str
-    log_likelihood: LogPartition
+    log_likelihood: Estimate
+    method: str
     rows: float
     baselines: Baselines
+    in_equilibrium: bool | None = None
+    mixing: str = ""
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -77,7 +82,7 @@ class TrainingAudit(OneLine):
             if value + max(error + 2.0 * other.stderr, NEGLIGIBLE) < other.value:
                 found.append(f"the model is worse than {name} ({value:.1f} against {other.value:.1f}): {WORSE_CURE}")
                 break
-        if not self.in_equilibrium:
+        if self.in_equilibrium is False:
             found.append(f"{self.mixing}: {LADDER_CURE if self.mixing.startswith(LADDER) else MIXING_CURE}")
         return tuple(found)
 
@@ -88,12 +93,18 @@ class TrainingAudit(OneLine):
 
     def lines(self) -> list[tuple[str, str]]:
         """Names and values for a table, the findings last."""
+        how = HOW.get(self.method, self.method)
         value = with_both_errors(self.log_likelihood, self.rows)
-        shown = [
-            ("log-likelihood", f"{value} nats a sample, {HOW[self.log_likelihood.method]}"),
-            *baseline_lines(self.baselines),
+        return [("log-likelihood", f"{value} nats a sample, {how}"), *self.comparison()]
+
+    def comparison(self) -> list[tuple[str, str]]:
+        """The baselines for a table, and the findings."""
+        found = self.baselines
+        return [
+            ("independent units", f"{found.independent} nats a sample"),
+            (f"{found.n_products} products", f"{found.mixture} nats a sample"),
+            *(("caution", finding) for finding in self.findings),
         ]
-        return shown + [("caution", finding) for finding in self.findings]
 
     def record(self) -> dict[str, Any]:
         """All of it in JSON types."""
@@ -103,7 +114,7 @@ class TrainingAudit(OneLine):
 
         return {
             "update": self.update,
-            "log_likelihood": plain(self.log_likelihood) | {"method": self.log_likelihood.method, "rows": self.rows},
+            "log_likelihood": plain(self.log_likelihood) | {"method": self.method, "row_stderr": self.rows},
             "independent_units": plain(self.baselines.independent),
             "mixture_of_products": plain(self.baselines.mixture) | {"n_products": self.baselines.n_products},
             "in_equilibrium": self.in_equilibrium,
@@ -122,25 +133,54 @@ def audit_training(run: Run, data: Dataset, update: int = -1, *, seed: int = 0) 
     update : checkpoint
     seed : of everything random
     """
-    rbm, rows = run.load(update), torch.from_numpy(data.test if len(data.test) else data.train)
-    reached = run.updates[-1] if update == -1 else update
-    row = next((row for row in run.rows if row["update"] == reached), {})
-    if row.get("converged") is not None and row.get("log_partition") is not None:
-        verdict = bool(row["converged"]), f"{LADDER}: {row['verdict']}"
+    rbm, reached = run.load(update), run.updates[-1] if update == -1 else update
+    row = _ladder_row(run, reached)
+    if row:
         log_z = LogPartition(row["log_partition"], row["log_partition_stderr"], method="ladder")
     else:
-        mixing = _mixing(run, rbm, data, reached, seed)
-        verdict = mixing.in_equilibrium, mixing.sentence
         log_z = log_partition(rbm, "auto", data, n_chains=CHAINS, n_betas=1000, seed=seed)
-    value = log_likelihood(rbm, rows, partition=log_z)
-    return TrainingAudit(reached, *verdict, value, row_stderr(rbm, rows), baselines(data, rows, seed=seed))
+    value = log_likelihood(rbm, data, partition=log_z)
+    return audit_model(rbm, data, value, log_z.method, run=run, update=reached, seed=seed)
 
 
-def _mixing(run: Run, rbm: RBM, data: Dataset, update: int, seed: int) -> MixingReport:
-    """The mixing report as far as the work allows, and the training's own length always."""
+def audit_model(
+    rbm: RBM, data: Dataset, value: Estimate, method: str, *, run: Run | None = None, update: int = -1, seed: int = 0
+) -> TrainingAudit:
+    """Judge a model whose log-likelihood is known, and its training where its run is given.
+
+    Parameters
+    ----------
+    data : its test rows are scored, or its training rows where there are none
+    value : the mean log-likelihood of those rows, with the error of ln Z
+    method : how it was found
+    run : the training, if the data are those that it saw
+    update : the model's checkpoint
+    seed : of everything random
+    """
+    rows = torch.from_numpy(data.test if len(data.test) else data.train)
+    known = () if run is None else _equilibrium(run, rbm, data, update, seed)
+    return TrainingAudit(update, value, method, row_stderr(rbm, rows), baselines(data, rows, seed=seed), *known)
+
+
+def _ladder_row(run: Run, update: int) -> dict[str, Any]:
+    """Metrics of a checkpoint of "ptt", which has likelihood and verdict from the training's ladder; else nothing."""
+    row = next((row for row in run.rows if row["update"] == update), {})
+    known = row.get("converged") is not None and row.get("log_partition") is not None
+    return row if known else {}
+
+
+def _equilibrium(run: Run, rbm: RBM, data: Dataset, update: int, seed: int) -> tuple[bool, str]:
+    """Whether the training was in equilibrium, and the sentence that says so.
+
+    The mixing report goes as far as the work allows, and to the training's own length always.
+    """
+    row = _ladder_row(run, update)
+    if row:
+        return bool(row["converged"]), f"{LADDER}: {row['verdict']}"
     step = 4.0 * CHAINS * rbm.n_visible * rbm.n_hidden * run.config.gibbs_steps
     factors = [factor for factor in FACTORS if factor == 1 or factor * step <= WORK]
-    return mixing_report(run, data, update, n_chains=CHAINS, factors=factors, seed=seed)
+    found = mixing_report(run, data, update, n_chains=CHAINS, factors=factors, seed=seed)
+    return found.in_equilibrium, found.sentence
 
 
 def with_both_errors(estimate: Estimate, rows: float) -> str:
@@ -153,20 +193,13 @@ def with_both_errors(estimate: Estimate, rows: float) -> str:
     return f"{number}{of_z} ± {rows:.2g} (rows)"
 
 
-def baseline_lines(found: Baselines) -> list[tuple[str, str]]:
-    """The baselines for a table."""
-    return [
-        ("independent units", f"{found.independent} nats a sample"),
-        (f"{found.n_products} products", f"{found.mixture} nats a sample"),
-    ]
-
-
 def save_audit(run: Run, audit: TrainingAudit) -> None:
     """Write it into the run's directory, from where `rbmscape.Run.audit` reads it."""
     write_text(RunLayout(run.directory).audit, json.dumps(audit.record(), indent=2) + "\n")
 
 
-def row_stderr(rbm: RBM, rows: torch.Tensor) -> float:
+def row_stderr(rbm: RBM, rows: Tensor) -> float:
     """Standard error of the mean of -F(v) over rows as a sample of all that could be, in nats; 0 for a single row."""
-    values = rbm.free_energy(rows).to(torch.float64)
+    blocks = (rows[start : start + ROWS_A_BLOCK] for start in range(0, len(rows), ROWS_A_BLOCK))
+    values = torch.cat([rbm.free_energy(block).to("cpu", torch.float64) for block in blocks])
     return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else 0.0
