@@ -11,7 +11,7 @@ import pytest
 
 import rbmscape
 from rbmscape.errors import ConfigError
-from rbmscape.figures.registry import all_figures
+from rbmscape.figures.registry import all_figures, figure_names
 from rbmscape.study import graph as graphs
 from rbmscape.study import study as studies
 from rbmscape.study.graph import build_graph
@@ -24,7 +24,7 @@ STYLE, BREAKING = "figures/style.py", "figures/symmetry_breaking.py"
 
 @pytest.fixture(scope="module")
 def every_figure(tiny_plan):
-    return tiny_plan.replace(figures=None, figure_options={})
+    return tiny_plan.replace(figures=figure_names(), figure_options={})
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from rbmscape import RBM, Estimate
+from rbmscape import RBM, Estimate, load_dataset
+from rbmscape.diffusion.bosons import dressed_weights
 from rbmscape.diffusion.curie_weiss import CurieWeiss
 from rbmscape.errors import InputError, ShapeError, UnresolvedError
-from rbmscape.symmetry.growth import LinearGrowth
+from rbmscape.symmetry.growth import LinearGrowth, linear_growth
 from rbmscape.symmetry.scaling import (
     SizeCurve,
     finite_size_scaling,
     measured_curve,
+    mode_model,
     predicted_critical_exposure,
     size_trend,
 )
@@ -78,6 +80,21 @@ def test_critical_exposure_of_the_linear_growth():
         grown = torch.from_numpy(direction) @ along * math.exp(2.0 * time / 4)
         assert float(torch.linalg.matrix_norm(math.sqrt(0.21) * grown / 2, 2)) == pytest.approx(1.0, rel=0.25)
     assert times[0] - times[1] == pytest.approx(2 / 2.0 * math.log(16))
+
+
+def test_model_of_one_mode_has_the_order_and_the_activities_that_are_asked_for():
+    data = load_dataset("planted", n_visible=32, rank=1, strengths=[6], n_train=2000, n_test=1).train
+    skewed = data * (np.random.default_rng(0).random(data.shape) < 0.6)
+    growth = linear_growth(skewed, 2)
+    rbm = mode_model(growth, 24, 0.7)
+    m, n = torch.from_numpy(growth.means), torch.full((24,), 0.5, dtype=torch.float64)
+    assert float(dressed_weights(rbm, m * (1 - m), n * (1 - n)).svd()[1][0]) == pytest.approx(0.7)
+    torch.testing.assert_close(rbm.visible_probability(n), m)
+    torch.testing.assert_close(rbm.hidden_probability(m), n)
+    with pytest.raises(InputError, match="found mode 2 of 2"):
+        mode_model(growth, 24, 0.7, mode=2)
+    with pytest.raises(InputError, match="never change"):
+        mode_model(linear_growth(np.eye(4)[:2], 1), 3, 0.5)
 
 
 def test_trend_over_sizes():

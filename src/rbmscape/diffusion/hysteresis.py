@@ -96,6 +96,7 @@ def hysteresis(
     mode: int = 0,
     fields: ArrayLike | None = None,
     *,
+    n_fields: int = 201,
     method: str = "mean_field",
     modes: Modes | None = None,
     order: int = 1,
@@ -110,8 +111,9 @@ def hysteresis(
     ----------
     rbm : the model
     mode : index i of the mode
-    fields : (F,) rising, from one that holds the mode down to one that holds it up; None takes 201 fields up to
+    fields : (F,) rising, from one that holds the mode down to one that holds it up; None takes fields up to
         `closing_field`
+    n_fields : how many of them, five or more, where fields is None
     method : "mean_field" follows the solution of equation (26), or of TAP, from field to field; "gibbs" runs chains
         that stay n_steps sweeps at each field, of which the second half is averaged
     modes : that define the direction, by default the model's own
@@ -131,7 +133,7 @@ def hysteresis(
     left, right = basis.left[:, mode], basis.right[:, mode]
     if fields is None:
         largest = closing_field(rbm, mode, modes=basis, order=order, beta=beta)
-        grid: FloatArray = np.linspace(-largest, largest, 201)
+        grid: FloatArray = np.linspace(-largest, largest, check_count("n_fields", n_fields, 5))
     else:
         grid = np.asarray(fields, dtype=np.float64)
         if grid.ndim != 1 or grid.size < 5 or (np.diff(grid) <= 0).any() or not np.isfinite(grid).all():

@@ -122,13 +122,15 @@ def in_order(entries: Iterable[FigureEntry]) -> tuple[FigureEntry, ...]:
 
 
 def select(names: Iterable[str] | None = None) -> tuple[FigureEntry, ...]:
-    """Figures by name, in the given order; for None all of this folder in the order of the report.
+    """Figures by name, in the given order; for None those of this folder that are made by default, as in the report.
 
     Raises
     ------
     ConfigError : there is no such figure (with the nearest name), or a module that is no figure or cannot be imported
     """
-    return all_figures() if names is None else tuple(_entry(name) for name in names)
+    if names is None:
+        return tuple(entry for entry in all_figures() if entry.spec.default)
+    return tuple(_entry(name) for name in names)
 
 
 @cache

@@ -112,6 +112,7 @@ class FigureSpec:
     analysis : what `rbmscape analyze` must have beside a model to make it; None for a figure of studies only
     cost : roughly the seconds that it takes beside its samples, from a scene and its options
     options : what a plan may choose
+    default : whether plans, and `rbmscape analyze`, that name no figures make it
     """
 
     title: str
@@ -123,6 +124,7 @@ class FigureSpec:
     analysis: tuple[Need, ...] | None = None
     cost: Cost = field(default=_unknown, repr=False)
     options: type[FigureOptions] = FigureOptions
+    default: bool = True
 
     @property
     def section(self) -> str:

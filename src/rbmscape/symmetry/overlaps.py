@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from rbmscape.stats import Estimate
 __all__ = ["Overlaps", "layer_overlaps"]
 
 FloatArray = NDArray[np.float64]
+_FEWEST_CHANGES: Final = 5.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +40,9 @@ class Overlaps(OneLine):
     density_stderr : (B,) jackknife errors over chains
     mean, square : ⟨q⟩ and ⟨q²⟩
     binder : 1 - ⟨q⁴⟩/3⟨q²⟩² of the centred overlap about 0; NaN where no unit changes
-    centred_square : ⟨q_c²⟩ of the centred and scaled overlap; 1/n for n independent units
+    centred_square : ⟨q_c²⟩ of the centred and scaled overlap over the n units that change often enough for a variance
+        of their own (n_chains m(1-m) of five or more); 1/n if they are independent
+    moving : n
     """
 
     edges: FloatArray
@@ -48,6 +52,7 @@ class Overlaps(OneLine):
     square: Estimate
     binder: Estimate
     centred_square: Estimate
+    moving: int
 
     def _headline(self) -> str:
         return f"⟨q⟩ {self.mean}, ⟨q²⟩ {self.square}, centred ⟨q²⟩ {self.centred_square}"
@@ -75,7 +80,7 @@ def layer_overlaps(data: Arrays, n_bins: int = 101) -> Overlaps:
     overlap = spins @ spins.T / units
     mean = states.mean(0)
     scale = mean * (1 - mean)
-    moving = scale > 0
+    moving = scale * count >= _FEWEST_CHANGES
     # Means of the same chains pull centred overlaps of pairs down by 1/(n - 1): that is put back.
     whitened = (states - mean)[:, moving] / np.sqrt(scale[moving])
     centred = whitened @ whitened.T / max(1, int(moving.sum())) + 1 / (count - 1)
@@ -95,6 +100,7 @@ def layer_overlaps(data: Arrays, n_bins: int = 101) -> Overlaps:
         square=Estimate(float(value[1]), float(error[1])),
         binder=_binder(np.stack(powers[2:], axis=1)) if moving.any() else Estimate(math.nan, math.nan),
         centred_square=Estimate(float(value[2]), float(error[2])),
+        moving=int(moving.sum()),
     )
 
 

@@ -26,7 +26,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError, UnresolvedError
@@ -43,6 +43,7 @@ __all__ = [
     "SizeCurve",
     "finite_size_scaling",
     "measured_curve",
+    "mode_model",
     "predicted_critical_exposure",
     "size_trend",
 ]
@@ -112,13 +113,21 @@ class Scaling(OneLine):
         return f"{len(self.sizes)} sizes, critical at {self.critical}, R ~ n^({self.ratio_exponent})"
 
 
-def measured_curve(models: Sequence[RBM], size: float | None = None, seed: int = 0, **draws: Any) -> SizeCurve:
+def measured_curve(
+    models: Sequence[RBM],
+    size: float | None = None,
+    dressed: ArrayLike | None = None,
+    seed: int = 0,
+    **draws: Any,
+) -> SizeCurve:
     """Fluctuations along the leading dressed mode of models of one size, by Gibbs sampling.
 
     Parameters
     ----------
     models : checkpoints through the transition, or planted models of rising strength
     size : n; None takes ``2/(ΣU⁴ + ΣV⁴)`` of the leading dressed vectors, averaged over the models
+    dressed : (n_models,) order of each model; None takes the leading dressed value at the activities of its chains,
+        which for modes without symmetry falls again where one well wins
     seed : of the chains
     **draws : of `rbmscape.symmetry.transitions.gibbs_draws`, such as n_chains, burn_in, n_draws, thin
 
@@ -127,14 +136,16 @@ def measured_curve(models: Sequence[RBM], size: float | None = None, seed: int =
     ShapeError : fewer than three models with different dressed values
     """
     rows = []
+    given = None if dressed is None else np.asarray(dressed, dtype=np.float64)
+    if given is not None and given.shape != (len(models),):
+        raise ShapeError(f"{len(models)} models need as many dressed values, found shape {given.shape}")
     for number, rbm in enumerate(models):
         found = critical_fluctuations(rbm, gibbs_draws(rbm, seed=seed + number, **draws), n_modes=1)
         order = found.orders[0]
         own = found.critical_ratio[0] ** 2  # proportional to 2/(ΣU⁴ + ΣV⁴)
-        rows.append(
-            (found.dressed[0], order.susceptibility.value, order.susceptibility.stderr, order.binder.value,
-             order.binder.stderr, own)
-        )  # fmt: skip
+        d = float(found.dressed[0] if given is None else given[number])
+        ratio, binder = order.susceptibility, order.binder
+        rows.append((d, ratio.value, ratio.stderr, binder.value, binder.stderr, own))
     table = np.asarray(sorted(rows), dtype=np.float64).reshape(-1, 6)
     if size is None:
         constant = math.sqrt(12.0) * math.gamma(0.75) / math.gamma(0.25)
@@ -257,6 +268,34 @@ def _estimate(value: float, redrawn: FloatArray) -> Estimate:
     if not math.isfinite(value) or finite.size < _RESAMPLES // 2:
         return Estimate(math.nan, math.nan)
     return Estimate(float(value), float(finite.std(ddof=1)))
+
+
+def mode_model(growth: LinearGrowth, n_hidden: int, dressed: float, mode: int = 0) -> RBM:
+    """One mode of the data alone, at a chosen order: ``W = λ P_c qᵀ`` with all q_j = 1/√M.
+
+    The biases keep the activities at the data's means m and at ½, a solution of the mean field (equation 26) that is
+    stable below the transition; λ is such that the dressed singular value there is d.
+
+    Parameters
+    ----------
+    growth : of the data
+    n_hidden : M
+    dressed : d >= 0
+    mode : index c
+
+    Raises
+    ------
+    InputError : a mode that does not exist or a negative dressed value; data with units that never change
+    """
+    if not 0 <= mode < growth.eigenvalues.size or dressed < 0 or n_hidden < 1:
+        raise InputError(f"found mode {mode} of {growth.eigenvalues.size}, d = {dressed}, M = {n_hidden}; correct them")
+    means = growth.means
+    if ((means <= 0) | (means >= 1)).any():
+        raise InputError("some units never change, so that their biases are infinite; leave them out of the data")
+    direction = growth.directions[:, mode]
+    strength = 2 * dressed / math.sqrt(float(growth.independent[mode]))
+    weights = np.outer(strength * direction, np.full(n_hidden, 1 / math.sqrt(n_hidden)))
+    return RBM(weights, np.log(means / (1 - means)) - weights.sum(1) / 2, -means @ weights)
 
 
 def predicted_critical_exposure(growth: LinearGrowth, n_hidden: int, weight_std: float) -> FloatArray:
