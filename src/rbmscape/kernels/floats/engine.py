@@ -60,7 +60,7 @@ class FloatSampler(BaseSampler):
     """
 
     def __init__(self, precision: str, dtype: torch.dtype, model: ModelLike, n_chains: int) -> None:
-        self._precision = precision
+        self._passes = threshold(precision)
         n_visible, n_hidden = model.weights.shape
         self.v, self.h = (torch.zeros(n_chains, n, dtype=dtype) for n in (n_visible, n_hidden))
         self._pre_visible, self._pre_hidden = torch.zeros_like(self.v), torch.zeros_like(self.h)
@@ -75,21 +75,22 @@ class FloatSampler(BaseSampler):
         self.exact = cast(model, torch.float32, "cpu")
         exact = self.exact.weights
         self.weights = exact if self._rounded is None else self._rounded.copy_(exact)
+        self._visible_bias, self._hidden_bias = self.exact.visible_bias.numpy(), self.exact.hidden_bias.numpy()
 
     def sample_hidden(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
         """See `BoundSampler.sample_hidden`."""
         torch.mm(self.v, self.weights, out=self._pre_hidden)
-        self._threshold(self._hidden, self.exact.hidden_bias, stream, draw, beta, first_chain)
+        self._threshold(self._hidden, self._hidden_bias, stream, draw, beta, first_chain)
 
     def sample_visible(self, stream: Stream, draw: int, beta: float = 1.0, first_chain: int = 0) -> None:
         """See `BoundSampler.sample_visible`."""
         torch.mm(self.h, self.weights.T, out=self._pre_visible)
-        self._threshold(self._visible, self.exact.visible_bias, stream, draw, beta, first_chain)
+        self._threshold(self._visible, self._visible_bias, stream, draw, beta, first_chain)
 
     def _threshold(
         self,
         views: tuple[NDArray[Any], NDArray[Any]],
-        bias: Tensor,
+        bias: NDArray[np.float32],
         stream: Stream,
         draw: int,
         beta: float,
@@ -98,5 +99,4 @@ class FloatSampler(BaseSampler):
         source, target = views
         threads = thread_count(source.shape[0])
         words, numbers = self._words[:threads], counter(stream, draw)
-        arguments = source, bias.numpy(), np.float32(beta), target, words, *numbers, first_chain
-        threshold(self._precision, threads > 1)(*arguments)
+        self._passes[threads > 1](source, bias, np.float32(beta), target, words, *numbers, first_chain)

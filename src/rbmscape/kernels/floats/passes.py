@@ -75,11 +75,11 @@ def _threshold_fp32(pre, bias, beta, out, scratch, k0, k1, draw, stream, first_c
 _KERNELS = {"bf16": compile_both(_threshold_bf16), "fp32": compile_both(_threshold_fp32)}
 
 
-def threshold(precision: str, parallel: bool) -> Kernel:
-    """The compiled pass for one precision; without threads where they could not help.
+def threshold(precision: str) -> dict[bool, Kernel]:
+    """The compiled passes for one precision, the serial one (False) for where threads could not help.
 
-    Its arguments: pre-activation (n_chains, n_units) without bias; bias (n_units,) float32; beta float32;
+    Their arguments: pre-activation (n_chains, n_units) without bias; bias (n_units,) float32; beta float32;
     out, shape and dtype of the pre-activation; scratch (n_threads, BLOCK) uint32; the two key words, draw and stream
     as uint64; number of the first chain.
     """
-    return _KERNELS[precision][parallel]
+    return _KERNELS[precision]
