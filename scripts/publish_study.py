@@ -161,6 +161,9 @@ def main() -> None:
     for entry, path in study.figures():
         if f"figure/{entry.name}" in records:
             write_bytes(chosen.target / f"{entry.stem}.png", small(path))
+    stale = len(study.figures()) - sum(f"figure/{entry.name}" in records for entry, _ in study.figures())
+    if stale:
+        sys.stderr.write(f"{stale} figures are of other code and left out; run `rbmscape study {chosen.study}` first\n")
     write_text(chosen.target.with_suffix(".md"), page(study, ledger, chosen.title, chosen.target.name))
     sys.stdout.write(f"wrote {chosen.target.with_suffix('.md')} and {len(list(chosen.target.iterdir()))} files\n")
 

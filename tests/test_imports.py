@@ -42,8 +42,7 @@ def circles(modules: Iterable[str], imported: Callable[[str], Iterable[str]]) ->
 def test_no_modules_import_each_other_in_a_circle():
     graph = grimp.build_graph("rbmscape", cache_dir=None)
     assert len(graph.modules) > 100
-    found = circles(sorted(graph.modules), graph.find_modules_directly_imported_by)
-    assert [group for group in found if not any(module.startswith("rbmscape.kernels") for module in group)] == []
+    assert circles(sorted(graph.modules), graph.find_modules_directly_imported_by) == []
 
 
 def test_a_circle_would_be_found():

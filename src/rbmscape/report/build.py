@@ -33,9 +33,13 @@ SYMBOLS = {Verdict.HOLDS: "✓", Verdict.PART: "◐", Verdict.FAILS: "✗", Verd
 
 @dataclass(frozen=True, slots=True)
 class FigureBlock:
-    """One figure of the page: its words, its picture as a data URI, and the number of the paper's figure, if any."""
+    """One figure of the page: its words, its picture as a data URI, and the number of the paper's figure, if any.
+
+    ``stem`` is the name of its files.
+    """
 
     name: str
+    stem: str
     title: str
     caption: str
     alt_text: str
@@ -131,7 +135,8 @@ def figure_blocks(study: Study, records: Mapping[str, Mapping[str, Any]]) -> lis
         width, height = png_size(content)
         picture = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
         alt_text = str(record["outcome"]["alt_text"])
-        blocks.append(FigureBlock(entry.name, spec.title, spec.caption, alt_text, picture, width, height, spec.paper))
+        words = (spec.title, spec.caption, alt_text)
+        blocks.append(FigureBlock(entry.name, entry.stem, *words, picture, width, height, spec.paper))
     return blocks
 
 

@@ -97,8 +97,12 @@ def _time_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, flo
     engine = select_engine(recipe.engine, recipe.precision, best_device(recipe.engine, recipe.precision))
     short, long = (_probe(Trainer(dataset, recipe.replace(gibbs_steps=k), engine).step) for k in (1, PROBE_STEPS))
     sweep = max(0.1 * long / PROBE_STEPS, (long - short) / (PROBE_STEPS - 1))
-    chains = recipe.batch_size if recipe.method == "cd" else recipe.n_chains
-    return max(0.0, short - sweep), sweep / max(1, min(chains, recipe.n_chains))
+    return max(0.0, short - sweep), sweep / max(1, min(_chains(recipe), recipe.n_chains))
+
+
+def _chains(recipe: TrainingConfig) -> int:
+    """Chains that one update moves."""
+    return recipe.batch_size if recipe.method == "cd" else recipe.n_chains
 
 
 def _time_annealing(dataset: Dataset, hidden: int) -> float:
@@ -147,8 +151,7 @@ def _training_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     per_epoch = recipe.updates_per_epoch(len(dataset.train))
     end = int(task.parameters["until_update"])
     begin = int(task.parameters["from_update"])
-    chains = recipe.batch_size if recipe.method == "cd" else recipe.n_chains
-    update = speeds.update[recipe.n_hidden] + recipe.gibbs_steps * chains * speeds.sweep[recipe.n_hidden]
+    update = speeds.update[recipe.n_hidden] + recipe.gibbs_steps * _chains(recipe) * speeds.sweep[recipe.n_hidden]
     kept = sum(begin < at <= end for at in recipe.checkpoint_updates(per_epoch))
     return START + (end - begin) * update + kept * CHECKPOINT * speeds.slowness
 
