@@ -153,9 +153,11 @@ def main() -> None:
         for rate in FAMILIES[family]["rates"]:
             for seed in seeds:
                 points += trained(family, rate, seed, data)
+                print(*line(family, rate, [p for p in points if (p.family, p.rate) == (family, rate)]), flush=True)
         with no_control():
             for seed in seeds:
                 controls += trained(family, 4.0, seed, data)
+        print("negative control", *line(family, 4.0, [one for one in controls if one.family == family]), flush=True)
         table(family, [one for one in points if one.family == family])
     lines = table("95 % intervals of ln Z by the ladder", points)
     control_lines = table("negative control: no controller, rate 4", controls)

@@ -65,6 +65,11 @@ class RunLayout:
         """File of a frozen model of method "ptt", numbered from the lowest rung on."""
         return self.ladder / f"rung-{number:04d}.safetensors"
 
+    @property
+    def reported(self) -> Path:
+        """The last checkpoint's model with equilibrium states, the last rung of the ladder of method "ptt"."""
+        return self.ladder / "reported.safetensors"
+
     def updates(self) -> tuple[int, ...]:
         """Updates that have a checkpoint, ascending."""
         names = self.checkpoints.glob("update-*.safetensors")

@@ -47,12 +47,17 @@ def exposure(config: TrainingConfig, updates: Sequence[int], total_updates: int)
 
     Raises
     ------
-    InputError : Adam, whose steps do not follow the gradient's length
+    InputError : method "ptt", or Adam, whose steps do not follow the gradient's length
     """
     if config.optimizer != "sgd":
         raise InputError(
             f"optimizer {config.optimizer!r} does not move by learning rate times gradient, so that its training has "
             "no flow time; train with optimizer='sgd' to compare growth with theory"
+        )
+    if config.method == "ptt":
+        raise InputError(
+            "method 'ptt' sets its learning rate as its ladder allows, so that the recipe does not tell its flow time; "
+            "train with method='pcd' to compare growth with theory"
         )
     last = max(updates, default=0)
     rates = [config.learning_rate * learning_rate_factor(config, update, total_updates) for update in range(last)]

@@ -182,6 +182,10 @@ class RunWriter:
         metadata = {"format": RUNG_FORMAT, "schema": str(SCHEMA), "rung": str(number)}
         write_tensors(self.layout.rung(number), tensors, metadata)
 
+    def write_reported(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the last checkpoint's model with its equilibrium states, the last rung of the ladder."""
+        write_tensors(self.layout.reported, tensors, {"format": RUNG_FORMAT, "schema": str(SCHEMA)})
+
     def read_rungs(self) -> list[dict[str, Tensor]]:
         """The frozen models, lowest first."""
         found: list[dict[str, Tensor]] = []

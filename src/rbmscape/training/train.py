@@ -14,7 +14,7 @@ import torch
 import rbmscape
 from rbmscape.checks import check_count
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import DivergenceError, FormatError, InputError
+from rbmscape.errors import DivergenceError, FormatError, InputError, LadderStalledError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import best_device, select_engine
 from rbmscape.progress import Progress, Reporter
@@ -216,12 +216,22 @@ class _Session:
                 f"{error}; the last good checkpoint is at update {good[-1]}, read it with "
                 f"rbmscape.Run.open({self._place!r}).load()"
             ) from None
+        except LadderStalledError:
+            self._write_stalled()
+            raise
         at_checkpoint = self._trainer.update in self._checkpoints
         if at_checkpoint:
             self._write_checkpoint()
         elif time.monotonic() - self._state_saved > SECONDS_BETWEEN_STATES:
             self._write_state()
         self._reporter.advance(1, self._status(at_checkpoint))
+
+    def _write_stalled(self) -> None:
+        """The last good model as a checkpoint, and a state in which training can go on."""
+        if self._trainer.update in self._writer.layout.updates():
+            self._write_state()
+        else:
+            self._write_checkpoint()
 
     @property
     def _place(self) -> str:
@@ -251,6 +261,8 @@ class _Session:
         self._writer.write_checkpoint(trainer.update, trainer.epoch, trainer.checkpoint())
         measured = model_metrics(trainer.model(), trainer.train, self._test, trainer.chains, trainer.config.seed)
         measured |= trainer.measured(self._test)
+        if reported := trainer.reported_rung():
+            self._writer.write_reported(reported)
         if self._online is not None:
             scored = self._test if len(self._test) else trainer.train
             final = trainer.update == trainer.total_updates

@@ -25,8 +25,8 @@ from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.training.gradient import center
 from rbmscape.training.initial import initial_model
 from rbmscape.training.ladder.control import Action
-from rbmscape.training.ladder.follower import Follower, Thresholds
-from rbmscape.training.ladder.store import model_tensors
+from rbmscape.training.ladder.follower import Follower, Step, Thresholds
+from rbmscape.training.ladder.store import model_tensors, reported_tensors
 
 __all__ = ["Trainer"]
 
@@ -155,13 +155,16 @@ class Trainer:
         sampler.sweep(chains, first, steps)
 
     def _follow(self, follower: Follower) -> None:
-        """Exchange with the ladder; where it cannot follow, back to its newest model with half the rate.
+        """Exchange with the ladder; where it cannot follow, back to its newest model with half the rate."""
+        self._take(follower, follower.follow(self.update, self._present, self.chains))
+
+    def _take(self, follower: Follower, step: Step) -> None:
+        """Chains, and where the ladder rejected the model its newest one, from what following an update led to.
 
         Raises
         ------
         LadderStalledError : halving the rate does not help any more
         """
-        step = follower.follow(self.update, self._present, self.chains)
         self._sampler.v.copy_(step.chains)
         if step.action is Action.FREEZE and self._average is not None:
             self._safe_average = _copies(self._average)
@@ -212,13 +215,23 @@ class Trainer:
         return self._longest / length if length > self._longest else 1.0
 
     def _check_finite(self) -> None:
+        """Refuse parameters that cannot be used; a ladder goes back to its newest model instead."""
+        found = self._divergence()
+        if found and self._follower is None:
+            raise DivergenceError(found)
+        if found and self._follower is not None:
+            self._take(self._follower, self._follower.give_up(self.update, found))
+
+    def _divergence(self) -> str:
+        """What is wrong with the parameters; empty if nothing is."""
         for name, value in self._parameters.items():
             largest = float(value.abs().amax())
             if not largest <= MAX_WEIGHT:
-                raise DivergenceError(
+                return (
                     f"training diverged at update {self.update + 1}: the largest |{name}| is {largest:.3g}; "
                     f"lower the learning rate (now {self.config.learning_rate:g}) or take more Gibbs steps"
                 )
+        return ""
 
     def _update_average(self) -> None:
         if self._average is None:
@@ -250,6 +263,11 @@ class Trainer:
     def rungs(self) -> list[dict[str, Tensor]]:
         """Parameters of the frozen models of "ptt", lowest first; they never change."""
         return [] if self._follower is None else [model_tensors(rung) for rung in self._follower.ladder.rungs]
+
+    def reported_rung(self) -> dict[str, Tensor]:
+        """The last measured model of "ptt" with its reservoir, as the last rung of its ladder; nothing otherwise."""
+        rung = None if self._follower is None else self._follower.reported
+        return {} if rung is None else reported_tensors(rung)
 
     def measured(self, test: Tensor) -> dict[str, Any]:
         """Log-likelihoods of the reported model by the ladder of "ptt", with error and verdict; nothing otherwise."""

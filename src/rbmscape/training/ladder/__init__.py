@@ -29,7 +29,8 @@ Errors
 ------
 Chains and reservoirs are split into independent groups: exchanges, sweeps and freezes stay within a group.  The
 influence of each group on every ratio of partition functions is added along the ladder before it is squared, so that
-correlations in time, between rungs and through copies are in the error.  What all groups share, the models, is given.
+correlations in time, between rungs and through copies are in the error, which never falls along the ladder.  What all
+groups share, the models, is given.
 
 Verdict
 -------

@@ -54,7 +54,7 @@ class Rate:
 
 def decide(rate: Rate, acceptance: float, freeze_below: float, reject_below: float) -> Action:
     """Go on, freeze, or take back: the last too where a freeze would follow the last one at once."""
-    if acceptance < reject_below:
+    if not acceptance >= reject_below:  # also where it is not a number
         return Action.REJECT
     if acceptance < freeze_below:
         return Action.REJECT if rate.since_freeze < QUICK else Action.FREEZE

@@ -23,7 +23,7 @@ from rbmscape.training.ladder.exchange import draw_partners, make_offer
 from rbmscape.training.ladder.groups import group_count
 from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.report import Report, report
-from rbmscape.training.ladder.rungs import Ladder, base_ladder, base_model
+from rbmscape.training.ladder.rungs import Ladder, Rung, base_ladder, base_model
 from rbmscape.training.ladder.store import ladder_tensors, rate_tensor, read_ladder, read_rate
 from rbmscape.training.ladder.sweep import sweep
 from rbmscape.training.ladder.verdict import excursion, excursion_doubts
@@ -96,6 +96,7 @@ class Follower:
         self.data = data[picks.to(data.device)]
         self.rate = Rate()
         self.acceptance = 1.0
+        self.reported: Rung | None = None
         base = base_ladder(self.machine, base_model(model), groups, self.effort.size, self.stream.child("base"))
         self.ladder: Ladder = base
 
@@ -178,6 +179,10 @@ class Follower:
         ratio = found.ladder.log_partition - self.ladder.log_partition
         return (*found.doubts, *excursion_doubts(excursion(after - before, ratio)))
 
+    def give_up(self, update: int, reason: str) -> Step:
+        """Take a model back whose parameters cannot be used at all."""
+        return self._reject(update, self._n_chains, 0.0, (reason,))
+
     def _reject(self, update: int, n_chains: int, acceptance: float, reasons: tuple[str, ...]) -> Step:
         """Chains from the newest reservoir, and half the rate."""
         self.rate = was_rejected(self.rate)
@@ -190,6 +195,7 @@ class Follower:
         found = climb(
             self.machine, self.ladder, model, chains, self.effort, self.stream.child(f"checkpoint/{update}"), update
         )
+        self.reported = found.ladder.top
         told: Report = report(self.machine, found, model, self.data, train, test, self.stream.child(f"audit/{update}"))
         return told.metrics() | {
             "acceptance": self.acceptance,

@@ -79,7 +79,7 @@ def report(
     log_weights = rounding(model, top.prepared, top.flat).reshape(top.log_density.shape).cpu().numpy()
     ratio, share = _mean_weight(log_weights)
     log_z = found.ladder.log_partition + ratio
-    stderr = group_error(found.ladder.influence + share)
+    stderr = max(found.ladder.stderr, group_error(found.ladder.influence + share))
     scores, excess = [], -np.inf
     for rows in (train, test):
         scores.append(float(log_weight(model, rows).mean()) - log_z if len(rows) else None)

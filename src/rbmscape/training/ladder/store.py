@@ -18,7 +18,7 @@ from rbmscape.training.ladder.link import Link
 from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.rungs import Ladder, Rung
 
-__all__ = ["ladder_tensors", "model_tensors", "rate_tensor", "read_ladder", "read_rate"]
+__all__ = ["ladder_tensors", "model_tensors", "rate_tensor", "read_ladder", "read_rate", "reported_tensors"]
 
 PREFIX: Final = "ladder."
 _VECTORS: Final = ("score", "slope", "live_score", "live_slope")
@@ -28,6 +28,11 @@ _NUMBERS: Final = tuple(field.name for field in fields(Link) if field.name not i
 def model_tensors(rung: Rung) -> dict[str, Tensor]:
     """Parameters of a rung, which never change."""
     return {name: getattr(rung.model, name) for name in PARAMETER_NAMES}
+
+
+def reported_tensors(rung: Rung) -> dict[str, Tensor]:
+    """The reported model of a checkpoint as the last rung of its ladder: parameters, reservoir (packed bits), -F."""
+    return model_tensors(rung) | {"states": pack(rung.states), "log_density": rung.log_density}
 
 
 def ladder_tensors(ladder: Ladder) -> dict[str, Tensor]:
