@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from rbmscape.sampling.verdict import MAX_DRIFT, MAX_R_HAT, MIN_ESS, Verdict, mixing_doubts, trace_diagnostics
+from rbmscape.sampling.verdict import (
+    MAX_DRIFT,
+    MAX_R_HAT,
+    MIN_ESS,
+    EquilibriumVerdict,
+    mixing_doubts,
+    trace_diagnostics,
+)
 
 GOOD = (MIN_ESS, MAX_R_HAT, MAX_DRIFT)
 
@@ -31,16 +38,16 @@ def test_each_demand_has_its_words_and_the_limits_themselves_pass(measured, word
 
 
 def test_one_sentence():
-    fine = Verdict((), 500.0, 1.001, 0.3, "8 rungs")
+    fine = EquilibriumVerdict((), 500.0, 1.001, 0.3, "8 rungs")
     assert fine.converged
     assert str(fine) == "nothing speaks against equilibrium (8 rungs)"
     assert fine.facts == {
         "samples_r_hat": 1.001, "samples_ess": 500.0, "samples_equilibrated": 1, "samples_objections": "",
     }  # fmt: skip
-    bad = Verdict(("R-hat is 1.200, above 1.01", "drift of 5.0 standard errors"))
+    bad = EquilibriumVerdict(("R-hat is 1.200, above 1.01", "drift of 5.0 standard errors"))
     assert str(bad) == "not shown to be in equilibrium: R-hat is 1.200, above 1.01; drift of 5.0 standard errors"
-    assert repr(bad) == f"Verdict({bad})"
-    assert not Verdict.unjudged("nobody looked").converged
+    assert repr(bad) == f"EquilibriumVerdict({bad})"
+    assert not EquilibriumVerdict.unjudged("nobody looked").converged
 
 
 def test_independent_draws_pass_and_stuck_chains_do_not():

@@ -12,10 +12,11 @@ import rbmscape as rs
 from rbmscape.errors import FormatError
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.exact import exact_log_partition, exact_samples
+from rbmscape.model.interpolate import interpolated
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import leading_modes
 from rbmscape.training.ladder.audit import Blind, blind_doubts, scout
-from rbmscape.training.ladder.climb import Effort, climb, interpolated, link_doubts
+from rbmscape.training.ladder.climb import Effort, climb, link_doubts
 from rbmscape.training.ladder.control import MAX_HALVINGS, Action, Rate, decide, frozen, was_rejected, went_on
 from rbmscape.training.ladder.exchange import draw_partners, make_offer
 from rbmscape.training.ladder.groups import group_count, pack, partners, split, unpack

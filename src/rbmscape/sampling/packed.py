@@ -19,7 +19,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.draws import Draws, drawn_hidden
 from rbmscape.sampling.samples import Samples
-from rbmscape.sampling.verdict import Verdict, mixing_doubts
+from rbmscape.sampling.verdict import EquilibriumVerdict, mixing_doubts
 
 __all__ = ["PackedSamples", "own_stream"]
 
@@ -53,13 +53,13 @@ class PackedSamples(OneLine):
     def __len__(self) -> int:
         return len(self.states)
 
-    def verdict(self, index: int) -> Verdict:
+    def verdict(self, index: int) -> EquilibriumVerdict:
         """What speaks against the equilibrium of one model's samples."""
         ess, r_hat, drift = (float(values[index]) for values in (self.ess, self.r_hat, self.drift))
         found = mixing_doubts(ess, r_hat, drift)
         if self.ladder[index]:
             found.append(self.ladder[index])
-        return Verdict(tuple(found), ess, r_hat, drift, f"R-hat {r_hat:.3f}, {ess:.0f} independent draws")
+        return EquilibriumVerdict(tuple(found), ess, r_hat, drift, f"R-hat {r_hat:.3f}, {ess:.0f} independent draws")
 
     def samples(self, index: int, model: RBM) -> Samples:
         """Samples of one model, which is the one at this place of the sequence."""

@@ -22,7 +22,7 @@ from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.equilibrium import equilibrium_samples
 from rbmscape.sampling.samples import GIBBS, Samples
 from rbmscape.sampling.trained import Trained, one_model
-from rbmscape.sampling.verdict import Verdict
+from rbmscape.sampling.verdict import EquilibriumVerdict
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
@@ -124,7 +124,7 @@ def _gibbs(
         "samples_engine": engine.name,
         "samples_precision": engine.precision,
     }
-    unjudged = Verdict.unjudged(f"plain Gibbs chains of {n_steps} steps")
+    unjudged = EquilibriumVerdict.unjudged(f"plain Gibbs chains of {n_steps} steps")
     return Samples(rbm, Draws(visible[:, None], hidden[:, None]), how, unjudged)
 
 

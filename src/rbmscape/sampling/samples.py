@@ -18,7 +18,7 @@ from rbmscape.brief import OneLine
 from rbmscape.model.rbm import RBM
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.tempered import Tempered
-from rbmscape.sampling.verdict import Verdict
+from rbmscape.sampling.verdict import EquilibriumVerdict
 
 __all__ = ["ALONG_TRAINING", "GIBBS", "IN_TEMPERATURE", "Samples"]
 
@@ -45,7 +45,7 @@ class Samples(OneLine):
     model: RBM
     draws: Draws
     how: Mapping[str, str | float]
-    verdict: Verdict = field(default_factory=lambda: Verdict.unjudged("chains that nobody looked at"))
+    verdict: EquilibriumVerdict = field(default_factory=lambda: EquilibriumVerdict.unjudged("no chain was looked at"))
     tempered: Tempered | None = None
 
     @property

@@ -38,9 +38,10 @@ __all__ = ["EVERY_MODEL_ACCEPTANCE", "sequence_samples", "sequence_settings"]
 N_CHAINS = 100
 BUDGET = 1e12
 EVERY_MODEL_ACCEPTANCE = 0.65
-"""Of exchanges between neighbouring rungs.  Higher than `rbmscape.sampling.ladder.TARGET_ACCEPTANCE`, which makes the
-fewest rounds to the top: here every model on the way is a result that is judged by itself, and the models are rungs
-wherever they lie, so that more of the rungs between them are wanted where replicas have to pass."""
+"""Of exchanges between neighbouring rungs, aimed at where every model is a rung and is judged by itself.  It asks for
+more rungs than `rbmscape.sampling.ladder.TARGET_ACCEPTANCE` = 0.35, which makes the fewest rounds to the top, and
+leaves a budget fewer passages: of 19 models (M = 64, 10 000 digits of MNIST, 4e11 multiply-adds, two seeds) 11 and 10
+were in equilibrium with 62 and 66 rungs; with 0.35 it was 13 and 14 with 38 and 39.  Plans may set ``target``."""
 N_DRAWS = 16
 N_MODES = 4
 EARLY_SHARE = 0.25  # of the budget: Gibbs steps mix the models of the first epoch

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.sampling.verdict import Verdict, mixing_doubts
+from rbmscape.sampling.verdict import EquilibriumVerdict, mixing_doubts
 
 __all__ = ["MIN_ACCEPTANCE", "MIN_PASSAGES", "Tempered"]
 
@@ -58,7 +58,7 @@ class Tempered(OneLine):
     n_rounds: int
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> EquilibriumVerdict:
         """What speaks against the equilibrium of the top rung, and on what grounds."""
         found = mixing_doubts(self.ess, self.r_hat, self.drift, "the top rung")
         if self.acceptance.size and self.acceptance.min() < MIN_ACCEPTANCE:
@@ -75,7 +75,7 @@ class Tempered(OneLine):
             f"{len(self.acceptance) + 1} rungs, {self.n_rounds} rounds, R-hat {self.r_hat:.3f}, {self.ess:.0f} "
             f"independent draws, {self.passages.mean():.1f} fresh states a chain"
         )
-        return Verdict(tuple(found), self.ess, self.r_hat, self.drift, grounds)
+        return EquilibriumVerdict(tuple(found), self.ess, self.r_hat, self.drift, grounds)
 
     @property
     def objections(self) -> tuple[str, ...]:

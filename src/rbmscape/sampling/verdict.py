@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rbmscape.brief import OneLine
 from rbmscape.sampling.diagnostics import effective_sample_size, nested_r_hat, r_hat
 
-__all__ = ["MAX_DRIFT", "MAX_R_HAT", "MIN_ESS", "Verdict", "mixing_doubts", "trace_diagnostics"]
+__all__ = ["MAX_DRIFT", "MAX_R_HAT", "MIN_ESS", "EquilibriumVerdict", "mixing_doubts", "trace_diagnostics"]
 
 FloatArray = NDArray[np.float64]
 MAX_R_HAT = 1.01
@@ -32,7 +32,7 @@ MAX_DRIFT = 4.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Verdict(OneLine):
+class EquilibriumVerdict(OneLine):
     """What is known about the equilibrium of samples; as text one sentence.
 
     Attributes
@@ -49,7 +49,7 @@ class Verdict(OneLine):
     grounds: str = ""
 
     @classmethod
-    def unjudged(cls, why: str) -> Verdict:
+    def unjudged(cls, why: str) -> EquilibriumVerdict:
         """Of samples that nobody looked at, which counts as an objection."""
         return cls((f"not judged: {why}",))
 

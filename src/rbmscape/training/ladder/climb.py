@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rbmscape.kernels.interface import BoundPath
 from rbmscape.likelihood.bracket import MIN_CHAINS, MIN_OVERLAP, SIGMAS, TOLERANCE
+from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import leading_modes
@@ -23,7 +24,7 @@ from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.rungs import Ladder, Rung, extended
 from rbmscape.training.ladder.thermalise import Thermal, thermalise
 
-__all__ = ["Climb", "Effort", "climb", "interpolated", "link_doubts"]
+__all__ = ["Climb", "Effort", "climb", "link_doubts"]
 
 ENOUGH = 0.1
 SHORTEST = 1.0 / 64.0
@@ -97,18 +98,6 @@ def climb(
         stages.append(thermal)
         step = 2.0 * step
     return Climb(ladder, chains, tuple(stages), tuple(doubts))
-
-
-def interpolated(old: RBM, new: RBM, t: float) -> RBM:
-    """(1-t) old + t new, parameter by parameter."""
-    if t in (0.0, 1.0):
-        return new if t else old
-    pairs = (
-        (old.weights, new.weights),
-        (old.visible_bias, new.visible_bias),
-        (old.hidden_bias, new.hidden_bias),
-    )
-    return RBM(*((1.0 - t) * one + t * other for one, other in pairs))
 
 
 def _next(
