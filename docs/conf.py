@@ -82,6 +82,10 @@ def write_api_page() -> None:
         title = PARTS.get(part, part.capitalize())
         lines += [title, "-" * len(title), "", ".. autosummary::", "   :toctree: generated", ""]
         lines += [f"   ~{name}" for name in names] + [""]
+    known = {name for names in found.values() for name in names}
+    for old in (HERE / "api" / "generated").glob("*.rst"):  # of names that have moved or gone
+        if old.stem not in known:
+            old.unlink()
     page = HERE / "api" / "index.rst"
     page.parent.mkdir(exist_ok=True)
     text = "\n".join(lines)

@@ -57,6 +57,7 @@ _HOMES = {
     "landau": "rbmscape.symmetry.landau",
     "Landau": "rbmscape.symmetry.landau",
     "StudyConfig": "rbmscape.study.config",
+    "Study": "rbmscape.study.study",
     "run_study": "rbmscape.study.study",
     "open_study": "rbmscape.study.study",
     "RbmscapeError": "rbmscape.errors",

@@ -63,7 +63,7 @@ USES = {
     "gibbs_draws": lambda m, **e: gibbs_draws(m[1], n_chains=4, burn_in=2, n_draws=2, thin=1, **e),
     "recorded draws": recorded_draws,
     "log_partition, ais without data": lambda m, **e: rs.log_partition(m[1], "ais", **SHORT, **e),
-    "log_partition, bar": lambda m, **e: rs.log_partition(m[1], "bar", DATA, **SHORT, **e),
+    "log_partition, bar": lambda m, **e: rs.log_partition(m[1], "bar", data=DATA, **SHORT, **e),
     "log_partition, reverse along a training": lambda m, **e: rs.log_partition(
         m[1], "reverse_ais", models=m, **SHORT, **e
     ),

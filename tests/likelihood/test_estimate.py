@@ -18,7 +18,7 @@ from rbmscape.sampling.budget import round_cost
 @pytest.mark.parametrize("method", ["ais", "reverse_ais", "bar"])
 def test_agrees_with_enumeration(method, strong):
     rbm, samples = strong
-    estimate = rs.log_partition(rbm, method, samples, n_chains=200, n_betas=200, starts=samples)
+    estimate = rs.log_partition(rbm, method, data=samples, n_chains=200, n_betas=200, starts=samples)
     assert estimate.method == method
     assert estimate.n_chains == (400 if method == "reverse_ais" else 200)
     assert 0.0 < estimate.stderr < 0.1
@@ -28,7 +28,7 @@ def test_agrees_with_enumeration(method, strong):
 
 def test_reverse_makes_its_own_starts(strong):
     rbm, samples = strong
-    estimate = rs.log_partition(rbm, "reverse_ais", samples, n_chains=200, n_betas=200)
+    estimate = rs.log_partition(rbm, "reverse_ais", data=samples, n_chains=200, n_betas=200)
     assert estimate.n_chains == 200
     assert estimate.objections == ()
     assert abs(estimate.z_score(exact_log_partition(rbm))) < 4.0
@@ -69,14 +69,16 @@ def test_a_dataset_is_scored_on_its_test_part(strong):
 
 def test_same_seed_same_number_another_seed_another(strong):
     rbm, samples = strong
-    first, again, other = (rs.log_partition(rbm, "ais", samples, 20, 20, seed=seed).value for seed in (1, 1, 2))
+    first, again, other = (
+        rs.log_partition(rbm, "ais", data=samples, n_chains=20, n_betas=20, seed=seed).value for seed in (1, 1, 2)
+    )
     assert first == again
     assert first != other
 
 
 def test_errors_shrink_with_chains(strong):
     rbm, samples = strong
-    few, many = (rs.log_partition(rbm, "ais", samples, n, 40).stderr for n in (50, 800))
+    few, many = (rs.log_partition(rbm, "ais", data=samples, n_chains=n, n_betas=40).stderr for n in (50, 800))
     assert few / many == pytest.approx(4.0, rel=0.6)
 
 

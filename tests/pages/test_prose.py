@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import rbmscape
 from rbmscape.report.claims import CLAIMS
 from rbmscape.study.profiles import PROFILES, profile
 
@@ -53,6 +56,19 @@ def test_extras_are_those_that_do_something():
     for name, parts in extras.items():
         packages = [re.split(r"[\[>=]", part)[0].replace("-", "_") for part in parts]
         assert all(package in used for package in packages), name
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/getting-started.md", "docs/quality.md"])
+def test_names_of_the_package_can_be_imported_from_it(name):
+    """What a page calls by its bare name is exported, unless the page says where it is."""
+    homes = {}
+    modules = {info.name for info in pkgutil.walk_packages(rbmscape.__path__, "rbmscape.")}
+    for home in modules - {"rbmscape.__main__", "rbmscape.errors"}:
+        module = importlib.import_module(home)
+        homes |= dict.fromkeys(getattr(module, "__all__", ()), home)
+    named = {word.split(".")[0] for word in re.findall(r"`([A-Za-z_]\w*(?:\.\w+)?)(?:\([^`]*\))?`", page(name))}
+    named = {word for word in named if "_" in word or word != word.lower()}  # others are words of the language, too
+    assert {word: homes[word] for word in named & homes.keys() - set(rbmscape.__all__)} == {}
 
 
 def test_the_first_screen_says_what_the_package_is_not():

@@ -107,7 +107,7 @@ def evaluate(
         return
     began = time.perf_counter()
     log_z = log_partition(
-        opened.rbm, method.value, dataset, chains, betas, seed,
+        opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, seed=seed,
         engine=engine.value, precision=precision.value, progress=True,
     )  # fmt: skip
     scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in _parts(dataset)}

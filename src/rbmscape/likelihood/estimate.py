@@ -80,11 +80,11 @@ class LogPartition(Estimate):
 def log_partition(
     rbm: RBM,
     method: str = "auto",
+    *,
     data: Dataset | Tensor | Any | None = None,
     n_chains: int = 500,
     n_betas: int = 1000,
     seed: int = 0,
-    *,
     schedule: Schedule = "adaptive",
     starts: Tensor | Any | None = None,
     models: Sequence[RBM] | None = None,
@@ -168,7 +168,7 @@ def log_likelihood(
     """
     rbm = one_model(rbm, "log_likelihood")
     rows = scored_data(rbm, data)
-    log_z = partition if partition is not None else log_partition(rbm, method, data, **options)
+    log_z = partition if partition is not None else log_partition(rbm, method, data=data, **options)
     return shifted(log_z, float(log_weight(rbm, rows).mean()))
 
 

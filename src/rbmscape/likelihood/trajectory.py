@@ -248,7 +248,7 @@ class OnlineLogPartition(OneLine):
     ) -> OnlineLogPartition:
         """Begin with a weakly coupled model, whose ln Z short annealing gives; arguments as in `log_partition`."""
         first = log_partition(
-            rbm, "ais", data, n_chains=100, n_betas=200, seed=seed, engine=engine, precision=precision
+            rbm, "ais", data=data, n_chains=100, n_betas=200, seed=seed, engine=engine, precision=precision
         )
         return cls(rbm, states, first, 0, seed)
 

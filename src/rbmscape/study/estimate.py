@@ -113,7 +113,7 @@ def _time_annealing(dataset: Dataset, hidden: int) -> float:
     rows = torch.from_numpy(dataset.train[:1000])
 
     def anneal(n_betas: int) -> None:
-        log_partition(rbm, "ais", rows, PROBE_CHAINS, n_betas, schedule="uniform")
+        log_partition(rbm, "ais", data=rows, n_chains=PROBE_CHAINS, n_betas=n_betas, schedule="uniform")
 
     few, many = PROBE_TEMPERATURES
     short, long = (_probe(partial(anneal, n_betas)) for n_betas in PROBE_TEMPERATURES)

@@ -42,7 +42,7 @@ def known_weight(rbm: RBM, rows: Tensor) -> float:
 
 def annealed(rbm: RBM, data: Tensor, seed: int, engine: Engine) -> LogPartition:
     """ln Z by annealing 100 chains through 1000 temperatures from independent units with the means of the data."""
-    return log_partition(rbm, "ais", data, CHAINS, TEMPERATURES, seed, engine=engine)
+    return log_partition(rbm, "ais", data=data, n_chains=CHAINS, n_betas=TEMPERATURES, seed=seed, engine=engine)
 
 
 def objection_to(log_z: LogPartition, floor: float) -> str | None:

@@ -138,7 +138,7 @@ def audit_training(run: Run, data: Dataset, update: int = -1, *, seed: int = 0) 
     if row:
         log_z = LogPartition(row["log_partition"], row["log_partition_stderr"], method="ladder")
     else:
-        log_z = log_partition(rbm, "auto", data, n_chains=CHAINS, n_betas=1000, seed=seed)
+        log_z = log_partition(rbm, "auto", data=data, n_chains=CHAINS, n_betas=1000, seed=seed)
     value = log_likelihood(rbm, data, partition=log_z)
     return audit_model(rbm, data, value, log_z.method, run=run, update=reached, seed=seed)
 
