@@ -95,6 +95,15 @@ def test_a_likelihood_that_is_contradicted_is_not_shown():
     assert "log-likelihood (online) not known: known states alone weigh more" in text.getvalue().splitlines()[-1]
 
 
+def test_what_speaks_against_a_training_is_shown():
+    display, text = shown(terminal=False)
+    known = METRICS | {"objection": "12 of 20 hidden units have one value for all data", "verdict": "few passages"}
+    display.start("updates", 400)
+    display.advance(200, TrainingStatus(200, 400, 2.0, 4, 50.0, known, at_checkpoint=True))
+    line = text.getvalue().splitlines()[-1]
+    assert line.endswith("equilibrium few passages  caution 12 of 20 hidden units have one value for all data")
+
+
 def test_speed_is_that_of_the_last_seconds(monkeypatch):
     """A slow start (compiling kernels) does not spoil the remaining time."""
     display, text = shown(terminal=False)

@@ -155,10 +155,14 @@ class RunWriter:
         metadata = {"format": CHECKPOINT_FORMAT, "schema": str(SCHEMA), "update": str(update), "epoch": repr(epoch)}
         write_tensors(self.layout.checkpoint(update), tensors, metadata)
 
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """What `append_metrics` has added so far."""
+        return parse_metrics(self.layout.metrics)
+
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one line, unless the update already has one (a resumed run repeats the updates after its last state)."""
         try:
-            rows = parse_metrics(self.layout.metrics)
+            rows = self.read_metrics()
             if any(known["update"] == row["update"] for known in rows):
                 return
             content = self.layout.metrics.read_text(encoding="utf-8") if self.layout.metrics.is_file() else ""

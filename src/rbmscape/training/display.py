@@ -183,6 +183,10 @@ def _facts(metrics: dict[str, Any], history: list[float]) -> list[tuple[str, str
         facts.append(("free-energy gap", f"{known['free_energy_gap']:+.2f}"))
     if known.get("singular_values"):
         facts.append(("singular values", " ".join(f"{value:.2f}" for value in known["singular_values"][:5])))
+    if "verdict" in known:
+        facts.append(("equilibrium", known["verdict"]))
+    if "objection" in known:
+        facts.append(("caution", known["objection"]))
     return facts
 
 

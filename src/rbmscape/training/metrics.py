@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
@@ -11,10 +12,18 @@ from torch import Tensor
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
-__all__ = ["model_metrics", "pseudo_log_likelihood", "reconstruction_error", "top_singular_values"]
+__all__ = [
+    "constant_hidden_units",
+    "model_metrics",
+    "pseudo_log_likelihood",
+    "reconstruction_error",
+    "top_singular_values",
+    "training_objection",
+]
 
 MAX_SAMPLES: Final = 2000
 N_SINGULAR_VALUES: Final = 10
+RARE: Final = 1e-3
 
 
 def reconstruction_error(rbm: RBM, visible: Tensor) -> float:
@@ -57,7 +66,8 @@ def model_metrics(rbm: RBM, train: Tensor, test: Tensor | None, chains: Tensor, 
     Returns
     -------
     reconstruction_error, pseudo_log_likelihood (nats a sample), free_energy_{train,test,chains} (k_B T),
-    free_energy_gap (test minus train), singular_values, chain_activity, chain_spread
+    free_energy_gap (test minus train), singular_values, chain_activity, chain_spread, constant_hidden_units (those that
+    have one value for all data)
     """
     stream = Stream(seed, "training/metrics")
     held = test if test is not None and test.shape[0] else None
@@ -75,4 +85,36 @@ def model_metrics(rbm: RBM, train: Tensor, test: Tensor | None, chains: Tensor, 
         "chain_spread": float(free_chains.std()) if chains.shape[0] > 1 else math.nan,
         "chain_activity": float(rbm.as_visible(chains).mean()),
         "singular_values": top_singular_values(rbm.weights),
+        "constant_hidden_units": constant_hidden_units(rbm, reference),
     }
+
+
+def constant_hidden_units(rbm: RBM, visible: Tensor) -> int:
+    """Hidden units that are off, or on, with a mean probability of at least 0.999 over the samples."""
+    mean = rbm.hidden_probability(visible).mean(0)
+    return int(((mean < RARE) | (mean > 1.0 - RARE)).sum())
+
+
+def training_objection(metrics: Mapping[str, Any], start: Mapping[str, Any], n_hidden: int) -> str | None:
+    """What shows that a training has gone wrong, in a sentence with its remedy, or None.
+
+    A pseudo-likelihood a tenth below that of the untrained model is no fluctuation; it has an error of a few nats.
+
+    Parameters
+    ----------
+    metrics, start : of a checkpoint and of the first one
+    n_hidden : units of the hidden layer
+    """
+    now, before = (row.get("pseudo_log_likelihood") for row in (metrics, start))
+    if now is not None and before is not None and now < before - 0.1 * abs(before) - 1.0:
+        return (
+            f"the pseudo-log-likelihood, {now:.1f}, is below that of the untrained model, {before:.1f}: "
+            "take a smaller learning rate, and do not switch off clipping"
+        )
+    constant, at_start = (row.get("constant_hidden_units", 0) for row in (metrics, start))
+    if 2 * constant > n_hidden and constant > at_start:
+        return (
+            f"{constant} of {n_hidden} hidden units have one value for all data: "
+            "take a smaller learning rate, fewer units or a weaker penalty"
+        )
+    return None

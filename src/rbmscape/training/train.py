@@ -24,7 +24,7 @@ from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.display import make_reporter
 from rbmscape.training.interrupt import InterruptGuard
-from rbmscape.training.metrics import model_metrics
+from rbmscape.training.metrics import model_metrics, training_objection
 from rbmscape.training.online import OnlineLikelihood
 from rbmscape.training.progress import Stopwatch, TrainingStatus
 from rbmscape.training.trainer import Trainer
@@ -178,6 +178,7 @@ class _Session:
         self._seconds_before = float(found[1]["seconds"]) if found is not None else 0.0
         self._seconds_aside = 0.0
         self._metrics: dict[str, Any] = {}
+        self._first: dict[str, Any] = {}
         self._rungs_written = len(trainer.rungs()) if found is not None else 0
         self._online: OnlineLikelihood | None = None
         if trainer.config.online_likelihood:
@@ -271,6 +272,8 @@ class _Session:
             )
         place = {"update": trainer.update, "epoch": trainer.epoch, "seconds": seconds, "updates_per_second": speed}
         self._metrics = {key: _json_number(value) for key, value in (place | measured).items()}
+        self._first = self._first or (self._writer.read_metrics() or [self._metrics])[0]
+        self._metrics["objection"] = training_objection(self._metrics, self._first, trainer.config.n_hidden)
         self._writer.append_metrics(self._metrics)
         self._write_state()
         self._seconds_aside += self._watch.seconds - began
