@@ -142,7 +142,7 @@ def test_derivatives_at_a_point_belong_to_that_point() -> None:
 def test_bad_input() -> None:
     rbm = model(4, 3)
     potential = EffectivePotential(rbm)
-    with pytest.raises(InputError, match="beta must be finite and above 0, got -1"):
+    with pytest.raises(InputError, match="beta must be finite and above 0, found -1"):
         EffectivePotential(rbm, -1.0)
     with pytest.raises(ShapeError):
         potential.value(np.zeros(6))
