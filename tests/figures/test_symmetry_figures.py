@@ -205,7 +205,7 @@ def test_runs_without_checkpoints_are_refused(planted_data, tmp_path):
     assert len(run.updates) == 1
     with pytest.raises(MissingInputError, match="early_checkpoints"):
         symmetry_breaking.compute({20: (run, None)}, planted_data)
-    with pytest.raises(MissingInputError, match="three or more"):
+    with pytest.raises(MissingInputError, match="Landau's free energy along training needs 3 or more"):
         landau_wells.compute(run, planted_data, None)
     with pytest.raises(MissingInputError, match="early_checkpoints"):
         transitions.compute([run], [])

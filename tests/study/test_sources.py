@@ -76,7 +76,7 @@ def test_an_edit_of_the_style_draws_all_again_and_computes_none(changes):
 def test_an_edit_of_one_figure_makes_what_is_computed_by_it_again(changes):
     both = ("symmetry_breaking", "symmetry_breaking_sizes")
     expected = {f"{kind}/{name}" for kind in ("compute", "figure") for name in both}
-    assert changes(BREAKING, "FEWEST_CHECKPOINTS = 3", "FEWEST_CHECKPOINTS = 4") == expected
+    assert changes(BREAKING, "leading=max(8,", "leading=max(9,") == expected
 
 
 def test_an_edit_of_a_drawing_computes_nothing_again(changes):

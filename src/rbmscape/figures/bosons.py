@@ -16,6 +16,7 @@ from rbmscape.diffusion.bosons import curvature_matrix, dressed_singular_values
 from rbmscape.diffusion.cascade import crossings
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import MissingInputError
+from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import (
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
-FEWEST_CHECKPOINTS = 3
 UNIFORM_THRESHOLD = 4.0
 N_DRAWN = 8
 
@@ -117,11 +117,7 @@ def compute(run: Run, dataset: Dataset, **options: Any) -> xr.Dataset:
 
     asked = Options(**options)
     updates = run.updates
-    if len(updates) < FEWEST_CHECKPOINTS:
-        raise MissingInputError(
-            f"{run.directory} has {len(updates)} checkpoint(s), bosons along training need {FEWEST_CHECKPOINTS} or "
-            f"more; train with early_checkpoints=14 or more"
-        )
+    check_checkpoints(run, "the boson spectrum")
     kept = min(asked.n_modes, run.config.n_hidden, dataset.n_visible)
     columns: dict[str, list[np.ndarray]] = {"bare": [], "dressed": [], "frequency_uniform": [], "frequency_data": []}
     unstable = []

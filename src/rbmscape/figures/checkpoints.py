@@ -1,12 +1,27 @@
-"""Which checkpoints of a run a figure shows that cannot show all of them."""
+"""Whether a run has checkpoints enough for a figure, and which of them one shows that cannot show all."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from rbmscape.errors import MissingInputError
 from rbmscape.runs.run import Run
 
-__all__ = ["spread_updates"]
+__all__ = ["check_checkpoints", "spread_updates"]
+
+
+def check_checkpoints(run: Run, what: str, fewest: int = 3) -> None:
+    """Refuse a run with too few checkpoints to show anything along its training.
+
+    Raises
+    ------
+    MissingInputError : fewer checkpoints than that
+    """
+    if len(run.updates) < fewest:
+        raise MissingInputError(
+            f"{run.directory} has {len(run.updates)} checkpoint(s), {what} along training needs {fewest} or more; "
+            "train with early_checkpoints=14 or more"
+        )
 
 
 def spread_updates(run: Run, count: int) -> list[int]:

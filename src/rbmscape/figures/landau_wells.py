@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
-from rbmscape.errors import MissingInputError
+from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
@@ -107,12 +107,8 @@ def compute(run: Run, dataset: Dataset, samples: RunSamples, **options: Any) -> 
     import xarray as xr
 
     asked = Options(**options)
+    check_checkpoints(run, "Landau's free energy")
     updates = np.asarray(run.updates)
-    if updates.size < 3:
-        raise MissingInputError(
-            f"{run.directory} has {updates.size} checkpoint(s), Landau's wells need three or more; train with "
-            "early_checkpoints=14 or more"
-        )
     modes_kept = min(asked.n_modes, run.config.n_hidden, int(run.data["n_visible"]))
     curves = np.empty((len(FLUCTUATIONS), updates.size, modes_kept), dtype=object)
     loaders = [partial(run.load, int(update), averaged=False) for update in updates]

@@ -20,6 +20,7 @@ from rbmscape.diffusion.langevin import langevin, largest_stable_step
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.diffusion.relaxation import autocorrelation, displacement_rate, gibbs_rates
 from rbmscape.errors import MissingInputError, NotConvergedError, UnresolvedError
+from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
@@ -162,11 +163,7 @@ def _bit_potential(m: NDArray[np.float64]) -> NDArray[np.float64]:
 def _checkpoints(run: Run, n_checkpoints: int) -> list[int]:
     import torch
 
-    if len(run.updates) < 2:
-        raise MissingInputError(
-            f"{run.directory} has {len(run.updates)} checkpoint(s), relaxation along training needs two or more; train "
-            f"with early_checkpoints=14 or more"
-        )
+    check_checkpoints(run, "relaxation", 2)
     top = [math.log(float(torch.linalg.matrix_norm(run.load(u, averaged=False).weights, ord=2))) for u in run.updates]
     wanted = np.linspace(min(top), max(top), n_checkpoints)
     nearest = {int(np.argmin(np.abs(np.array(top) - level))) for level in wanted}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from rbmscape.errors import InputError, MissingInputError
+from rbmscape.errors import InputError
+from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
@@ -35,7 +36,6 @@ __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 COORDINATES = ("u", "w")
 SERIES = (("data", "test data", 2), ("samples", "samples", 3))
-FEWEST_CHECKPOINTS = 3
 
 
 class Options(FigureOptions):
@@ -99,11 +99,7 @@ def compute(runs: Mapping[int, tuple[Run, RunSamples]], dataset: Dataset, **opti
     pool = dataset.test if len(dataset.test) else dataset.train
     parts = []
     for hidden, (run, samples) in sorted(runs.items()):
-        if len(run.updates) < FEWEST_CHECKPOINTS:
-            raise MissingInputError(
-                f"{run.directory} has {len(run.updates)} checkpoint(s), the coordinates along training need "
-                f"{FEWEST_CHECKPOINTS} or more; train with early_checkpoints=14 or more"
-            )
+        check_checkpoints(run, "the first mode")
         if not 0 <= asked.mode < min(run.config.n_hidden, int(run.data["n_visible"])):
             raise InputError(
                 f"mode {asked.mode} does not exist in a run with {run.config.n_hidden} hidden units; choose 0"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rbmscape.errors import InputError, MissingInputError
+from rbmscape.errors import InputError
+from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from rbmscape.runs.run import Run
 
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
-
-FEWEST_CHECKPOINTS = 3
 
 
 class Options(FigureOptions):
@@ -119,11 +118,7 @@ def _common_updates(runs: Sequence[Run]) -> tuple[int, ...]:
     if not runs:
         raise InputError("transitions along training need at least one run, found none")
     updates = runs[0].updates
-    if len(updates) < FEWEST_CHECKPOINTS:
-        raise MissingInputError(
-            f"{runs[0].directory} has {len(updates)} checkpoint(s), transitions along training need "
-            f"{FEWEST_CHECKPOINTS} or more; train with early_checkpoints=14 or more"
-        )
+    check_checkpoints(runs[0], "a transition")
     if any(run.updates != updates for run in runs):
         raise InputError("replicas must have checkpoints at the same updates; train them with one recipe")
     return updates

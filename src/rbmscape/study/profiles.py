@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rbmscape.errors import ConfigError
-from rbmscape.figures.registry import all_figures
+from rbmscape.figures.registry import select
 from rbmscape.recipe import nearest
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.study.config import DataPlan, LikelihoodMethod, LikelihoodPlan, Scope, StudyConfig
@@ -49,7 +49,7 @@ def _smoke() -> StudyConfig:
 
 def _sampled(options: dict[str, dict[str, Any]], **sampling: Any) -> dict[str, dict[str, Any]]:
     """Options with the same `sampling` for every figure that shows equilibrium samples, so that they share them."""
-    names = {entry.name for entry in all_figures() if entry.spec.samples}
+    names = {entry.name for entry in select() if entry.spec.samples}
     return options | {name: options.get(name, {}) | {"sampling": sampling} for name in sorted(names)}
 
 
