@@ -138,7 +138,7 @@ def tasks() -> dict[str, Callable[[], Any]]:
     return {
         "sweep": lambda: rs.sample(rbm, n_chains=500, n_steps=200, seed=0),
         "epoch": lambda: rs.train(data, config, progress=False),
-        "annealing": lambda: rs.log_partition(rbm, "ais", n_chains=500, n_betas=200, seed=0, schedule="linear"),
+        "annealing": lambda: rs.log_partition(rbm, "ais", n_chains=500, n_betas=200, seed=0, schedule="uniform"),
         "small sweep": lambda: rs.sample(rbm, n_chains=8, n_steps=2000, seed=0),
     }
 
@@ -160,17 +160,9 @@ def time_trees(before: Path, after: Path, rounds: int) -> None:
     servers = []
     for tree in (before, after):
         environment = os.environ | {"PYTHONPATH": f"{tree / 'src'}:{Path(__file__).parents[1]}"}
-        with tempfile.TemporaryDirectory() as place:
-            servers.append(
-                subprocess.Popen(
-                    [sys.executable, __file__, "serve"],
-                    env=environment,
-                    cwd=place,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
+        command = [sys.executable, str(Path(__file__).resolve()), "serve"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        servers.append(subprocess.Popen(command, env=environment, cwd=tempfile.gettempdir(), text=True, **pipes))
     for server in servers:
         assert server.stdout is not None
         if server.stdout.readline().strip() != "ready":
