@@ -93,33 +93,52 @@ ThresholdOption = Annotated[
     float | None, typer.Option(help="Values from here on become 1, the others 0.", rich_help_panel=_DATA)
 ]
 TestOption = Annotated[
-    str | None, typer.Option("--test", help="File with the test data.", metavar="FILE", rich_help_panel=_DATA)
+    str | None, typer.Option("--test", help="The test data are in this file.", metavar="FILE", rich_help_panel=_DATA)
 ]
 TestFractionOption = Annotated[
-    float | None, typer.Option(help="Fraction of a file's rows that become test data (0.2).", rich_help_panel=_DATA)
+    float | None,
+    typer.Option(help="This fraction of a file's rows becomes test data; by default 0.2.", rich_help_panel=_DATA),
 ]
-LabelsOption = Annotated[str | None, typer.Option(help="Column or key that holds the labels.", rich_help_panel=_DATA)]
-KeyOption = Annotated[str | None, typer.Option(help="Array inside an .npz or .h5 file.", rich_help_panel=_DATA)]
+LabelsOption = Annotated[
+    str | None, typer.Option(help="The labels are in this column, or under this key.", rich_help_panel=_DATA)
+]
+KeyOption = Annotated[
+    str | None, typer.Option(help="The data are this array inside an .npz or .h5 file.", rich_help_panel=_DATA)
+]
 ImageShapeOption = Annotated[
-    str | None, typer.Option(help="HEIGHTxWIDTH of a sample, for example 28x28.", rich_help_panel=_DATA)
+    str | None,
+    typer.Option(help="A sample is an image of this HEIGHTxWIDTH, for example 28x28.", rich_help_panel=_DATA),
 ]
 DigitsOption = Annotated[
-    str | None, typer.Option(help="Only samples with these labels, for example 0,1.", rich_help_panel=_DATA)
+    str | None, typer.Option(help="Only samples with these labels are kept, for example 0,1.", rich_help_panel=_DATA)
 ]
 NTrainOption = Annotated[
-    int | None, typer.Option(help="Use only so many training samples.", min=1, rich_help_panel=_DATA)
+    int | None, typer.Option(help="Only so many training samples are used.", min=1, rich_help_panel=_DATA)
 ]
-NTestOption = Annotated[int | None, typer.Option(help="Use only so many test samples.", min=0, rich_help_panel=_DATA)]
-EngineOption = Annotated[Engine, typer.Option(help="What samples.", rich_help_panel=_SAMPLING)]
+NTestOption = Annotated[
+    int | None, typer.Option(help="Only so many test samples are used.", min=0, rich_help_panel=_DATA)
+]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(help="This engine samples; auto takes the fastest that the machine has.", rich_help_panel=_SAMPLING),
+]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="Of the sampling's matrix products.", rich_help_panel=_SAMPLING)
+    Precision,
+    typer.Option(
+        help="The matrix products of the sampling have this precision; auto takes the fastest.",
+        rich_help_panel=_SAMPLING,
+    ),
 ]
 DeviceOption = Annotated[
-    str, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:1.", rich_help_panel=_SAMPLING)
+    str, typer.Option(help="The model is computed here: auto, cpu, cuda or cuda:1.", rich_help_panel=_SAMPLING)
 ]
-BetaOption = Annotated[float, typer.Option(help="Inverse temperature.", min=0.0, rich_help_panel=_SAMPLING)]
+BetaOption = Annotated[
+    float, typer.Option(help="Sampling is at this inverse temperature.", min=0.0, rich_help_panel=_SAMPLING)
+]
 UpdateOption = Annotated[
-    int, typer.Option(help="Checkpoint of a run, by its number of updates; -1 is the last.", min=-1)
+    int, typer.Option(help="The checkpoint of a run after this number of updates is taken; -1 is the last.", min=-1)
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-JsonOption = Annotated[str | None, typer.Option("--json", help="Also write the numbers to this file.", metavar="FILE")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="What is there is replaced.")]
+JsonOption = Annotated[
+    str | None, typer.Option("--json", help="The numbers are also written to this file.", metavar="FILE")
+]
