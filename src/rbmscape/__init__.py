@@ -22,6 +22,7 @@ _HOMES = {
     "TrainingConfig": "rbmscape.runs.config",
     "Run": "rbmscape.runs.run",
     "train": "rbmscape.training.train",
+    "train_many": "rbmscape.training.many",
     "log_partition": "rbmscape.likelihood.estimate",
     "log_likelihood": "rbmscape.likelihood.estimate",
     "likelihood_bracket": "rbmscape.likelihood.bracket",

@@ -1,11 +1,14 @@
 """All engines that are registered and work here, as cases for the tests; a new line in the registry is found by itself.
 
-An engine's class may have a method ``variants`` that makes one engine for each of several ways to do the same.
+The GPU's kernels run on a processor, too, in Triton's interpreter, which `tests/conftest.py` turns on.  An engine's
+class may have a method ``variants`` that makes one engine for each of several ways to do the same.
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,18 +17,24 @@ import torch
 from rbmscape.kernels.interface import Annealer, Engine, Parameters
 from rbmscape.kernels.reference.annealing import ReferenceAnnealer
 from rbmscape.kernels.reference.engine import ReferenceEngine
-from rbmscape.kernels.select import REGISTRY
+from rbmscape.kernels.select import REGISTRY, Entry
 from rbmscape.rng import Stream
 
 STREAM = Stream(2024, "conformance")
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
+def _is_interpreted(entry: Entry, device: str) -> bool:
+    """Whether an engine for GPUs works on this processor, in Triton's interpreter."""
+    interpreter = os.environ.get("TRITON_INTERPRET") == "1" and find_spec("triton") is not None
+    return interpreter and device == "cpu" and entry.home.startswith("rbmscape.kernels.cuda")
+
+
 def _engines() -> list[Engine]:
     found: dict[tuple[str, str, str], list[Engine]] = {}
     for entry in REGISTRY:
         for device in DEVICES:
-            if entry.works_on(torch.device(device)) and not entry.missing():
+            if _is_interpreted(entry, device) or (entry.works_on(torch.device(device)) and not entry.missing()):
                 module, _, name = entry.home.partition(":")
                 home = getattr(import_module(module), name)
                 make = getattr(home, "variants", lambda *how, home=home: [home(*how)])

@@ -11,6 +11,7 @@ from rbmscape.kernels.integers.avx512_gradient import TableGradient
 from rbmscape.kernels.integers.avx512_product import TABLES
 from rbmscape.kernels.integers.engine import IntegerEngine
 from rbmscape.kernels.llvm.amx import has_tiles
+from rbmscape.kernels.reference.fixed import exact_gradient
 from rbmscape.kernels.select import has_table_lookup
 
 pytestmark = pytest.mark.skipif(not has_table_lookup(), reason="needs a processor with AVX-512")
@@ -52,6 +53,17 @@ def test_weights_of_any_size(std):
     exact, _ = gradient("reference", "fp64", model, states)
     largest = max(1.0, float(model.weights.abs().sum(0).max()))
     assert float((fast.weights - exact.weights).abs().max()) < 1e-7 + 2e-7 * largest
+
+
+def test_it_is_the_defined_one_bit_for_bit():
+    """Divisions included: a reciprocal that a processor estimates would show."""
+    model, (data, chains) = case(200, 150, 90, 40, std=0.5)
+    weights, hidden, mean = exact_gradient(data, chains, model.weights, model.hidden_bias)
+    for engine in IntegerEngine.variants():
+        out, found = gradient_of(engine, model, (data, chains))
+        assert torch.equal(out.weights, weights)
+        assert torch.equal(out.hidden_bias, hidden)
+        assert torch.equal(found, mean)
 
 
 @pytest.mark.skipif(not has_tiles(), reason="needs tiles of bytes (AMX)")

@@ -68,6 +68,16 @@ def test_weights_that_give_no_scale_become_zero(value):
     assert not integers.any()
 
 
+@PRODUCTS
+def test_weights_that_are_not_normal_numbers_are_rounded_as_defined(products):
+    """The factor of the first integers is then beyond float32."""
+    weights = torch.tensor([[1e-42, -3e-42, 0.0], [2e-41, 5e-45, -1e-41]])
+    integers, scale = round_to_fixed(weights)
+    params = IntegerParameters.of(products, unbiased(weights))
+    assert params.scale == scale
+    assert np.array_equal(products.integers(params.to_visible)[:2, :3], integers.numpy())
+
+
 @given(st.floats(1e-20, 1e20))
 def test_scales_have_four_significant_bits_and_increase(bound):
     scale = scale_for(round(2**20 * 1.0), 2**20 / bound, 100)

@@ -81,6 +81,47 @@ def _missing_tables() -> str:
     return "precision 'fixed' needs a processor with AVX-512 and this one has none; use precision='auto' or 'fp32'"
 
 
+def _missing_gpu() -> str:
+    """What the GPU's own kernels lack here."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return _no_gpu()
+    if find_spec("triton") is None:
+        return (
+            "engine 'cuda' with precision 'fixed' needs Triton, which is not installed; install rbmscape[gpu], or use "
+            "precision='auto'"
+        )
+    found = torch.cuda.get_device_capability()
+    if found < _OLDEST:
+        return (
+            f"engine 'cuda' with precision 'fixed' multiplies bytes on tensor cores from compute capability "
+            f"{_OLDEST[0]}.{_OLDEST[1]} on, found {found[0]}.{found[1]} ({torch.cuda.get_device_name()}); use "
+            "precision='auto', or engine='cpu'"
+        )
+    return ""
+
+
+def _gpu_wins(size: tuple[int, int, int]) -> bool:
+    """Whether a short measurement, made once a machine, says that the GPU is the faster one."""
+    from rbmscape.kernels.cuda.calibration import is_faster
+    from rbmscape.kernels.cuda.engine import CudaEngine
+
+    return is_faster(lambda: CudaEngine("fixed", "cuda"), lambda: select_engine(device="cpu"), size)
+
+
+def _no_gpu() -> str:
+    """Why there is no GPU to work on."""
+    import torch
+
+    why = "this torch was built without CUDA" if torch.version.cuda is None else "there is no card or no driver"
+    return f"engine 'cuda' needs a CUDA GPU and torch sees none ({why}); use engine='auto' or 'cpu'"
+
+
+def _never(_size: tuple[int, int, int]) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Entry:
     """An engine's line in the registry.
@@ -93,7 +134,8 @@ class Entry:
     precisions : what it can do, the first that is worth it being chosen by ``auto``
     missing : what this machine lacks for it and what to do instead, in a sentence; empty where nothing is
     is_worth_it : whether ``auto`` takes a precision on a device
-    may_move : whether ``auto`` moves training to its device by itself: only where it beats the processor
+    beats : whether it is faster than the processor for a number of chains, visible and hidden units, so that ``auto``
+        moves training to its device by itself
     """
 
     name: str
@@ -102,7 +144,7 @@ class Entry:
     precisions: tuple[str, ...]
     missing: Callable[[], str] = _nothing_missing
     is_worth_it: Callable[[str, torch.device], bool] = _always
-    may_move: bool = False
+    beats: Callable[[tuple[int, int, int]], bool] = _never
 
     def works_on(self, device: torch.device) -> bool:
         """Whether it can work on a device of this type."""
@@ -117,12 +159,15 @@ class Entry:
 
 
 _INTEGERS, _FLOATS = "rbmscape.kernels.integers.engine:IntegerEngine", "rbmscape.kernels.floats.engine:FloatEngine"
-_TORCH = "rbmscape.kernels.reference.engine:ReferenceEngine"
+_CUDA, _TORCH = "rbmscape.kernels.cuda.engine:CudaEngine", "rbmscape.kernels.reference.engine:ReferenceEngine"
+_OLDEST = (8, 0)
+_USUAL = (500, 784, 500)
 
 REGISTRY = (
     Entry("cpu", _INTEGERS, ("cpu",), ("fixed",), _missing_tables),
     Entry("cpu", _FLOATS, ("cpu",), ("bf16", "fp32"), _missing_numba, _bf16_only_if_native),
-    Entry("cuda", _TORCH, ("cuda",), ("bf16", "fp32", "fixed"), is_worth_it=_bf16_only_if_native),
+    Entry("cuda", _CUDA, ("cuda",), ("fixed",), _missing_gpu, beats=_gpu_wins),
+    Entry("cuda", _TORCH, ("cuda",), ("bf16", "fp32"), is_worth_it=_bf16_only_if_native),
     Entry("reference", _TORCH, (), ("fp32", "fixed", "bf16", "fp64")),
 )
 
@@ -130,19 +175,22 @@ ENGINES = ("auto", *dict.fromkeys(entry.name for entry in REGISTRY))
 PRECISIONS = ("auto", "fixed", "fp32", "bf16", "fp64")
 
 
-def best_device(engine: str = "auto", precision: str = "auto") -> torch.device:
+def best_device(engine: str = "auto", precision: str = "auto", size: tuple[int, int, int] = _USUAL) -> torch.device:
     """Where work is done that is free to choose: on a GPU if that was asked for, or if it beats the processor there.
 
     Parameters
     ----------
     engine, precision : see `select_engine`
+    size : numbers of chains, visible and hidden units
     """
     import torch
 
-    beaten = torch.cuda.is_available() and any(
-        entry.may_move and precision in ("auto", *entry.precisions) and not entry.missing() for entry in REGISTRY
-    )
-    return torch.device("cuda" if engine == "cuda" or (engine == "auto" and beaten) else "cpu")
+    if engine == "cuda":
+        return torch.device("cuda")
+    free = engine == "auto" and torch.cuda.is_available()
+    fitting = [entry for entry in REGISTRY if free and precision in ("auto", *entry.precisions)]
+    beaten = any(not entry.missing() and entry.beats(size) for entry in fitting)
+    return torch.device("cuda" if beaten else "cpu")
 
 
 def select_engine(engine: str | Engine = "auto", precision: str = "auto", device: torch.device | str = "cpu") -> Engine:
@@ -198,7 +246,7 @@ def _entries(engine: str, device: torch.device) -> list[Entry]:
     import torch
 
     if (engine == "cuda" or device.type == "cuda") and not torch.cuda.is_available():
-        raise EngineError("engine 'cuda' needs a CUDA GPU and torch sees none; use engine='auto' or 'cpu'")
+        raise EngineError(_no_gpu())
     working = [entry for entry in REGISTRY if entry.works_on(device)]
     name = engine if engine != "auto" else next(entry.name for entry in working if not entry.missing())
     found = [entry for entry in working if entry.name == name]

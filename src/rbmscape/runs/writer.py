@@ -28,11 +28,18 @@ from rbmscape.runs.layout import (
     read_json,
 )
 
-__all__ = ["RunWriter"]
+__all__ = ["RunWriter", "same_numbers"]
 
 
 _held: set[tuple[int, Path]] = set()
 """Directories that are locked by this process, to tell its own threads from other processes in a message."""
+
+
+def same_numbers(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a run that was begun with one record's engine may go on with another's: it draws the same states."""
+    if one["precision"] == other["precision"] == "fixed":
+        return {one["engine"], other["engine"]} <= {"cpu", "cuda"} or one["engine"] == other["engine"]
+    return (one["precision"], one["engine"]) == (other["precision"], other["engine"])
 
 
 class RunWriter:
@@ -142,6 +149,8 @@ class RunWriter:
             )
         old, new = (recorded_config(record["config"]) for record in (found, wanted))
         differing = [key for key in TrainingConfig.model_fields if getattr(old, key) != getattr(new, key)]
+        if same_numbers(found, wanted):
+            differing = [key for key in differing if key not in ("engine", "precision")]
         longer = differing == ["epochs"] and new.epochs > old.epochs and new.schedule == "constant"
         if differing and not longer:
             key = differing[0]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rbmscape.errors import StudyError
+from rbmscape.errors import DivergenceError, StudyError
 from rbmscape.figures.datasets import write_dataset
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.registry import select
@@ -66,8 +67,6 @@ def _train(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any
     ------
     StudyError : the run was begun by code that trains with other numbers
     """
-    from rbmscape.training.train import train
-
     key, contract = RunKey(**_key_values(task)), task.parameters["contract"]
     if any(found.get("contract", 1) != contract for found in shop.store.outcomes(f"train/{key}")):
         raise StudyError(
@@ -76,11 +75,27 @@ def _train(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any
         )
     config = TrainingConfig.from_mapping(task.parameters["config"])
     watcher, until = _TrainingWatcher(task, reporter), task.parameters["until_update"]
-    directory = shop.store.runs / str(key)
-    run = train(shop.dataset, config, directory, resume=True, progress=watcher, until_update=until)
+    run = _trained(shop, key, config, watcher, until)
     last = run.rows[-1]
     facts = {name: last[name] for name in ("seconds", "updates_per_second")}
     return facts | {"updates": last["update"], "contract": contract}
+
+
+def _trained(shop: Workshop, key: RunKey, config: TrainingConfig, watcher: _TrainingWatcher, until: int) -> Run:
+    """The run, trained to an update; on a GPU together with its replicas, whose own tasks then find it done."""
+    from filelock import FileLock
+
+    from rbmscape.training.batch import can_batch
+    from rbmscape.training.many import train_many
+    from rbmscape.training.train import engine_for, train
+
+    directory = shop.store.runs / str(key)
+    alike = [one for one in shop.config.run_keys() if (one.recipe, one.hidden) == (key.recipe, key.hidden)]
+    if len(alike) > 1 and can_batch(config, engine_for(config, shop.dataset, len(alike))):
+        configs, places = [shop.config.training(one) for one in alike], [shop.store.runs / str(one) for one in alike]
+        with FileLock(shop.store.runs / f".{key.recipe}-{key.hidden}.lock"), suppress(DivergenceError):
+            train_many(shop.dataset, configs, places, resume=True, progress=watcher, until_update=until)
+    return train(shop.dataset, config, directory, resume=True, progress=watcher, until_update=until)
 
 
 def _key_values(task: Task) -> dict[str, Any]:

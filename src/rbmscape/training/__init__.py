@@ -1,9 +1,10 @@
 """Training: gradient, schedule, averaging, trainer (section 2 of arXiv:2503.21536)."""
 
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.training.many import train_many
 from rbmscape.training.train import train
 
-__all__ = ["NUMERIC_CONTRACT", "TrainingConfig", "train"]
+__all__ = ["NUMERIC_CONTRACT", "TrainingConfig", "train", "train_many"]
 
 NUMERIC_CONTRACT = 1
 """What the runs of a study follow from in place of the source of training.

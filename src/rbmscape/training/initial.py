@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
 
-__all__ = ["initial_model", "smoothed_logit"]
+__all__ = ["first_chains", "initial_model", "longest_gradient", "smoothed_logit"]
 
 
 def smoothed_logit(visible: Tensor) -> Tensor:
@@ -38,3 +40,22 @@ def initial_model(train: Tensor, config: TrainingConfig, dtype: torch.dtype) -> 
         visible_bias = torch.zeros(n_visible, dtype=torch.float64)
     model = RBM(weights, visible_bias, torch.zeros(config.n_hidden, dtype=torch.float64))
     return model.to(device=train.device, dtype=dtype)
+
+
+def first_chains(train: Tensor, stream: Stream, n_chains: int) -> Tensor:
+    """Rows of the training data, each at most once more often than any other.
+
+    Parameters
+    ----------
+    train : (n, N)
+    stream : picks the rows
+    """
+    n_train = len(train)
+    picks = torch.from_numpy(stream.numpy().permutation(n_train))
+    return train[picks.repeat(-(-n_chains // n_train))[:n_chains]]
+
+
+def longest_gradient(config: TrainingConfig, n_visible: int, batch_size: int, n_chains: int) -> float:
+    """Length to which clipping shortens longer gradients; 0 where nothing is clipped."""
+    per_sample = 1.0 / batch_size + 1.0 / n_chains
+    return config.clip * math.sqrt(n_visible * config.n_hidden * per_sample)

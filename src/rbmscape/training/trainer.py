@@ -7,7 +7,6 @@ there is no generator whose state could be lost.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,7 +22,7 @@ from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.training.gradient import center
-from rbmscape.training.initial import initial_model
+from rbmscape.training.initial import first_chains, initial_model, longest_gradient
 from rbmscape.training.ladder.control import Action
 from rbmscape.training.ladder.follower import Follower, Step, Thresholds
 from rbmscape.training.ladder.store import model_tensors, reported_tensors
@@ -64,21 +63,15 @@ class Trainer:
         self._parameters = {name: getattr(start, name).clone() for name in PARAMETER_NAMES}
         self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
         self._optimizer = self._make_optimizer()
-        per_sample = 1.0 / self.batch_size + 1.0 / self.n_chains
-        self._longest = config.clip * math.sqrt(n_visible * config.n_hidden * per_sample)
+        self._longest = longest_gradient(config, n_visible, self.batch_size, self.n_chains)
         self._gradient = Gradient.empty(n_visible, config.n_hidden, dtype, device)
         self._visible_offset = self.train.to(dtype).mean(0)
         self._sampler = engine.bind(self._present, self.n_chains)
         self._phases = self._sampler.gradient(self.batch_size)
         self._order: tuple[int, Tensor] | None = None
-        self._sampler.v.copy_(self._first_chains(n_train))
+        self._sampler.v.copy_(first_chains(self.train, self._streams["start"], self.n_chains))
         self._follower = self._make_follower(start) if config.method == "ptt" else None
         self._safe_average = None if self._follower is None or self._average is None else _copies(self._average)
-
-    def _first_chains(self, n_train: int) -> Tensor:
-        """Rows of the training data, each at most once more often than any other."""
-        picks = torch.from_numpy(self._streams["start"].numpy().permutation(n_train))
-        return self.train[picks.repeat(-(-self.n_chains // n_train))[: self.n_chains]]
 
     def _make_follower(self, start: RBM) -> Follower:
         """The ladder of training in equilibrium, with its lowest rung; the chains start there."""

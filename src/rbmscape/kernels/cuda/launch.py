@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 
-from rbmscape.kernels.cuda.models import Models, States
+from rbmscape.kernels.cuda.models import ROW, Models, States
 
 __all__ = ["Tiles", "choose_tiles", "draw_hidden", "draw_visible", "sweep"]
+
+
+_MOST_NUMBERS: Final = 2**20
+"""Of one tensor of Triton's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,12 @@ def _processors(device: torch.device) -> int:
 
 
 def choose_tiles(models: Models, states: States) -> Tiles:
-    """Tiles for which all multiprocessors have about the same to do."""
+    """Tiles for which all multiprocessors have about the same to do; the interpreter likes few and large ones."""
+    if models.device.type != "cuda":
+        layers = models.shape.hidden, models.shape.visible
+        most = min(ROW, _MOST_NUMBERS // states.step)
+        hidden, visible = (min(most, max(16, 1 << (units - 1).bit_length())) for units in layers)
+        return Tiles(chains=states.step, hidden=hidden, visible=visible, depth=max(hidden, visible))
     tiles = Tiles()
     if _groups(models, states, tiles) * -(-max(models.shape.visible, models.shape.hidden) // 128) > 132:
         tiles = Tiles(chains=128, hidden=128, visible=128, depth=64, warps=8, stages=3)

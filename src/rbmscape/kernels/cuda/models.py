@@ -6,18 +6,19 @@ nobody needs to mask.  Everything here is queued: no function waits for the devi
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.rounding import LARGEST, SUM_BITS
+from rbmscape.kernels.rounding import LARGEST, MINUS_LOG2_E, SUM_BITS
 from rbmscape.rng import Stream
 
-__all__ = ["CHAINS", "ROW", "Models", "Shape", "States", "numbers_of", "padded"]
+__all__ = ["CHAINS", "ROW", "Models", "Shape", "States", "chain_step", "numbers_of", "padded", "tile_on"]
 
 ROW: Final = 128
 CHAINS: Final = 128
@@ -25,6 +26,7 @@ NEVER: Final = 64.0
 """Field of t with which no unit is ever active."""
 _TILE: Final = 32
 _BLOCK: Final = 1024
+_MOST_INTERPRETED: Final = 32768
 _SAFE_UNITS: Final = 4000
 """Units whose rounding errors, half a unit each, are less than the distance of two scales."""
 
@@ -32,6 +34,13 @@ _SAFE_UNITS: Final = 4000
 def padded(count: int, step: int) -> int:
     """The next multiple."""
     return -(-count // step) * step
+
+
+def chain_step(device: torch.device, n_chains: int) -> int:
+    """What chains are padded to: under the interpreter a power of two, so that one tile holds many of them."""
+    if device.type == "cuda":
+        return CHAINS
+    return min(_MOST_INTERPRETED, max(CHAINS, 1 << max(0, n_chains - 1).bit_length()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,11 @@ class Shape:
 def _constants(n_units: int, device: torch.device) -> Tensor:
     room = max(1.0, LARGEST - min(n_units / 2.0, 2.0 * math.sqrt(n_units)))
     return torch.tensor([math.sqrt(n_units), room], dtype=torch.float64, device=device)
+
+
+def tile_on(device: torch.device, tile: int) -> int:
+    """Side of a tile; the interpreter, to which all are the same work, has the largest that rows are padded for."""
+    return tile if device.type == "cuda" else min(ROW, CHAINS)
 
 
 class Models:
@@ -113,10 +127,11 @@ class Models:
         shape = self.shape
         r, n, m = shape.models, shape.visible, shape.hidden
         sides, stride = (n, m, shape.visible_row, shape.hidden_row), weights.stride(0)
-        tiles = -(-n // _TILE), -(-m // _TILE), r
+        tile = tile_on(self.device, _TILE)
+        tiles = -(-n // tile), -(-m // tile), r
         room_bits = SUM_BITS - math.ceil(math.log2(max(n, m) + 1))
         spills = self.visible_spill, self.hidden_spill
-        rounding.coarse_sums[tiles](weights, self.bits, self.sums, n, m, stride, room_bits, BLOCK=_TILE)
+        rounding.coarse_sums[tiles](weights, self.bits, self.sums, n, m, stride, room_bits, BLOCK=tile)
         constants = _constants(max(n, m), self.device)
         rounding.first_scale[r,](
             self.sums, self.bits, constants, self.scales, self.flags, *spills, *sides, room_bits, BLOCK=_BLOCK
@@ -124,12 +139,24 @@ class Models:
         for _ in range(2 + max(n, m) // _SAFE_UNITS):
             layouts = self.to_hidden, self.to_visible, *spills
             rounding.fine_integers[tiles](
-                weights, self.scales, self.flags, self.sums, *layouts, *sides, stride, BLOCK=_TILE
+                weights, self.scales, self.flags, self.sums, *layouts, *sides, stride, BLOCK=tile
             )
             rounding.check[r,](
                 visible_bias, hidden_bias, self.sums, self.scales, self.flags, self.slopes, self.visible_fields,
                 self.hidden_fields, *spills, *sides, visible_bias.stride(0), hidden_bias.stride(0), BLOCK=_BLOCK,
             )  # fmt: skip
+
+    def at(self, beta: float) -> Self:
+        """The same models at an inverse temperature; their planes are shared."""
+        if beta == 1.0:
+            return self
+        heated = copy.copy(self)
+        heated.slopes = (MINUS_LOG2_E * (beta * self.scale)).to(torch.float32)
+        for name, n_units in (("visible_fields", self.shape.visible), ("hidden_fields", self.shape.hidden)):
+            fields = getattr(self, name).clone()
+            fields[:, :n_units] *= torch.tensor(beta, dtype=torch.float32, device=self.device)
+            setattr(heated, name, fields)
+        return heated
 
     def integers(self) -> Tensor:
         """(R, N, M) float64 rounded weights as integers."""
@@ -158,7 +185,7 @@ class States:
     """
 
     def __init__(self, shape: Shape, n_chains: int, device: torch.device | str, step: int = CHAINS) -> None:
-        self.shape, self.n_chains = shape, n_chains
+        self.shape, self.n_chains, self.step = shape, n_chains, step
         self.chains = padded(max(1, n_chains), step)
         self.v = torch.zeros(shape.models, self.chains, shape.visible_row, dtype=torch.int8, device=device)
         self.h = torch.zeros(shape.models, self.chains, shape.hidden_row, dtype=torch.int8, device=device)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.cuda.models import CHAINS, Models, States, padded
+from rbmscape.kernels.cuda.models import CHAINS, Models, States, padded, tile_on
 
 __all__ = ["Phases"]
 
@@ -17,6 +17,7 @@ FEWEST: Final = 129
 """Samples of a phase with which a weighted mean has three digits."""
 _TILE: Final = 64
 _FINE_TILE: Final = 32
+_UNITS: Final = 32
 _OPTIONS: Final = {"num_warps": 4, "num_stages": 3, "enable_fp_fusion": False}
 
 
@@ -61,13 +62,14 @@ class Phases:
         from rbmscape.kernels.cuda import gradient
 
         shape, states = self.models.shape, self.states
-        grid = self.places // _TILE, shape.visible_row // _TILE, shape.models
+        tile = tile_on(self.models.device, _TILE)
+        grid = self.places // tile, shape.visible_row // tile, shape.models
         self.counts.zero_()
         self.sums.zero_()
         gradient.gather[grid](
             self.train, self.order, self.clock, states.v, self.data, self.columns, self.counts, self.n_data,
             states.n_chains, states.chains, self.second, self.places, self.order.shape[1], shape.visible_row,
-            BLOCK=_TILE,
+            BLOCK=tile,
         )  # fmt: skip
 
     def correlations(self, weights: Tensor, hidden_bias: Tensor, out: Tensor) -> None:
@@ -77,17 +79,18 @@ class Phases:
         shape, states, models = self.models.shape, self.states, self.models
         n, m, r = shape.visible, shape.hidden, shape.models
         sides = n, shape.visible_row, m, shape.hidden_row
-        tiles = -(-n // _FINE_TILE), -(-m // _FINE_TILE), r
+        fine, few, many = (tile_on(models.device, tile) for tile in (_FINE_TILE, _UNITS, _TILE))
+        tiles = -(-n // fine), -(-m // fine), r
         rows = shape.visible_row, shape.hidden_row
-        gradient.fine_planes[tiles](weights, models.scales, self.fine, n, m, *rows, weights.stride(0), BLOCK=_FINE_TILE)
-        blocks = {"BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 64, "DIGITS": self.digits}
-        gradient.hidden_means[-(-m // 32), self.places // 64, r](
+        gradient.fine_planes[tiles](weights, models.scales, self.fine, n, m, *rows, weights.stride(0), BLOCK=fine)
+        blocks = {"BLOCK_M": many, "BLOCK_N": few, "BLOCK_K": many, "DIGITS": self.digits}
+        gradient.hidden_means[-(-m // few), self.places // many, r](
             self.data, states.v, self.fine, models.scales, hidden_bias, self.means, self.sums,
             float(UNIT / np.float32(self.n_data)), float(-UNIT / np.float32(states.n_chains)), self.n_data,
             states.n_chains, states.chains, self.second, self.places, *sides, hidden_bias.stride(0),
             **blocks, **_OPTIONS,
         )  # fmt: skip
-        gradient.correlations[-(-m // 32), -(-n // 64), r](
+        gradient.correlations[-(-m // few), -(-n // many), r](
             self.columns, self.means, out, self.places, *sides, out.stride(0), **blocks, **_OPTIONS
         )
 

@@ -20,6 +20,8 @@ from rbmscape.kernels.rounding import LARGEST, coarse_factor, next_scale, scale_
 
 __all__ = ["IntegerParameters", "Layers", "half_step"]
 
+_BEYOND = 2.0**127
+
 FloatPair = tuple[NDArray[np.float32], NDArray[np.float32]]
 Layers = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32], NDArray[Any]]
 
@@ -86,7 +88,8 @@ class IntegerParameters:
         if factor == 0.0:
             self.to_hidden[:], self.to_visible[:] = 0, 0
             return 1.0
-        largest_sums[parallel](weights, np.float32(factor), columns, rows)
+        usual = factor < _BEYOND  # else of weights so small that only float64 holds it, and a pass compiled for that
+        largest_sums[parallel](weights, np.float32(factor) if usual else np.float64(factor), columns, rows)
         scale = scale_for(_largest(columns, rows), factor, n_units)
         round_weights = self.products.round_weights[parallel]
         while True:

@@ -15,7 +15,7 @@ import numba
 __all__ = ["FOLDER", "Kernel", "compile_both", "compile_pass", "folder_hash"]
 
 Kernel = Callable[..., Any]
-_MATHS = {"contract", "nsz", "arcp"}
+_MATHS = {"contract", "nsz"}
 _POOL = Lock()
 
 

@@ -1,0 +1,129 @@
+"""Annealing on the device with the sampler's integers (`rbmscape.kernels.cuda.paths`): one path, one set of chains."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rbmscape.kernels.cuda import launch
+from rbmscape.kernels.cuda.bound_paths import Paths
+from rbmscape.kernels.cuda.memory import check_room, sampler_bytes
+from rbmscape.kernels.cuda.models import Models, States, chain_step
+from rbmscape.kernels.cuda.single import bound_models, launching_on, point, round_one
+from rbmscape.kernels.interface import ModelLike, Parameters
+from rbmscape.kernels.reference.base import BasePath, cast, flat_base
+from rbmscape.rng import Stream
+
+__all__ = ["CudaAnnealer", "CudaPath"]
+
+
+class CudaAnnealer:
+    """CUDA GPU, exact sums of 16-bit weights; see `rbmscape.kernels.interface.Annealer`."""
+
+    name = "cuda"
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def bind(self, model: ModelLike, n_chains: int = 0, base: tuple[Tensor, Tensor] | None = None) -> CudaPath:
+        """See `Annealer.bind`; the path's `weights` are the rounded ones.
+
+        Raises
+        ------
+        EngineError : the device has too little free memory
+        """
+        n_visible, n_hidden = model.weights.shape
+        check_room(self.device, sampler_bytes(n_visible, n_hidden, n_chains), f"{n_chains} chains of {n_hidden} units")
+        exact = cast(model, torch.float32, self.device)
+        models = bound_models(exact)
+        with launching_on(self.device):
+            round_one(models, exact)
+        ends = flat_base(exact, base, torch.float32, self.device)
+        return CudaPath(models, exact, ends, _chains(models, n_chains))
+
+
+def _chains(models: Models, n_chains: int) -> States:
+    return States(models.shape, n_chains, models.device, chain_step(models.device, n_chains))
+
+
+class CudaPath(BasePath):
+    """See `rbmscape.kernels.interface.BoundPath`.
+
+    Attributes
+    ----------
+    models, exact : the rounded weights as the kernels have them, and the model's own parameters
+    states : the chains
+    """
+
+    def __init__(self, models: Models, exact: Parameters, base: tuple[Tensor, Tensor], states: States) -> None:
+        self.models, self.exact, self.states = models, exact, states
+        self.base_visible, self.base_hidden = base
+        biases = exact.visible_bias[None], exact.hidden_bias[None]
+        self._paths = Paths(models, states, biases, (self.base_visible[None], self.base_hidden[None]))
+
+    @property
+    def weights(self) -> Tensor:
+        """See `BoundPath.weights`."""
+        return (self.models.scale[:, None, None] * self.models.integers())[0]
+
+    @property
+    def visible_bias(self) -> Tensor:
+        """See `BoundPath.visible_bias`."""
+        return self.exact.visible_bias
+
+    @property
+    def hidden_bias(self) -> Tensor:
+        """See `BoundPath.hidden_bias`."""
+        return self.exact.hidden_bias
+
+    @property
+    def v(self) -> Tensor:
+        """(n_chains, N) uint8, a view."""
+        return self.states.visible[0]
+
+    @property
+    def h(self) -> Tensor:
+        """(n_chains, M) uint8, a view."""
+        return self.states.hidden[0]
+
+    def with_chains(self, n_chains: int) -> CudaPath:
+        """See `BoundPath.with_chains`."""
+        return self._with(_chains(self.models, n_chains))
+
+    def on(self, other: CudaPath) -> CudaPath:
+        """See `BoundPath.on`."""
+        return self._with(other.states)
+
+    def _with(self, states: States) -> CudaPath:
+        return CudaPath(self.models, self.exact, (self.base_visible, self.base_hidden), states)
+
+    def load(self, v: Tensor) -> None:
+        """See `BoundPath.load`."""
+        self._paths.load(v[None].to(self.models.device))
+
+    def weigh(self, log_weights: Tensor, start: float, end: float) -> None:
+        """See `BoundPath.weigh`."""
+        with launching_on(self.models.device):
+            log_weights += self._paths.weigh(self._pair(start, end))[0]
+
+    def step(
+        self, log_weights: Tensor, start: float, end: float, stream: Stream, draw: int, first_chain: int = 0
+    ) -> None:
+        """See `BoundPath.step`."""
+        with launching_on(self.models.device):
+            point(self.states, stream, draw, first_chain)
+            log_weights += self._paths.walk(self._pair(start, end))[0, 0]
+
+    def _pair(self, start: float, end: float) -> Tensor:
+        return torch.tensor([[start, end]], dtype=torch.float64, device=self.models.device)
+
+    def move(self, stream: Stream, draw: int) -> None:
+        """See `BoundPath.move`: the sampler's own sweep, which weighs nothing."""
+        with launching_on(self.models.device):
+            point(self.states, stream, draw, 0)
+            launch.sweep(self.models, self.states, 1)
+
+    def log_density(self) -> Tensor:
+        """See `BoundPath.log_density`: one product, weighed at one temperature only."""
+        with launching_on(self.models.device):
+            return self._paths.log_density()[0]

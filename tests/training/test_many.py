@@ -1,0 +1,209 @@
+"""Runs that train at once are those that train alone, and survive what single ones survive.
+
+Batches are those of the GPU's kernels, on a processor under Triton's interpreter.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+
+import pytest
+import torch
+
+import rbmscape as rs
+from rbmscape.errors import DivergenceError, EngineError, InputError
+from rbmscape.kernels.select import has_table_lookup
+from rbmscape.model.rbm import PARAMETER_NAMES
+from rbmscape.training import batch as batches
+from rbmscape.training.batch import Batch, can_batch, shared_choices
+from rbmscape.training.trainer import Trainer
+
+pytest.importorskip("triton", reason="needs Triton, as from `pip install rbmscape[gpu]`")
+
+from rbmscape.kernels.cuda import memory
+from rbmscape.kernels.cuda.engine import CudaEngine
+
+SMALL = {"n_hidden": 6, "batch_size": 25, "n_chains": 20, "gibbs_steps": 1, "epochs": 2, "averaging": 3}
+train_module = importlib.import_module("rbmscape.training.train")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+ENGINE = CudaEngine("fixed", DEVICE)
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    """What chooses engines takes the GPU's, unless the processor's is asked for."""
+    select = train_module.select_engine
+    monkeypatch.setattr(
+        train_module, "select_engine", lambda name, *rest: select(name, *rest) if name == "cpu" else ENGINE
+    )
+
+
+def recipes(count=3, **changes):
+    return [rs.TrainingConfig(**(SMALL | {"seed": k, "learning_rate": 0.1 + 0.1 * k} | changes)) for k in range(count)]
+
+
+def many(dataset, configs, root, **options):
+    return rs.train_many(dataset, configs, [root / str(k) for k in range(len(configs))], progress=False, **options)
+
+
+def same_run(one, other):
+    for kind in (True, False):
+        for update in one.updates:
+            models = [run.load(update, averaged=kind) for run in (one, other)]
+            assert all(torch.equal(*(getattr(model, name) for model in models)) for name in PARAMETER_NAMES)
+    rows = [[{k: v for k, v in row.items() if "second" not in k} for row in run.rows] for run in (one, other)]
+    assert rows[0] == rows[1]
+    if one.config.method == "pcd":
+        assert torch.equal(one.chains, other.chains)
+
+
+RULES = [
+    {},
+    {"optimizer": "adam", "gradient": "plain", "clip": 0.0, "averaging": 0},
+    {"method": "cd", "momentum": 0.5, "l1": 1e-3, "l2": 1e-3},
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=["recommended", "adam", "cd"])
+def test_runs_trained_at_once_are_those_trained_alone_in_parts_and_out_of_step(patterns, tmp_path, on_gpu, rule):
+    """Together at one go; one alone; together again from where one run is ahead of the other."""
+    configs = recipes(2, **rule)
+    whole = many(patterns, configs, tmp_path / "whole")
+    same_run(whole[1], rs.train(patterns, configs[1], tmp_path / "alone", progress=False))
+    many(patterns, configs, tmp_path / "parts", until_update=1)
+    rs.train(patterns, configs[0], tmp_path / "parts" / "0", resume=True, until_update=3, progress=False)
+    for one, other in zip(whole, many(patterns, configs, tmp_path / "parts", resume=True), strict=True):
+        same_run(one, other)
+    assert not torch.equal(whole[0].load().weights, whole[1].load().weights)
+    assert {run.engine for run in whole} == {"cuda"}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=["recommended", "adam", "cd"])
+def test_a_batch_trains_what_a_trainer_trains(patterns, rule):
+    """The same states; sums of floats in centring and clipping run in another order: 1e-6 after three updates."""
+    config = recipes(1, **rule)[0]
+    together, alone = Batch(patterns, [config], ENGINE), Trainer(patterns, config, ENGINE)
+    together.advance(3)
+    for _ in range(3):
+        alone.step()
+    (replica,) = together.replicas
+    for name in PARAMETER_NAMES:
+        torch.testing.assert_close(getattr(replica.model(), name), getattr(alone.model(), name), rtol=0, atol=1e-6)
+    assert torch.equal(replica.chains, alone.chains)
+    assert replica.state().keys() == alone.state().keys()
+    alone.restore(replica.state(), 3)
+    alone.step()
+    together.advance(1)
+    torch.testing.assert_close(replica.model().weights, alone.model().weights, rtol=0, atol=1e-6)
+
+
+def test_an_interrupt_saves_all_runs(patterns, tmp_path, on_gpu, monkeypatch):
+    configs, advance = recipes(2), Batch.advance
+    whole = many(patterns, configs, tmp_path / "whole")
+
+    def interrupted(batch, n_updates):
+        advance(batch, n_updates)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Batch, "advance", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"at update 1 of 4; everything is saved, .*train_many\(.*resume=True"):
+        many(patterns, configs, tmp_path / "parts")
+    monkeypatch.setattr(Batch, "advance", advance)
+    for one, other in zip(whole, many(patterns, configs, tmp_path / "parts", resume=True), strict=True):
+        same_run(one, other)
+
+
+def test_a_run_that_diverges_is_dated_and_leaves_the_others_alone(patterns, tmp_path, on_gpu):
+    configs = recipes(2, clip=0.0)
+    configs[0] = configs[0].replace(learning_rate=1e9)
+    with pytest.raises(DivergenceError, match=r"diverged at update 1: the largest .*/0'\)\.load\(\)"):
+        many(patterns, configs, tmp_path)
+    same_run(rs.Run.open(tmp_path / "1"), rs.train(patterns, configs[1], tmp_path / "alone", progress=False))
+    assert rs.Run.open(tmp_path / "0").updates == (0,)
+
+
+@pytest.mark.skipif(not has_table_lookup(), reason="precision 'fixed' needs AVX-512 on a processor")
+def test_a_gpu_that_is_lost_is_named_and_the_run_goes_on_on_the_processor(patterns, tmp_path, on_gpu, monkeypatch):
+    config, advance = recipes(1)[0], Batch.advance
+    whole = rs.train(patterns, config, tmp_path / "whole", progress=False)
+
+    def lost(batch, n_updates):
+        if batch.update >= 2:
+            raise RuntimeError("CUDA error: unspecified launch failure\nCompile with ...")
+        advance(batch, n_updates)
+
+    monkeypatch.setattr(Batch, "advance", lost)
+    with pytest.raises(EngineError, match=r"failed while training \(CUDA error: unspecified launch failure\); .*'cpu'"):
+        rs.train(patterns, config, tmp_path / "parts", progress=False)
+    there = config.replace(engine="cpu")
+    run = rs.train(patterns, there, tmp_path / "parts", resume=True, progress=False)
+    assert torch.equal(run.chains, whole.chains)
+    torch.testing.assert_close(run.load().weights, whole.load().weights, rtol=0, atol=1e-6)
+
+
+def test_what_may_differ_in_a_batch(patterns):
+    one, other = recipes(2)
+    assert shared_choices(one) == shared_choices(other)
+    assert shared_choices(one) != shared_choices(one.replace(n_hidden=7))
+    assert can_batch(one, ENGINE)
+    assert not can_batch(one.replace(optimizer="rmsprop"), ENGINE)
+    assert not can_batch(one.replace(method="rdm"), ENGINE)
+
+
+def test_predicted_memory_is_what_is_taken(patterns):
+    """Within 3 %: small vectors are left out."""
+
+    def taken(count):
+        batch = Batch(patterns, recipes(count, n_hidden=300, averaging=2, optimizer="adam"), ENGINE)
+        update = batch.on_device
+        owners = update, update.models, update.states, update.phases
+        found = [one for owner in owners for one in vars(owner).values()] + update.slots
+        tensors = {one.data_ptr(): one for one in found if isinstance(one, torch.Tensor)}
+        return sum(one.untyped_storage().nbytes() for one in tensors.values())
+
+    config = recipes(1, n_hidden=300, averaging=2, optimizer="adam")[0]
+    sizes = batches._sizes(patterns, config)
+    assert taken(3) - taken(2) == pytest.approx(sizes.of_a_model, rel=0.03)
+    assert sizes.models_that_fit(int((sizes.common + 5.5 * sizes.of_a_model) / memory.USABLE)) == 5
+
+
+def test_batches_are_as_large_as_memory_allows(patterns, tmp_path, on_gpu, monkeypatch):
+    configs, counts, make = recipes(3), [], Batch.__init__
+
+    def counted(batch, dataset, given, engine):
+        counts.append(len(given))
+        make(batch, dataset, given, engine)
+
+    sizes = batches._sizes(patterns, configs[0])
+    room = int((sizes.common + 2.5 * sizes.of_a_model) / memory.USABLE)
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: room)
+    with pytest.raises(EngineError, match=r"3 models of 6 hidden units need .* and 2 of them fit; train 2 at a time"):
+        Batch(patterns, configs, ENGINE)
+    monkeypatch.setattr(Batch, "__init__", counted)
+    runs = many(patterns, configs, tmp_path, until_update=1)
+    assert counts == [2, 1]
+    assert [run.config.seed for run in runs] == [0, 1, 2]
+    monkeypatch.setattr(memory, "free_bytes", lambda _device: 2**20)
+    with pytest.raises(EngineError, match=r"0 of them fit; train on the processor with engine='cpu'"):
+        many(patterns, configs, tmp_path / "none")
+
+
+def test_on_a_processor_runs_train_as_alone(patterns, tmp_path):
+    configs = recipes(2, engine="reference") + recipes(1, engine="reference", n_hidden=4)
+    for k, run in enumerate(many(patterns, configs, tmp_path)):
+        same_run(run, rs.train(patterns, configs[k], tmp_path / f"alone{k}", progress=False))
+
+
+@pytest.mark.parametrize(
+    ("configs", "directories", "options", "message"),
+    [
+        (2, ["a"], {}, "found 2 recipes and 1 directories"),
+        (2, ["a", "b/../a"], {}, "cannot share the directory"),
+        (1, ["a"], {"resume": True, "overwrite": True}, "found both; choose one"),
+    ],
+)
+def test_impossible_requests_are_refused(patterns, tmp_path, configs, directories, options, message):
+    with pytest.raises(InputError, match=message):
+        rs.train_many(patterns, recipes(configs), [tmp_path / one for one in directories], progress=False, **options)
