@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rbmscape import RBM, effective_couplings
+from rbmscape import RBM, TrainingConfig, effective_couplings, load_dataset, train
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.exact import binary_states
 
@@ -92,6 +92,22 @@ def test_all_pairs_of_a_large_model_take_seconds():
     assert time.perf_counter() - start < 5  # 0.8 s on one free core
     some = [(0, 1), (5, 700), (300, 301)]
     np.testing.assert_allclose(effective_couplings(rbm, 2, units=some), [pairs[i, k] for i, k in some], atol=1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [4.0, 3.5, 3.0])
+def test_a_trained_model_has_the_couplings_of_the_ising_model(temperature):
+    """Neighbours within 0.02 of 1/T on average over the bonds, diagonal ones below 0.05; half a minute each."""
+    data = load_dataset("ising", image_shape=(8, 8), temperature=temperature, n_train=20_000, n_test=1, seed=1)
+    config = TrainingConfig(
+        n_hidden=128, learning_rate=0.5, decay_start=0.3, epochs=200, gibbs_steps=5, n_chains=1000, early_checkpoints=0
+    )
+    pairs = effective_couplings(train(data, config, progress=False).load(), 2, "spins")
+    rows, columns = np.divmod(np.arange(64), 8)
+    steps = [np.abs(axis[:, None] - axis) for axis in (rows, columns)]
+    distance = np.hypot(*(np.minimum(step, 8 - step) for step in steps))
+    assert pairs[distance == 1].mean() == pytest.approx(1 / temperature, abs=0.02)
+    assert abs(pairs[np.isclose(distance, np.sqrt(2))].mean()) < 0.05
 
 
 def test_bad_input_is_refused():

@@ -216,3 +216,12 @@ def test_an_unexpected_error_costs_one_task_and_leaves_its_traceback(tiny_plan, 
     words = outcome.failures["figure/gallery"]
     assert words == "ZeroDivisionError: a bug on purpose (traceback in tasks/figure.gallery.error.txt)"
     assert "in broken" in (tmp_path / "s" / "tasks" / "figure.gallery.error.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "examples").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_example_plans_fit_their_data_and_figures(path):
+    plan = read_plan(path)
+    check_plan(plan, plan.data.load())
+    assert plan.name == path.stem
