@@ -234,7 +234,7 @@ class Replica:
     @property
     def chains(self) -> Tensor:
         """(n_chains, N) uint8 visible states of the negative phase."""
-        return self._v.contiguous()
+        return self._v.clone(memory_format=torch.contiguous_format)
 
     def model(self, averaged: bool = True) -> RBM:
         """Copy of the present model: averaged parameters where the recipe averages, else (or with False) the last."""
