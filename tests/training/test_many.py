@@ -5,9 +5,11 @@ Batches are those of the GPU's kernels, on a processor under Triton's interprete
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
+import weakref
 
 import pytest
 import torch
@@ -170,10 +172,12 @@ def test_predicted_memory_is_what_is_taken(patterns):
 
 
 def test_batches_are_as_large_as_memory_allows(patterns, tmp_path, on_gpu, monkeypatch):
-    configs, counts, make = recipes(3), [], Batch.__init__
+    configs, counts, made, make = recipes(3), [], [], Batch.__init__
 
     def counted(batch, dataset, given, engine):
         counts.append(len(given))
+        made.append(weakref.ref(batch))
+        assert [one for one in made[:-1] if one()] == [], "the batch before still takes memory"
         make(batch, dataset, given, engine)
 
     sizes = batches._sizes(patterns, configs[0])
@@ -182,7 +186,11 @@ def test_batches_are_as_large_as_memory_allows(patterns, tmp_path, on_gpu, monke
     with pytest.raises(EngineError, match=r"3 models of 6 hidden units need .* and 2 of them fit; train 2 at a time"):
         Batch(patterns, configs, ENGINE)
     monkeypatch.setattr(Batch, "__init__", counted)
-    runs = many(patterns, configs, tmp_path, until_update=1)
+    gc.disable()
+    try:
+        runs = many(patterns, configs, tmp_path, until_update=1)
+    finally:
+        gc.enable()
     assert counts == [2, 1]
     assert [run.config.seed for run in runs] == [0, 1, 2]
     monkeypatch.setattr(memory, "free_bytes", lambda _device: 2**20)

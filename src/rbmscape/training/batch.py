@@ -189,6 +189,10 @@ class Batch:
         """Go on from parameters and chains that were put in place by hand."""
         self.update, self._epoch = update, None
 
+    def close(self) -> None:
+        """Let go of the replicas, which know the batch: its device memory is free once nobody holds them."""
+        self.replicas.clear()
+
     def diverged(self) -> dict[int, DivergenceError]:
         """Place of each model that left the finite numbers, and what to say of it; waits for the device."""
         return {

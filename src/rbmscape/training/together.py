@@ -116,7 +116,10 @@ def _train_level(
                     "overwrite=True"
                 ) from error
     sessions = [Session(one, writer, dataset) for one, (writer, _) in zip(batch.replicas, going, strict=True)]
-    failed = _run(batch, sessions, reporter, last)
+    try:
+        failed = _run(batch, sessions, reporter, last)
+    finally:
+        batch.close()
     return {going[place][0]: error for place, error in failed.items()}
 
 
