@@ -19,6 +19,8 @@ from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
 from rbmscape.rng import Stream
 from rbmscape.runs.layout import RunLayout
 from rbmscape.runs.schedule import exposure
+from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
+from rbmscape.study.study import run_study
 from rbmscape.training import trainer as trainer_module
 from rbmscape.training.ladder import follower
 from rbmscape.training.ladder.control import Action
@@ -226,6 +228,26 @@ def test_its_rate_is_not_told_by_the_recipe():
     assert rs.TrainingConfig().learning_rate == 0.8
     with pytest.raises(rs.errors.InputError, match="flow time"):
         exposure(rs.TrainingConfig(method="ptt"), [0, 1], 10)
+
+
+def test_a_study_trains_with_it(tmp_path):
+    recipe = {key: value for key, value in RECIPE.items() if key != "n_hidden"} | {"epochs": 60, "batch_size": 30}
+    plan = StudyConfig(
+        name="equilibrium",
+        data=DataPlan(source="bars-and-stripes", options={"image_shape": (4, 4)}),
+        hidden=(6,),
+        replicas=1,
+        recipes={"ptt": recipe},
+        likelihood=LikelihoodPlan(method="exact"),
+        figures=("likelihood",),
+        slice_epochs=20,
+    )
+    study = run_study(plan, tmp_path / "study", progress=False)
+    assert study.outcome.failures == {}
+    (run,) = study.runs.values()
+    alone = rs.train(run.dataset(), run.config, progress=False)
+    assert torch.equal(run.load().weights, alone.load().weights)
+    assert run.rows[-1]["log_likelihood_train"] == alone.rows[-1]["log_likelihood_train"]
 
 
 KILLED = RECIPE | {
