@@ -213,6 +213,13 @@ def test_sample_is_in_equilibrium_by_default_and_its_files_keep_the_verdict(tmp_
         assert picture.text["samples_method"] == expected.method
 
 
+@pytest.mark.parametrize("ending", ["", ".npz", ".png"])
+def test_an_ending_of_out_is_not_doubled(tmp_path, trained, ending):
+    words = ["sample", str(trained), "--method", "gibbs", "--steps", "0", "-n", "2", "--engine", "reference"]
+    assert main([*words, "--out", str(tmp_path / f"drawn.v2{ending}")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["drawn.v2.npz", "drawn.v2.png"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [(["--steps", "3"], "--method gibbs"), (["--method", "gibbs", "--budget", "1e9"], "--steps")],

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rbmscape.errors import StudyError
+from rbmscape.errors import DivergenceError, StudyError
+from rbmscape.kernels import select_engine
+from rbmscape.study import estimate
+from rbmscape.study.config import StudyConfig
 from rbmscape.study.dry_run import survey
 from rbmscape.study.estimate import Speeds, measure_speeds, seconds_of_tasks, wall_seconds
 from rbmscape.study.graph import TaskGraph, build_graph
 from rbmscape.study.needs import disk_of_run
 from rbmscape.study.study import run_study
+from rbmscape.training.trainer import Trainer
+
+N_CALLS = 20
 
 
 def test_a_runs_disk_is_what_its_files_take(tiny_plan, tmp_path):
@@ -56,6 +62,29 @@ def test_speeds_are_measured_for_every_size(tiny_plan):
         assert set(values) == {2, 6}
         assert all(0.0 < value < 1.0 for value in values.values())
     assert speeds.yardstick > 0.0
+
+
+def test_speeds_of_a_study_whose_training_diverges_are_measured(monkeypatch):
+    """As many updates fit into a probe of tiny models as would make their training diverge."""
+
+    def long_probe(function):
+        for _ in range(N_CALLS):
+            function()
+        return 1.0
+
+    monkeypatch.setattr(estimate, "_probe", long_probe)
+    monkeypatch.setattr(estimate, "_time_annealing", lambda *_: 1.0)
+    plan = StudyConfig(
+        hidden=(3,),
+        figures=("likelihood",),
+        data={"source": "bars-and-stripes", "options": {"image_shape": (3, 3)}},
+        recipes={"steep": {"epochs": 5, "learning_rate": 1e9, "clip": 0.0, "engine": "reference"}},
+    )
+    dataset = plan.data.load()
+    trainer = Trainer(dataset, plan.training(next(iter(plan.run_keys()))), select_engine("reference"))
+    with pytest.raises(DivergenceError):
+        long_probe(trainer.step)
+    assert measure_speeds(plan, dataset).update.keys() == {3}
 
 
 def test_a_dry_run_knows_what_is_done_and_writes_nothing(tiny_plan, tmp_path):

@@ -52,7 +52,7 @@ def sample(
     budget: Annotated[
         float | None, typer.Option(help="Multiply-adds until equilibrium at most, for example 1e12.", min=1.0)
     ] = None,
-    out: Annotated[str, typer.Option(help="Names of the files without ending: OUT.npz and OUT.png.")] = "samples",
+    out: Annotated[str, typer.Option(help="Name of the files OUT.npz and OUT.png; an ending is left out.")] = "samples",
     start: Annotated[
         str | None,
         typer.Option(help="First states of Gibbs chains: random, data (of the run), or a file with one row a chain."),
@@ -73,7 +73,8 @@ def sample(
     from rbmscape.sampling.sample import sample as draw_samples
 
     _check_method(method, {"--steps": steps, "--start": start, "--beta": None if beta == 1.0 else beta}, budget)
-    files = [Path(f"{out}.npz"), Path(f"{out}.png")]
+    stem = out.removesuffix(".npz").removesuffix(".png")
+    files = [Path(f"{stem}.npz"), Path(f"{stem}.png")]
     check_absent(files, overwrite=overwrite)
     shape = None if image_shape is None else parse_image_shape(image_shape)
     opened = open_model(model, update, device)

@@ -36,6 +36,7 @@ all costs were measured."""
 SECONDS_A_PROBE: Final = 0.4
 PROBE_TEMPERATURES: Final = (8, 40)
 PROBE_CHAINS: Final = 100
+PROBE_RATE: Final = 1e-12
 PROBE_STEPS: Final = 5
 CHECKPOINT: Final = 0.25
 """Seconds of a checkpoint's metrics and files, at the reference speed."""
@@ -91,11 +92,16 @@ def _probe(function: Callable[[], Any]) -> float:
 
 
 def _time_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, float]:
-    """Seconds of an update beside its sweeps, and of a sweep of one chain."""
+    """Seconds of an update beside its sweeps, and of a sweep of one chain.
+
+    A probe of a small model makes more updates than its recipe has, with which it might diverge; steps of no size
+    take as long.
+    """
     from rbmscape.training.trainer import Trainer
 
     engine = select_engine(recipe.engine, recipe.precision, best_device(recipe.engine, recipe.precision))
-    short, long = (_probe(Trainer(dataset, recipe.replace(gibbs_steps=k), engine).step) for k in (1, PROBE_STEPS))
+    still = recipe.replace(learning_rate=PROBE_RATE)
+    short, long = (_probe(Trainer(dataset, still.replace(gibbs_steps=k), engine).step) for k in (1, PROBE_STEPS))
     sweep = max(0.1 * long / PROBE_STEPS, (long - short) / (PROBE_STEPS - 1))
     return max(0.0, short - sweep), sweep / max(1, min(_chains(recipe), recipe.n_chains))
 
