@@ -144,3 +144,9 @@ def test_string_labels_stay_strings():
 def test_unusable_labels_are_refused(labels, words):
     with pytest.raises(DataError, match=words):
         as_labels(labels, 2, "labels")
+
+
+@pytest.mark.parametrize("shape", [("a", "b"), (2, None), (2.5, 2), (True, 4)])
+def test_sides_of_an_image_are_whole_numbers(shape):
+    with pytest.raises(ShapeError, match="two positive integers"):
+        checked_image_shape(shape, 4)

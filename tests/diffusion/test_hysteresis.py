@@ -90,3 +90,10 @@ def test_bad_input_is_refused():
         hysteresis(rbm, method="newton")
     with pytest.raises(UnresolvedError, match="no field up to 64"):
         closing_field(CurieWeiss(20, 20, 100.0).rbm())
+
+
+def test_a_mode_is_any_whole_number():
+    rbm = RBM.random(6, 5, std=1.0, seed=1)
+    fields = np.linspace(-1, 1, 7)
+    one, other = (hysteresis(rbm, mode, fields) for mode in (1, np.float64(1)))
+    np.testing.assert_array_equal(one.up, other.up)

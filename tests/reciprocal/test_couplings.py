@@ -1,6 +1,7 @@
 """Couplings of the visible units against sums over all states, and against a decorated Ising chain."""
 
 import itertools
+import math
 import time
 
 import numpy as np
@@ -125,5 +126,8 @@ def test_bad_input_is_refused():
         effective_couplings(rbm, 2, units=[(0, 1, 2)])
     with pytest.raises(InputError, match="'bits' or 'spins'"):
         effective_couplings(rbm, states="ising")
+    for order in ("two", None, math.nan, 2.5, True):
+        with pytest.raises(InputError, match="from 1 to the 8 visible units"):
+            effective_couplings(rbm, order=order)
     with pytest.raises(InputError, match="from 1 to the 8 visible units"):
         effective_couplings(rbm, 0)

@@ -203,7 +203,7 @@ def test_gauge_flip_mirrors_the_curve():
 def test_bad_input_is_refused():
     rbm = random_model()
     for mode in (4, -1, 1.5, "first", None, True, float("inf")):
-        with pytest.raises(InputError, match="from 0 to 3"):
+        with pytest.raises(InputError, match="pass 0 to 3"):
             landau(rbm, mode)
     with pytest.raises(InputError, match="'u' or 'w'"):
         landau(rbm, 0, branch="x")

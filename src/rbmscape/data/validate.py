@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.checks import is_whole
 from rbmscape.errors import DataError, ShapeError
 
 __all__ = ["Table", "as_binary", "as_labels", "checked_image_shape", "checked_limit", "plain_array"]
@@ -118,7 +119,7 @@ def checked_image_shape(shape: Sequence[int] | None, n_visible: int) -> tuple[in
     """
     if shape is None:
         return None
-    if len(shape) != 2 or any(int(side) != side or side < 1 for side in shape):
+    if len(shape) != 2 or any(not is_whole(side) or side < 1 for side in shape):
         raise ShapeError(f"image_shape is {tuple(shape)!r}; give (height, width), two positive integers")
     height, width = (int(side) for side in shape)
     if height * width != n_visible:

@@ -129,7 +129,7 @@ def hysteresis(
     check_choice("method", method, ("mean_field", "gibbs"))
     beta = check_positive("beta", beta)
     basis = Modes.of(rbm) if modes is None else modes
-    check_mode(mode, basis.n_paired)
+    mode = check_mode(mode, basis.n_paired)
     left, right = basis.left[:, mode], basis.right[:, mode]
     if fields is None:
         largest = closing_field(rbm, mode, modes=basis, order=order, beta=beta)
@@ -164,7 +164,8 @@ def closing_field(rbm: RBM, mode: int = 0, *, modes: Modes | None = None, order:
     """
     basis = Modes.of(rbm) if modes is None else modes
     problem = MeanFieldProblem.of(rbm, check_positive("beta", beta), order)
-    left, right = basis.left[:, check_mode(mode, basis.n_paired)], basis.right[:, mode]
+    mode = check_mode(mode, basis.n_paired)
+    left, right = basis.left[:, mode], basis.right[:, mode]
     field = 1 / 16
     while field <= _LARGEST_FIELD:
         ends = [[_Follower(problem, left, right, sign).at(h)[0] for sign in (-1.0, 1.0)] for h in (-field, field)]

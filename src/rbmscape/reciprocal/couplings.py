@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from rbmscape.checks import is_whole
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
 
@@ -68,10 +69,11 @@ def effective_couplings(
     """
     if states not in ("bits", "spins"):
         raise InputError(f"states must be 'bits' or 'spins', found {states!r}; choose one of these")
-    if isinstance(order, bool) or order != int(order) or not 1 <= order <= rbm.n_visible:
+    if not is_whole(order) or not 1 <= order <= rbm.n_visible:
         raise InputError(
             f"order must be a whole number from 1 to the {rbm.n_visible} visible units, found {order!r}; 2 for pairs"
         )
+    order = int(order)
     model = rbm.to(device="cpu", dtype=torch.float64)
     tuples = _table(units, order, rbm)
     if states == "spins":

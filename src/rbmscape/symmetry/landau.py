@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
-from rbmscape.checks import is_whole
+from rbmscape.checks import check_mode
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
 from rbmscape.errors import InputError
@@ -243,7 +243,5 @@ def landau_modes(
 
 
 def _check_mode(modes: Modes, mode: int) -> None:
-    if not is_whole(mode) or not 0 <= mode < modes.n_paired:
-        raise InputError(f"mode must be an integer from 0 to {modes.n_paired - 1}, found {mode!r}")
-    if bool(modes.flat[int(mode)]):
+    if bool(modes.flat[check_mode(mode, modes.n_paired)]):
         raise InputError(f"mode {mode} has singular value 0 and no saddle: u and w are undefined; choose another mode")
