@@ -40,7 +40,7 @@ def test_train_hands_every_option_to_the_recipe(tmp_path, capsys):
     words = {
         "--hidden": "5", "--method": "cd", "--steps": "3", "--chains": "7", "--visible-bias": "zeros", "--l1": "0.001",
         "--weight-std": "0.2", "--engine": "reference", "--precision": "fp64", "--epochs": "2", "--batch-size": "4",
-        "--learning-rate": "0.03", "--gradient": "plain", "--optimizer": "adam", "--momentum": "0.5", "--l2": "0.002",
+        "--learning-rate": "0.03", "--gradient": "plain", "--optimizer": "sgd", "--momentum": "0.5", "--l2": "0.002",
         "--schedule": "cosine", "--decay-start": "0.25", "--averaging": "9", "--seed": "11",
         "--checkpoint-epochs": "1,2", "--out": str(directory), "--image-shape": "2x3",
     }  # fmt: skip
@@ -50,7 +50,7 @@ def test_train_hands_every_option_to_the_recipe(tmp_path, capsys):
     expected = rs.TrainingConfig(
         n_hidden=5, method="cd", gibbs_steps=3, n_chains=7, visible_bias_init="zeros", weight_std=0.2,
         engine="reference", precision="fp64", epochs=2, batch_size=4, learning_rate=0.03, gradient="plain",
-        optimizer="adam", momentum=0.5, schedule="cosine", decay_start=0.25, l1=0.001, l2=0.002, averaging=9, seed=11,
+        optimizer="sgd", momentum=0.5, schedule="cosine", decay_start=0.25, l1=0.001, l2=0.002, averaging=9, seed=11,
         checkpoint_epochs=(1, 2),
     )  # fmt: skip
     assert config == expected

@@ -149,3 +149,8 @@ def test_numbers_of_numpy_and_torch_become_plain_ones():
     )  # fmt: skip
     assert rs.TrainingConfig.from_mapping(json.loads(json.dumps(config.model_dump(mode="json")))) == config
     assert [type(config.n_hidden), type(config.learning_rate), type(config.adam_betas[1])] == [int, float, float]
+
+
+def test_a_record_with_a_momentum_that_nothing_read_still_opens():
+    record = rs.TrainingConfig(optimizer="adam").model_dump(mode="json") | {"momentum": 0.5}
+    assert recorded_config(record) == rs.TrainingConfig(optimizer="adam", clip=record["clip"])

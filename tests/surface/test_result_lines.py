@@ -216,3 +216,19 @@ def test_values_in_brief():
     assert in_brief(rs.Estimate(1.0, 0.1)) == "1.00 ± 0.10"
     assert in_brief(list(range(10))) == "of 10"
     assert in_brief(0.123456) == "0.1235"
+
+
+def test_no_class_that_holds_arrays_compares_them():
+    """A generated ``==`` of arrays raises or gives an array: whoever holds arrays compares by identity."""
+    holders = ("Tensor", "NDArray", "FloatArray", "Dataset", "RBM")
+    found = []
+    for module in pkgutil.walk_packages(rs.__path__, "rbmscape."):
+        if module.name.endswith("__main__"):
+            continue
+        for cls in vars(importlib.import_module(module.name)).values():
+            if inspect.isclass(cls) and dataclasses.is_dataclass(cls) and cls.__module__ == module.name:
+                fields = [str(field.type) for field in dataclasses.fields(cls)]
+                if any(word in kind for kind in fields for word in holders) and "__eq__" in vars(cls):
+                    found.append(f"{module.name}.{cls.__name__}")
+    assert "rbmscape.model.rbm.RBM" not in found
+    assert not found, "give these eq=False"

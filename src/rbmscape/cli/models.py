@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenModel", "check_absent", "open_model", "resolve_device"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenModel:
     """A model, the run that it belongs to (None for a file), what to call it, and its update (-1 for a file)."""
 

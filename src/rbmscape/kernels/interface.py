@@ -61,7 +61,7 @@ class ModelLike(Protocol):
         """(M,) b."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parameters:
     """Three tensors as a `ModelLike`: W (N, M), a (N,), b (M,)."""
 
@@ -70,7 +70,7 @@ class Parameters:
     hidden_bias: Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Gradient:
     """Buffers for ∂/∂W (N, M), ∂/∂a (N,), ∂/∂b (M,) of the mean log-likelihood; the caller's, filled in place."""
 

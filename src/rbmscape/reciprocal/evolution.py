@@ -48,7 +48,7 @@ LONG_NAMES = {
 ENERGY_UNITS = ("singular_value", "sorted_singular_value", "saddle_energy", "visible_bias", "hidden_bias")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Step:
     """What one checkpoint contributes: values by name, each (L,), or (K, 2) pairs of crossings."""
 

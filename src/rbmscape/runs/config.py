@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -32,9 +32,9 @@ _RATES = ", ".join(f"{rule.learning_rate:g} for {name}" for name, rule in OPTIMI
 _MOMENTA = ", ".join(f"{rule.momentum:g} for {name}" for name, rule in OPTIMIZERS.items() if rule.momentum)
 
 
-def _usual(name: str) -> Callable[[Mapping[str, Any]], Any]:
-    """What a value is that was not given: what the chosen optimiser says."""
-    return lambda values: getattr(OPTIMIZERS[values.get("optimizer", "sgd")], name)
+def _usual_momentum(values: Mapping[str, Any]) -> float:
+    """The momentum of the optimiser, 0 where it takes none."""
+    return OPTIMIZERS[values.get("optimizer", "sgd")].momentum or 0.0
 
 
 def _usual_rate(values: Mapping[str, Any]) -> float:
@@ -121,7 +121,7 @@ class TrainingConfig(Recipe):
         _OPTIMISATION,
         "This share of the last step is added to the next one by sgd and nesterov; if it is not given it follows the "
         f"optimizer: {_MOMENTA}, else none.",
-        _usual("momentum"),
+        _usual_momentum,
     )
     adam_betas: tuple[BelowOne, BelowOne] = _option(
         _OPTIMISATION,
@@ -188,6 +188,11 @@ class TrainingConfig(Recipe):
             raise ValueError(
                 f"optimizer {self.optimizer!r} needs a momentum above 0, found {self.momentum}; leave it out for "
                 f"{OPTIMIZERS[self.optimizer].momentum}, or choose 'sgd'"
+            )
+        if OPTIMIZERS[self.optimizer].momentum is None and self.momentum:
+            able = " or ".join(repr(name) for name, rule in OPTIMIZERS.items() if rule.momentum is not None)
+            raise ValueError(
+                f"optimizer {self.optimizer!r} takes no momentum, found {self.momentum}; leave it out, or choose {able}"
             )
         if self.online_likelihood and self.method != "pcd":
             raise ValueError(
@@ -302,6 +307,10 @@ def recorded_config(values: Mapping[str, Any]) -> TrainingConfig:
     ------
     ConfigError : an unknown key or a value out of range
     """
-    full = TrainingConfig.from_mapping({"clip": 0.0} | dict(values))
+    known = {"clip": 0.0} | dict(values)
+    rule = OPTIMIZERS.get(str(known.get("optimizer")))
+    if rule is not None and rule.momentum is None:
+        known.pop("momentum", None)  # older recipes could hold one that nothing read
+    full = TrainingConfig.from_mapping(known)
     implied = {name for name in full.derived() if getattr(full, name) == full.default_of(name)}
     return TrainingConfig(**{name: value for name, value in full if name not in implied})

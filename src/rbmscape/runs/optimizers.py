@@ -27,7 +27,7 @@ class Optimizer:
     learning_rate : step size of a recipe that gives none
     state : recipe to how many tensors of the parameters' shapes the rule carries from one update to the next
     options : recipe to keyword arguments of the class, beside the learning rate
-    momentum : momentum of a recipe that gives none
+    momentum : momentum of a recipe that gives none; None where the rule takes none
     """
 
     label: str
@@ -35,7 +35,7 @@ class Optimizer:
     learning_rate: float
     state: Callable[[Any], int]
     options: Callable[[Any], dict[str, Any]]
-    momentum: float = 0.0
+    momentum: float | None = None
 
     def make(self, parameters: list[torch.Tensor], config: Any) -> torch.optim.Optimizer:
         """The rule of `torch.optim` for some parameters, with the values of a recipe."""
@@ -46,7 +46,9 @@ class Optimizer:
 
 
 OPTIMIZERS: Final[Mapping[str, Optimizer]] = {
-    "sgd": Optimizer("SGD", "SGD", 0.8, lambda c: int(c.momentum > 0), lambda c: {"momentum": c.momentum}),
+    "sgd": Optimizer(
+        "SGD", "SGD", 0.8, lambda c: int(c.momentum > 0), lambda c: {"momentum": c.momentum}, momentum=0.0
+    ),
     "nesterov": Optimizer(
         "Nesterov", "SGD", 0.08, lambda _: 1, lambda c: {"momentum": c.momentum, "nesterov": True}, momentum=0.9
     ),

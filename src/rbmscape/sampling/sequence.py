@@ -138,7 +138,7 @@ def sequence_settings(options: Mapping[str, Any]) -> dict[str, float]:
     return settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Part:
     """What one ladder leaves: states and diagnostics of its models, and what speaks against them."""
 

@@ -39,7 +39,7 @@ FIRST_ROUNDS = 64
 BURN_IN = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Exchange:
     """What the exchanges of one pair of rungs in one round leave: F_r - F_{r+1} at the lower and the upper states."""
 
@@ -47,7 +47,7 @@ class _Exchange:
     loss: Tensor
 
 
-@dataclass
+@dataclass(eq=False)
 class _State:
     """What changes while the chains are advanced."""
 

@@ -118,7 +118,7 @@ class _Trained:
         return next(name for reached, name in self.slices.items() if reached >= update)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Plan:
     """What the tasks of a study follow from, and the graph that they are added to."""
 

@@ -65,7 +65,7 @@ class ByteAnnealer:
         return BytePath.of(cast(model, torch.float32, "cpu"), base, factors, n_chains)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Factors:
     """Right factors of the two products, and the value of one unit of the products."""
 
@@ -74,7 +74,7 @@ class _Factors:
     scale: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Buffers:
     """States v and h, products, ``(a - a0)·v`` of each chain, random words."""
 

@@ -26,7 +26,7 @@ FloatPair = tuple[NDArray[np.float32], NDArray[np.float32]]
 Layers = tuple[NDArray[Any], NDArray[Any], NDArray[np.float32], NDArray[Any]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class IntegerParameters:
     """Rounded weights, and what goes with them; renewed in place.
 

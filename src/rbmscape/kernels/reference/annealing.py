@@ -31,7 +31,7 @@ class ReferenceAnnealer:
         return ReferencePath(parameters, ends, _Buffers.empty(n_chains, shape[0], shape[1], self.dtype, self.device))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Buffers:
     """States v (n_chains, N) and h (n_chains, M), products vW, and ``(a - a0)·v`` of each chain."""
 

@@ -48,7 +48,7 @@ class Effort:
     max_stages: int = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Climb:
     """Where a climb ended.
 

@@ -17,7 +17,7 @@ from rbmscape.training.ladder.groups import partners
 __all__ = ["Offer", "draw_partners", "make_offer"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Offer:
     """What the chains were offered.
 

@@ -44,7 +44,7 @@ class Thresholds:
     reject: float = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """What following an update led to.
 

@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 _FEWEST_LIVE = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Link:
     """ln Z(high) - ln Z(low).
 

@@ -21,7 +21,7 @@ __all__ = ["Ladder", "Rung", "base_ladder", "base_model", "extended"]
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rung:
     """A frozen model.
 

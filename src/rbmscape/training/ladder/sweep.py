@@ -21,7 +21,7 @@ from rbmscape.training.ladder.rungs import Ladder, Rung
 __all__ = ["sweep"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Moving:
     """The states of one rung that take part: where they stand, (G, w, N), and their -F here and at the partner."""
 

@@ -28,7 +28,7 @@ FIRST_ROUNDS = 32
 MULTIPLE = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Thermal:
     """Chains and reservoir of the model, and what is known about them.
 
@@ -54,7 +54,7 @@ class Thermal:
     doubts: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Walk:
     """What changes from round to round."""
 
@@ -109,7 +109,7 @@ def thermalise(
     return Thermal(walk.chains, states, reservoir, above, goal, time, acceptance, tuple(doubts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Round:
     machine: Machine
     model: BoundPath
