@@ -29,7 +29,7 @@ def test_replicas_of_one_size_train_at_once_where_a_gpu_batches_them(tmp_path, m
     """One that diverges keeps no other from its own task."""
     keys = [RunKey("a", 5, 0), RunKey("a", 7, 0), RunKey("a", 5, 1), RunKey("b", 5, 0)]
     config = SimpleNamespace(run_keys=lambda: keys, training=lambda key: f"recipe of {key}")
-    shop = SimpleNamespace(dataset="data", config=config, store=SimpleNamespace(runs=tmp_path))
+    context = SimpleNamespace(dataset="data", config=config, store=SimpleNamespace(runs=tmp_path))
     calls = []
 
     def train_many(dataset, configs, places, **options):
@@ -42,7 +42,7 @@ def test_replicas_of_one_size_train_at_once_where_a_gpu_batches_them(tmp_path, m
     monkeypatch.setattr(modules["many"], "train_many", train_many)
     monkeypatch.setattr(modules["train"], "engine_for", lambda *_: None)
     monkeypatch.setattr(modules["train"], "train", lambda _data, config, place, **_: (config, place))
-    assert _trained(shop, keys[2], "own", None, 40) == ("own", tmp_path / str(keys[2]))
+    assert _trained(context, keys[2], "own", None, 40) == ("own", tmp_path / str(keys[2]))
     alike = [keys[0], keys[2]]
     expected = ("data", [f"recipe of {key}" for key in alike], [str(key) for key in alike], 40)
     assert calls == ([expected] if batches else [])

@@ -14,6 +14,7 @@ from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.registry import all_figures
 from rbmscape.figures.spec import FigureScene
 from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
+from rbmscape.study.context import StudyContext
 from rbmscape.study.execute import HerePool, execute
 from rbmscape.study.graph import build_graph
 from rbmscape.study.plan import check_plan, read_plan
@@ -21,7 +22,6 @@ from rbmscape.study.profiles import PROFILES, profile
 from rbmscape.study.progress import SilentReporter
 from rbmscape.study.store import StudyStore
 from rbmscape.study.study import run_study
-from rbmscape.study.workshop import Workshop
 
 PLAN = """
 hidden = [4, 2]
@@ -204,13 +204,13 @@ def test_an_unexpected_error_costs_one_task_and_leaves_its_traceback(tiny_plan, 
     plan = tiny_plan.replace(hidden=(2,), replicas=1)
     run_study(plan, tmp_path / "s", progress=False)
     (tmp_path / "s" / "figures" / "gallery.png").unlink()
-    shop = Workshop(plan, StudyStore(tmp_path / "s"))
+    context = StudyContext(plan, StudyStore(tmp_path / "s"))
 
-    def broken(shop, task, reporter):
+    def broken(context, task, reporter):
         raise ZeroDivisionError("a bug on purpose")
 
     reporter = SilentReporter()
-    outcome = execute(build_graph(plan, shop.dataset), shop.store, HerePool(shop, reporter, broken), reporter)
+    outcome = execute(build_graph(plan, context.dataset), context.store, HerePool(context, reporter, broken), reporter)
     assert outcome.computed == ()
     assert outcome.failures.keys() == {"figure/gallery"}
     words = outcome.failures["figure/gallery"]

@@ -13,13 +13,13 @@ import xarray as xr
 
 from rbmscape.errors import ConfigError, InputError, RunLockedError, ShapeError, StudyError
 from rbmscape.model.exact import exact_log_partition
+from rbmscape.study.context import StudyContext
 from rbmscape.study.execute import HerePool, execute
 from rbmscape.study.graph import build_graph
 from rbmscape.study.progress import SilentReporter
 from rbmscape.study.store import StudyStore
 from rbmscape.study.study import open_study, run_study
 from rbmscape.study.tasks import run_task
-from rbmscape.study.workshop import Workshop
 
 
 class Stop(SilentReporter):
@@ -53,7 +53,7 @@ def copy(finished, tmp_path):
 
 def test_likelihoods_are_those_of_the_models(finished):
     estimates = finished.result("likelihood").sel(recipe="recommended")
-    data = torch.from_numpy(finished._shop.dataset.test).to(torch.float64)
+    data = torch.from_numpy(finished._context.dataset.test).to(torch.float64)
     for key, run in finished.runs.items():
         for update in (10, 20, 30):
             rbm = run.load(update).to(dtype=torch.float64)
@@ -150,15 +150,15 @@ def test_two_processes_do_not_share_a_study(copy, tiny_plan):
 
 def test_a_failure_leaves_out_only_what_needs_it(copy, tiny_plan):
     plan = tiny_plan.replace(hidden=(2, 3, 6), replicas=1)
-    shop = Workshop(plan, StudyStore(copy))
-    graph = build_graph(plan, shop.dataset)
+    context = StudyContext(plan, StudyStore(copy))
+    graph = build_graph(plan, context.dataset)
 
-    def broken(shop, task, reporter):
+    def broken(context, task, reporter):
         if task.name == "train/M0003-r0":
             raise ShapeError("the third size is broken on purpose")
-        return run_task(shop, task, reporter)
+        return run_task(context, task, reporter)
 
-    outcome = execute(graph, shop.store, HerePool(shop, SilentReporter(), run=broken), SilentReporter())
+    outcome = execute(graph, context.store, HerePool(context, SilentReporter(), run=broken), SilentReporter())
     assert outcome.failures["train/M0003-r0"] == "the third size is broken on purpose"
     assert all("M0003" in name or name.startswith(("results/", "compute/", "figure/")) for name in outcome.failures)
     assert "left out, because" in outcome.failures["compute/gallery"]

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from rbmscape.errors import RbmscapeError, StudyError
+from rbmscape.study.context import StudyContext
 from rbmscape.study.execute import Event
 from rbmscape.study.graph import Task
 from rbmscape.study.local import usable_cores
 from rbmscape.study.progress import SilentReporter
 from rbmscape.study.work import Report, do_task
 from rbmscape.study.worker import SECONDS_BETWEEN_NEWS, task_from
-from rbmscape.study.workshop import Workshop
 
 __all__ = ["DaskPool"]
 
@@ -229,11 +229,11 @@ def _host(address: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _opened(directory: str, _changed: int) -> Workshop:
-    return Workshop.open(directory)
+def _opened(directory: str, _changed: int) -> StudyContext:
+    return StudyContext.open(directory)
 
 
-def _workshop(directory: str) -> Workshop:
+def _workshop(directory: str) -> StudyContext:
     """The study, read again when its plan has changed."""
     plan = Path(directory) / "study.json"
     return _opened(directory, plan.stat().st_mtime_ns if plan.is_file() else 0)

@@ -181,6 +181,9 @@ ROUNDS_OF_SAMPLES: Final = 20_000.0
 """Sweeps of one chain a checkpoint that equilibrium samples take where their budget allows more."""
 OVERRUN: Final = 4.0
 """Budgets that they may take at most."""
+RUNGS_A_CHECKPOINT: Final = 0.23
+"""Rungs a checkpoint of a ladder through all of them, times √M; runs of the quick profile, with 22 checkpoints, had
+about 5 √M rungs."""
 LADDER: Final = 2560.0
 """Sweeps of one chain that the choice of a rung takes: about twenty of 128 pilots."""
 
@@ -189,7 +192,7 @@ def sampling_seconds(scene: FigureScene, options: Mapping[str, Any], hidden: int
     """Equilibrium samples of all checkpoints of one run."""
     budget = float(options.get("budget", BUDGET))
     sweeps = min(budget / (2.0 * scene.n_visible * hidden), ROUNDS_OF_SAMPLES * scene.checkpoints)
-    rungs = 5.0 * math.sqrt(hidden) * scene.checkpoints / 22.0
+    rungs = RUNGS_A_CHECKPOINT * math.sqrt(hidden) * scene.checkpoints
     return scene.base(1.0) + (OVERRUN * sweeps + LADDER * rungs) * scene.annealing(hidden)
 
 

@@ -12,12 +12,12 @@ from typing import Final, Literal, Protocol
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import DiskError
+from rbmscape.study.context import StudyContext
 from rbmscape.study.graph import Task, TaskGraph
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.store import StudyStore
 from rbmscape.study.tasks import run_task
 from rbmscape.study.work import Report, TaskFunction, do_task
-from rbmscape.study.workshop import Workshop
 
 __all__ = ["Event", "HerePool", "Outcome", "Pool", "execute"]
 
@@ -84,15 +84,15 @@ class HerePool:
 
     Parameters
     ----------
-    shop : plan, directory and data
+    context : plan, directory and data
     reporter : hears of progress within a task
     run : does one task
     """
 
     capacity = 1
 
-    def __init__(self, shop: Workshop, reporter: StudyReporter, run: TaskFunction = run_task) -> None:
-        self._shop, self._reporter, self._run = shop, reporter, run
+    def __init__(self, context: StudyContext, reporter: StudyReporter, run: TaskFunction = run_task) -> None:
+        self._context, self._reporter, self._run = context, reporter, run
         self._waiting: list[Task] = []
 
     def submit(self, task: Task) -> None:
@@ -104,7 +104,7 @@ class HerePool:
         while self._waiting:
             task = self._waiting.pop(0)
             yield Event("begin", task.name)
-            yield Event("end", task.name, report=do_task(self._shop, task, self._reporter, self._run))
+            yield Event("end", task.name, report=do_task(self._context, task, self._reporter, self._run))
 
     def close(self) -> None:
         """See `Pool.close`."""

@@ -11,13 +11,13 @@ from rbmscape.machine import machine
 from rbmscape.study.config import fingerprint
 
 if TYPE_CHECKING:
+    from rbmscape.study.context import StudyContext
     from rbmscape.study.graph import Task
-    from rbmscape.study.workshop import Workshop
 
 __all__ = ["result_attrs"]
 
 
-def result_attrs(shop: Workshop, task: Task, seconds: float) -> dict[str, str | float]:
+def result_attrs(context: StudyContext, task: Task, seconds: float) -> dict[str, str | float]:
     """Attributes of the Dataset that a task leaves.
 
     Parameters
@@ -32,11 +32,11 @@ def result_attrs(shop: Workshop, task: Task, seconds: float) -> dict[str, str | 
     """
     here = machine()
     return provenance_attrs(
-        seed=shop.config.seed,
-        study=shop.config.name,
-        data=shop.dataset.name,
-        data_fingerprint=shop.dataset.fingerprint,
-        configuration_hash=fingerprint(shop.config.model_dump(mode="json")),
+        seed=context.config.seed,
+        study=context.config.name,
+        data=context.dataset.name,
+        data_fingerprint=context.dataset.fingerprint,
+        configuration_hash=fingerprint(context.config.model_dump(mode="json")),
         task_fingerprint=task.fingerprint,
         processor=str(here["processor"]),
         gpu=str(here["gpu"] or "none"),

@@ -20,6 +20,7 @@ from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.progress import Progress
 from rbmscape.runs.run import Run
 from rbmscape.study.config import StudyConfig
+from rbmscape.study.context import StudyContext
 from rbmscape.study.execute import HerePool, Outcome, Pool, execute
 from rbmscape.study.graph import TaskGraph, build_graph, source_of_samples
 from rbmscape.study.needs import check_needs
@@ -27,7 +28,6 @@ from rbmscape.study.plan import check_plan
 from rbmscape.study.progress import StudyReporter, make_reporter
 from rbmscape.study.sources import present_sources
 from rbmscape.study.store import StudyStore
-from rbmscape.study.workshop import Workshop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ class Study(OneLine):
         self.config = StudyConfig.from_mapping(self.info["config"])
         self.directory = self._store.directory
         self.outcome = outcome or Outcome((), ())
-        self._shop = Workshop(self.config, self._store)
+        self._context = StudyContext(self.config, self._store)
 
     def _headline(self) -> str:
         sizes = ", ".join(map(str, self.config.hidden))
@@ -62,7 +62,7 @@ class Study(OneLine):
     @property
     def runs(self) -> dict[RunKey, Run]:
         """The runs that have begun, by recipe, size and replica."""
-        return self._shop.runs()
+        return self._context.runs()
 
     def result_names(self) -> tuple[str, ...]:
         """Analyses and figures that have left their Dataset so far."""
@@ -99,7 +99,7 @@ class Study(OneLine):
 
     def graph(self) -> TaskGraph:
         """All tasks of the plan, done or not."""
-        return build_graph(self.config, self._shop.dataset)
+        return build_graph(self.config, self._context.dataset)
 
     def records(self) -> dict[str, dict[str, Any]]:
         """What is recorded of every finished task: its seconds and its outcome."""
@@ -168,10 +168,10 @@ def run_study(
             stack.callback(cluster.close)
         store = stack.enter_context(StudyStore(directory))
         store.begin(config, _record(dataset, _previous_start(store, overwrite)), overwrite=overwrite)
-        shop = Workshop(config, store)
-        shop.__dict__["dataset"] = dataset
-        store.forget_samples(but=shop.samples_folder(source_of_samples(present_sources())).name)
-        outcome = execute(graph, store, cluster or _pool_here(shop, reporter, workers), reporter)
+        context = StudyContext(config, store)
+        context.__dict__["dataset"] = dataset
+        store.forget_samples(but=context.samples_folder(source_of_samples(present_sources())).name)
+        outcome = execute(graph, store, cluster or _pool_here(context, reporter, workers), reporter)
     return Study(directory, outcome)
 
 
@@ -183,12 +183,12 @@ def _cluster(scheduler: str | None, directory: str | os.PathLike[str]) -> Pool |
     return DaskPool(Path(directory), scheduler)
 
 
-def _pool_here(shop: Workshop, reporter: StudyReporter, workers: int | None) -> Pool:
+def _pool_here(context: StudyContext, reporter: StudyReporter, workers: int | None) -> Pool:
     if workers is None:
-        return HerePool(shop, reporter)
+        return HerePool(context, reporter)
     from rbmscape.study.local import LocalPool
 
-    return LocalPool(shop.store.directory, workers)
+    return LocalPool(context.store.directory, workers)
 
 
 def _previous_start(store: StudyStore, overwrite: bool) -> str:

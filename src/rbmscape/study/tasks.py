@@ -23,11 +23,11 @@ from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
 from rbmscape.study.collect import likelihood_dataset, training_dataset
 from rbmscape.study.config import StudyConfig
+from rbmscape.study.context import StudyContext
 from rbmscape.study.graph import Task
 from rbmscape.study.points import likelihood_point
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.provenance import result_attrs
-from rbmscape.study.workshop import Workshop
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["RUNNERS", "run_task"]
 
 
-def run_task(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def run_task(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Do one task; returns the facts for its record."""
-    return RUNNERS[task.kind](shop, task, reporter)
+    return RUNNERS[task.kind](context, task, reporter)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class _TrainingWatcher:
         """Nothing to close: the study's reporter goes on."""
 
 
-def _train(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def _train(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Train one run for a slice of its epochs, from where it stands.
 
     Raises
@@ -68,20 +68,20 @@ def _train(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any
     StudyError : the run was begun by code that trains with other numbers
     """
     key, contract = RunKey(**_key_values(task)), task.parameters["contract"]
-    if any(found.get("contract", 1) != contract for found in shop.store.outcomes(f"train/{key}")):
+    if any(found.get("contract", 1) != contract for found in context.store.outcomes(f"train/{key}")):
         raise StudyError(
             f"the run {key} was trained by code whose numbers differ from today's; go on in another directory, or pass "
             "--overwrite to start the study again from nothing"
         )
     config = TrainingConfig.from_mapping(task.parameters["config"])
     watcher, until = _TrainingWatcher(task, reporter), task.parameters["until_update"]
-    run = _trained(shop, key, config, watcher, until)
+    run = _trained(context, key, config, watcher, until)
     last = run.rows[-1]
     facts = {name: last[name] for name in ("seconds", "updates_per_second")}
     return facts | {"updates": last["update"], "contract": contract}
 
 
-def _trained(shop: Workshop, key: RunKey, config: TrainingConfig, watcher: _TrainingWatcher, until: int) -> Run:
+def _trained(context: StudyContext, key: RunKey, config: TrainingConfig, watcher: _TrainingWatcher, until: int) -> Run:
     """The run, trained to an update; on a GPU together with its replicas, whose own tasks then find it done."""
     from filelock import FileLock
 
@@ -89,33 +89,36 @@ def _trained(shop: Workshop, key: RunKey, config: TrainingConfig, watcher: _Trai
     from rbmscape.training.many import train_many
     from rbmscape.training.train import engine_for, train
 
-    directory = shop.store.runs / str(key)
-    alike = [one for one in shop.config.run_keys() if (one.recipe, one.hidden) == (key.recipe, key.hidden)]
-    if len(alike) > 1 and can_batch(config, engine_for(config, shop.dataset, len(alike))):
-        configs, places = [shop.config.training(one) for one in alike], [shop.store.runs / str(one) for one in alike]
-        with FileLock(shop.store.runs / f".{key.recipe}-{key.hidden}.lock"), suppress(DivergenceError):
-            train_many(shop.dataset, configs, places, resume=True, progress=watcher, until_update=until)
-    return train(shop.dataset, config, directory, resume=True, progress=watcher, until_update=until)
+    directory = context.store.runs / str(key)
+    alike = [one for one in context.config.run_keys() if (one.recipe, one.hidden) == (key.recipe, key.hidden)]
+    if len(alike) > 1 and can_batch(config, engine_for(config, context.dataset, len(alike))):
+        configs, places = (
+            [context.config.training(one) for one in alike],
+            [context.store.runs / str(one) for one in alike],
+        )
+        with FileLock(context.store.runs / f".{key.recipe}-{key.hidden}.lock"), suppress(DivergenceError):
+            train_many(context.dataset, configs, places, resume=True, progress=watcher, until_update=until)
+    return train(context.dataset, config, directory, resume=True, progress=watcher, until_update=until)
 
 
 def _key_values(task: Task) -> dict[str, Any]:
     return {name: task.parameters[name] for name in ("recipe", "hidden", "replica")}
 
 
-def _run(shop: Workshop, task: Task) -> Run:
-    return Run.open(shop.store.runs / str(RunKey(**_key_values(task))))
+def _run(context: StudyContext, task: Task) -> Run:
+    return Run.open(context.store.runs / str(RunKey(**_key_values(task))))
 
 
-def _likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def _likelihood(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Mean test log-likelihood of one checkpoint, where the plan says so with both bounds."""
     parameters = task.parameters
     options: dict[str, Any] = dict(parameters["options"])
     if parameters["method"] != "exact":
         options |= {"seed": parameters["seed"], "progress": _Counter(task, reporter, options)}
     began = time.perf_counter()
-    point = likelihood_point(_run(shop, task), parameters["update"], shop.dataset, parameters["method"], options)
+    point = likelihood_point(_run(context, task), parameters["update"], context.dataset, parameters["method"], options)
     row = _key_values(task) | point | {"seed": parameters["seed"], "seconds": time.perf_counter() - began}
-    write_text(shop.store.directory / task.outputs[0], json.dumps(row) + "\n")
+    write_text(context.store.directory / task.outputs[0], json.dumps(row) + "\n")
     return {"value": row["value"], "stderr": row["stderr"]}
 
 
@@ -138,29 +141,29 @@ class _Counter:
         """See `rbmscape.progress.Reporter.stop`."""
 
 
-def _collect_training(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def _collect_training(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Metrics of all checkpoints of all runs as one Dataset."""
     began = time.perf_counter()
-    dataset = training_dataset(shop.runs())
-    _write_result(shop, task, dataset, time.perf_counter() - began)
+    dataset = training_dataset(context.runs())
+    _write_result(context, task, dataset, time.perf_counter() - began)
     reporter.advance(task, 1.0)
     return {"runs": len(task.needs)}
 
 
-def _collect_likelihood(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def _collect_likelihood(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """One Dataset over (recipe, hidden, replica, update) from the single estimates."""
-    files = [shop.store.results / "likelihood" / _point_file(name) for name in task.needs]
+    files = [context.store.results / "likelihood" / _point_file(name) for name in task.needs]
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     dataset = likelihood_dataset(rows)
-    dataset.attrs |= {"n_test": len(shop.dataset.test), **_plan_attrs(shop.config)}
-    _write_result(shop, task, dataset, sum(float(row.get("seconds", 0.0)) for row in rows))
+    dataset.attrs |= {"n_test": len(context.dataset.test), **_plan_attrs(context.config)}
+    _write_result(context, task, dataset, sum(float(row.get("seconds", 0.0)) for row in rows))
     reporter.advance(task, 1.0)
     return {"points": len(rows)}
 
 
-def _write_result(shop: Workshop, task: Task, dataset: xr.Dataset, seconds: float) -> None:
-    dataset.attrs |= result_attrs(shop, task, seconds)
-    write_dataset(dataset, shop.store.directory / task.outputs[0])
+def _write_result(context: StudyContext, task: Task, dataset: xr.Dataset, seconds: float) -> None:
+    dataset.attrs |= result_attrs(context, task, seconds)
+    write_dataset(dataset, context.store.directory / task.outputs[0])
 
 
 def _point_file(name: str) -> str:
@@ -177,46 +180,48 @@ def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
     return attrs
 
 
-def _samples(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def _samples(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """Equilibrium samples of every checkpoint of a run, kept for the figures."""
     from rbmscape.runs.samples import run_samples
 
     parameters = task.parameters
-    folder = shop.samples_folder(parameters["source"])
-    found = run_samples(_run(shop, task), seed=parameters["seed"], cache=folder, **parameters["sampling"])
+    folder = context.samples_folder(parameters["source"])
+    found = run_samples(_run(context, task), seed=parameters["seed"], cache=folder, **parameters["sampling"])
     reporter.advance(task, 1.0)
     return dict(found.facts)
 
 
-def _compute(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def _compute(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """The data of a figure."""
     from rbmscape.runs.samples import run_samples
 
     (entry,) = select([task.parameters["name"]])
-    sampler = partial(run_samples, cache=shop.samples_folder(task.parameters["samples"]))
+    sampler = partial(run_samples, cache=context.samples_folder(task.parameters["samples"]))
     options, sampling = entry.options(task.parameters["options"])
-    material = Material(shop.dataset, shop.runs(), shop.result, shop.config.seed, options, sampling, sampler)
+    material = Material(
+        context.dataset, context.runs(), context.result, context.config.seed, options, sampling, sampler
+    )
     began = time.perf_counter()
     dataset = entry.compute(material)
-    _write_result(shop, task, dataset, time.perf_counter() - began)
+    _write_result(context, task, dataset, time.perf_counter() - began)
     reporter.advance(task, 1.0)
     return {}
 
 
-def _draw(shop: Workshop, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+def _draw(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """The picture of a figure, from its data alone, and its words."""
     import xarray as xr
 
     from rbmscape.figures.style import save_picture
 
     (entry,) = select([task.parameters["name"]])
-    dataset = xr.load_dataset(shop.store.figures / f"{entry.stem}.nc", engine="h5netcdf")
-    save_picture(entry.draw(dataset), shop.store.figures, entry.stem)
+    dataset = xr.load_dataset(context.store.figures / f"{entry.stem}.nc", engine="h5netcdf")
+    save_picture(entry.draw(dataset), context.store.figures, entry.stem)
     reporter.advance(task, 1.0)
     return {"alt_text": entry.alt_text(dataset)}
 
 
-RUNNERS: Mapping[str, Callable[[Workshop, Task, StudyReporter], dict[str, Any]]] = {
+RUNNERS: Mapping[str, Callable[[StudyContext, Task, StudyReporter], dict[str, Any]]] = {
     "train": _train,
     "collect-training": _collect_training,
     "likelihood": _likelihood,

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from rbmscape.errors import DiskError, RbmscapeError, RunLockedError
+from rbmscape.study.context import StudyContext
 from rbmscape.study.graph import Task
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.tasks import run_task
-from rbmscape.study.workshop import Workshop
 
 __all__ = ["Report", "TaskFunction", "do_task"]
 
-TaskFunction = Callable[[Workshop, Task, StudyReporter], dict[str, Any]]
+TaskFunction = Callable[[StudyContext, Task, StudyReporter], dict[str, Any]]
 
 PATIENCE: Final = 600.0
 """Seconds to wait for a process that still trains the same run, left over from a study that was killed."""
@@ -45,7 +45,7 @@ class Report:
     fatal: bool = False
 
 
-def do_task(shop: Workshop, task: Task, reporter: StudyReporter, run: TaskFunction = run_task) -> Report:
+def do_task(context: StudyContext, task: Task, reporter: StudyReporter, run: TaskFunction = run_task) -> Report:
     """Do one task and record it.
 
     Raises
@@ -54,9 +54,9 @@ def do_task(shop: Workshop, task: Task, reporter: StudyReporter, run: TaskFuncti
     """
     began = time.perf_counter()
     try:
-        facts = _patiently(shop, task, reporter, run)
+        facts = _patiently(context, task, reporter, run)
         seconds = time.perf_counter() - began
-        shop.store.finish(task, seconds, facts)
+        context.store.finish(task, seconds, facts)
         return Report(seconds)
     except DiskError as error:
         return Report(time.perf_counter() - began, str(error), fatal=True)
@@ -65,15 +65,15 @@ def do_task(shop: Workshop, task: Task, reporter: StudyReporter, run: TaskFuncti
     except MemoryError:
         return Report(time.perf_counter() - began, "out of memory; use a smaller model, fewer chains or fewer workers")
     except Exception as error:  # noqa: BLE001, one task's bug must not cost the others' hours
-        return _unexpected(shop, task, error, time.perf_counter() - began)
+        return _unexpected(context, task, error, time.perf_counter() - began)
 
 
-def _patiently(shop: Workshop, task: Task, reporter: StudyReporter, run: TaskFunction) -> dict[str, Any]:
+def _patiently(context: StudyContext, task: Task, reporter: StudyReporter, run: TaskFunction) -> dict[str, Any]:
     """The task's facts; a run that another process still trains is waited for."""
     give_up = time.monotonic() + PATIENCE
     while True:
         try:
-            return run(shop, task, reporter)
+            return run(context, task, reporter)
         except RunLockedError:
             if time.monotonic() > give_up:
                 raise
@@ -81,13 +81,13 @@ def _patiently(shop: Workshop, task: Task, reporter: StudyReporter, run: TaskFun
             time.sleep(0.5)
 
 
-def _unexpected(shop: Workshop, task: Task, error: Exception, seconds: float) -> Report:
+def _unexpected(context: StudyContext, task: Task, error: Exception, seconds: float) -> Report:
     if isinstance(error, OSError) and error.errno in _FULL:
         place = f"{error.filename}: " if error.filename else ""
         return Report(seconds, f"{place}{error.strerror}; free some space and run the same command again", fatal=True)
     words = " ".join(f"{type(error).__name__}: {error}".split())
     try:
-        file = shop.store.note_error(task, traceback.format_exc())
+        file = context.store.note_error(task, traceback.format_exc())
     except DiskError:
         return Report(seconds, words)
     return Report(seconds, f"{words} (traceback in {file})")

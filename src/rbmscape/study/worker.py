@@ -19,10 +19,10 @@ from typing import Any, Final
 
 from rbmscape.errors import RbmscapeError
 from rbmscape.study.config import frozen
+from rbmscape.study.context import StudyContext
 from rbmscape.study.graph import Task
 from rbmscape.study.progress import SilentReporter
 from rbmscape.study.work import Report, do_task
-from rbmscape.study.workshop import Workshop
 
 __all__ = ["main", "task_from"]
 
@@ -83,13 +83,13 @@ def main(directory: str) -> int:
     channel = _Channel(os.dup(1))
     os.dup2(2, 1)  # prints of libraries go to the log
     inbox = _Inbox()
-    shop: Workshop | None = None
+    context: StudyContext | None = None
     while (task := inbox.take()) is not None:
         inbox.busy = True
         channel.begin(task)
         try:
-            shop = shop or Workshop.open(directory)
-            report = do_task(shop, task, channel)
+            context = context or StudyContext.open(directory)
+            report = do_task(context, task, channel)
         except RbmscapeError as error:
             report = Report(0.0, str(error))
         except KeyboardInterrupt:

@@ -18,18 +18,18 @@ from rbmscape.study.store import StudyStore
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["Workshop"]
+__all__ = ["StudyContext"]
 
 
 @dataclass
-class Workshop:
+class StudyContext:
     """What every task of a study finds: the plan, the directory, and the data, loaded when first used."""
 
     config: StudyConfig
     store: StudyStore
 
     @classmethod
-    def open(cls, directory: str) -> Workshop:
+    def open(cls, directory: str) -> StudyContext:
         """Of a study that has begun, perhaps on another machine.
 
         Raises
@@ -43,13 +43,13 @@ class Workshop:
                 "keep it where all machines find it under the same path"
             )
         record = store.read()
-        shop = cls(StudyConfig.from_mapping(record["config"]), store)
-        if shop.dataset.fingerprint != record["data"]["fingerprint"]:
+        context = cls(StudyConfig.from_mapping(record["config"]), store)
+        if context.dataset.fingerprint != record["data"]["fingerprint"]:
             raise StudyError(
-                f"the worker on {platform.node()} finds other data under {shop.config.data.source!r} than the study "
+                f"the worker on {platform.node()} finds other data under {context.config.data.source!r} than the study "
                 "began with; keep the same file on all machines"
             )
-        return shop
+        return context
 
     @cached_property
     def dataset(self) -> Dataset:
