@@ -267,3 +267,52 @@ def test_older_and_newer_npy_headers(tmp_path, bits):
         np.lib.format.write_array(buffer, bits, version=version)
         (tmp_path / "data.npy").write_bytes(buffer.getvalue())
         np.testing.assert_array_equal(load_dataset(tmp_path / "data.npy", test_fraction=0).train, bits)
+
+
+def test_a_first_row_with_a_label_in_words_is_data(tmp_path):
+    path = tmp_path / "pets.csv"
+    path.write_text("1,0,1,cat\n0,0,1,dog\n1,1,0,cat\n")
+    dataset = load_dataset(path, labels="3", test_fraction=0)
+    assert dataset.train.tolist() == [[1, 0, 1], [0, 0, 1], [1, 1, 0]]
+    assert dataset.train_labels.tolist() == ["cat", "dog", "cat"]
+
+
+@pytest.mark.parametrize("header", ["0,1,label", "a,b,label", "0,1,2,label"])
+def test_a_header_above_labels_in_words_is_no_row(tmp_path, header):
+    path = tmp_path / "pets.csv"
+    n_units = header.count(",")
+    path.write_text(f"{header}\n{'1,' * n_units}cat\n{'0,' * n_units}dog\n")
+    dataset = load_dataset(path, labels="label", test_fraction=0)
+    assert dataset.train.tolist() == [[1] * n_units, [0] * n_units]
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], [0, 1, 2]])
+def test_the_index_that_pandas_writes_is_no_unit(tmp_path, names):
+    path = tmp_path / "indexed.csv"
+    values = [[1, 0, 1], [0, 0, 1], [1, 1, 0]]
+    pd.DataFrame(values, columns=names).to_csv(path)
+    assert load_dataset(path, test_fraction=0).train.tolist() == values
+
+
+def test_test_columns_go_by_name(tmp_path):
+    train, test, other = (tmp_path / name for name in ("train.csv", "test.csv", "other.csv"))
+    train.write_text("a,b,c\n1,0,0\n0,1,1\n")
+    test.write_text("c,a,b\n1,0,0\n0,1,1\n")
+    other.write_text("a,b,d\n1,0,0\n")
+    assert load_dataset(train, test=test).test.tolist() == [[0, 0, 1], [1, 1, 0]]
+    with pytest.raises(DataError, match=r"other\.csv: column 'd' has no match"):
+        load_dataset(train, test=other)
+
+
+def test_errors_of_a_test_file_name_it(tmp_path):
+    train, test = tmp_path / "train.csv", tmp_path / "held.csv"
+    train.write_text("a,b\n1,0\n0,1\n")
+    test.write_text("a,b\n1,0\n0,7\n")
+    with pytest.raises(DataError, match=r"held\.csv: the value 7 at row 1, column 1 'b'"):
+        load_dataset(train, test=test)
+
+
+@pytest.mark.parametrize("labels", [np.array([2**63, 1], dtype=np.uint64), np.array([1e19, 1.0])])
+def test_labels_beyond_64_bits_are_refused_not_wrapped(labels):
+    with pytest.raises(DataError, match="beyond 64-bit"):
+        load_dataset(np.eye(2, dtype=np.uint8), labels=labels, test_fraction=0)

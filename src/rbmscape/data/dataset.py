@@ -34,7 +34,8 @@ class Contents(OneLine):
     train, test : samples in rows; test is None where the file does not come split
     train_labels, test_labels : one label a row, or None
     columns : names of the columns, or None
-    where : how messages call the array
+    where, test_where : how messages call the array, and the test data that come from elsewhere
+    test_columns : names of the columns of test data that come from elsewhere, or None
     """
 
     train: Any
@@ -43,6 +44,8 @@ class Contents(OneLine):
     test_labels: Any = None
     columns: tuple[str, ...] | None = None
     where: str = ""
+    test_where: str = ""
+    test_columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,8 +114,10 @@ class Dataset(OneLine):
         n_visible = table.values.shape[1]
         test = np.empty((0, n_visible), dtype=np.uint8)
         if contents.test is not None:
-            test_where = f"{where}, test data"
-            test = as_binary(contents.test, threshold=threshold, where=test_where).values
+            test_where = contents.test_where or f"{where}, test data"
+            test_names = contents.test_columns
+            test = as_binary(contents.test, threshold=threshold, where=test_where, columns=test_names).values
+            test = test[:, _order(contents.columns, test_names, test_where)]
         if test.shape[1] != n_visible:
             raise ShapeError(
                 f"{where}: the test data have {test.shape[1]} columns but the training data {n_visible}; "
@@ -123,7 +128,7 @@ class Dataset(OneLine):
             train=table.values,
             test=test,
             train_labels=as_labels(contents.train_labels, len(table.values), f"{where}, labels"),
-            test_labels=as_labels(contents.test_labels, len(test), f"{where}, test labels"),
+            test_labels=as_labels(contents.test_labels, len(test), f"{contents.test_where or where}, test labels"),
             image_shape=checked_image_shape(image_shape or table.image_shape, n_visible),
         )
 
@@ -200,6 +205,16 @@ class Dataset(OneLine):
         name = self.name if len(self.name) <= _LONGEST_NAME else f"{self.name[: _LONGEST_NAME - 1]}…"
         shape = "" if self.image_shape is None else f", images {self.image_shape[0]}x{self.image_shape[1]}"
         return f"{name!r}, {len(self.train)} train + {len(self.test)} test, {self.n_visible} units{shape}"
+
+
+def _order(train: tuple[str, ...] | None, test: tuple[str, ...] | None, where: str) -> list[int] | slice:
+    """Where the test data hold the columns of the training data, by name where both have distinct names."""
+    if train is None or test is None or train == test or len(train) != len(test):
+        return slice(None)
+    if len(set(train)) < len(train) or set(train) != set(test):
+        bad = next((name for name in test if name not in train), test[0])
+        raise DataError(f"{where}: column {bad!r} has no match in the training data; give both the same names")
+    return [test.index(name) for name in train]
 
 
 def _positions(labels: NDArray[Any] | None, wanted: NDArray[Any]) -> NDArray[np.intp] | slice:

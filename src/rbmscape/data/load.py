@@ -168,7 +168,10 @@ def _users_data(
             raise DataError("test and test_fraction were both given; choose one of them")
         # A label array belongs to the training samples; the name of a key or column holds for both files.
         other = _contents(test, key, labels if isinstance(labels, str | int) else None)
-        contents = replace(contents, test=other.train, test_labels=other.train_labels)
+        elsewhere = other.where if isinstance(test, str | os.PathLike) else ""
+        contents = replace(
+            contents, test=other.train, test_labels=other.train_labels, test_columns=other.columns, test_where=elsewhere
+        )
     name = Path(os.fspath(source)).stem if isinstance(source, str | os.PathLike) else "array"
     dataset = Dataset.from_contents(contents, name=name, image_shape=image_shape, threshold=threshold)
     if contents.test is not None:

@@ -32,8 +32,9 @@ class Columns(OneLine):
 def read_csv(path: Path, labels: str | None = None) -> Columns:
     """Numbers separated by comma, semicolon, tab or space.
 
-    The first line is a header where one of its fields is no number, or where the fields are 0, 1, 2, ... (three or
-    more), as pandas numbers unnamed columns.
+    The first line is a header where its numbers are 0, 1, 2, ... (three or more), as pandas numbers unnamed columns,
+    where a column has a word there and a number below, where it has words alone, or where it names the label column.
+    A column without a name that counts the rows is an index and is left out.
 
     Raises
     ------
@@ -42,8 +43,8 @@ def read_csv(path: Path, labels: str | None = None) -> Columns:
     """
     import pandas as pd
 
-    first, separator = _first_line(path)
-    header = _is_header(first)
+    first, second, separator = _first_lines(path)
+    header = (labels in first and not _is_value(str(labels))) or _is_header(first, second)
     try:
         frame = pd.read_csv(
             path, sep=separator, header=None, skiprows=int(header), skip_blank_lines=True, encoding="utf-8-sig",
@@ -81,8 +82,8 @@ def read_parquet(path: Path, labels: str | None = None) -> Columns:
     return _split(path, frame, tuple(str(name) for name in frame.columns), labels)
 
 
-def _first_line(path: Path) -> tuple[list[str], str]:
-    """Fields of the first line that is not blank, and the separator."""
+def _first_lines(path: Path) -> tuple[list[str], list[str], str]:
+    """Fields of the first two lines that are not blank (the second may be missing), and the separator."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as handle:
             lines = list(itertools.islice((line.strip("\r\n") for line in handle if line.strip()), 2))
@@ -91,8 +92,8 @@ def _first_line(path: Path) -> tuple[list[str], str]:
     if not lines:
         raise DataError(f"{path} has only blank lines; give at least one row")
     separator = _separator(lines)
-    fields = next(csv.reader(lines[:1], delimiter=separator, skipinitialspace=True))
-    return [field.strip() for field in fields], separator
+    parsed = [[f.strip() for f in line] for line in csv.reader(lines, delimiter=separator, skipinitialspace=True)]
+    return parsed[0], parsed[1] if len(parsed) > 1 else [], separator
 
 
 def _separator(lines: list[str]) -> str:
@@ -101,9 +102,14 @@ def _separator(lines: list[str]) -> str:
     return marked or (" " if all(" " in line for line in lines) else ",")
 
 
-def _is_header(fields: list[str]) -> bool:
-    numbered = len(fields) > 2 and fields == [str(position) for position in range(len(fields))]
-    return numbered or not all(_is_value(field) for field in fields)
+def _is_header(fields: list[str], below: list[str]) -> bool:
+    numbers = [field for field in fields if field and _is_value(field)]
+    if len(numbers) > 2 and numbers == [str(position) for position in range(len(numbers))]:
+        return True
+    words = [position for position, field in enumerate(fields) if not _is_value(field)]
+    if not words or not numbers or len(below) != len(fields):
+        return bool(words)
+    return any(_is_value(below[position]) for position in words)
 
 
 def _is_value(field: str) -> bool:
@@ -138,6 +144,9 @@ def _split(path: Path, frame: pd.DataFrame, names: tuple[str, ...] | None, label
         position = _position(path, known, labels)
         label_values = frame.iloc[:, position].to_numpy()
         keep.remove(position)
+    if names:
+        indices = [position for position in keep if not known[position] and _counts_rows(frame.iloc[:, position])]
+        keep = [position for position in keep if position not in indices] or keep
     _refuse_words(path, frame, keep, known)
     values = frame.iloc[:, keep].to_numpy(dtype=_common_kind(frame, keep))
     return Columns(values, label_values, tuple(known[position] for position in keep) if names else None)
@@ -157,6 +166,14 @@ def _position(path: Path, known: tuple[str, ...], labels: str) -> int:
             + suggestion(labels, known, f"it has {len(known)} columns, the first is {known[0]!r}")
         )
     return position % len(known)
+
+
+def _counts_rows(column: pd.Series[Any]) -> bool:
+    """Whether a column is 0, 1, 2, ... or 1, 2, 3, ..."""
+    if column.dtype.kind not in "iu" or not len(column):
+        return False
+    first = int(column.iloc[0])
+    return first in (0, 1) and column.tolist() == list(range(first, first + len(column)))
 
 
 def _refuse_words(path: Path, frame: pd.DataFrame, keep: list[int], known: tuple[str, ...]) -> None:

@@ -95,11 +95,15 @@ def as_labels(labels: ArrayLike | None, n_samples: int, where: str) -> NDArray[A
     if array.shape != (n_samples,):
         raise DataError(f"{where}: shape {array.shape} for {n_samples} samples; give one label a sample")
     if array.dtype.kind == "f":
+        array = array.astype(np.float64)
         whole = np.isfinite(array) & (array == np.trunc(array))
         if not whole.all():
             raise DataError(f"{where}: the label {array[~whole][0]} is no whole number; give integers or strings")
-        return array.astype(np.int64)
-    if array.dtype.kind in "bui":
+    if array.dtype.kind in "bfui":
+        large = array >= 2**63 if array.dtype.kind in "fu" else np.zeros(array.shape, dtype=np.bool_)
+        large |= array < -(2**63) if array.dtype.kind == "f" else False
+        if large.any():
+            raise DataError(f"{where}: the label {array[large][0]} is beyond 64-bit integers; give labels as strings")
         return array.astype(np.int64)
     text = array.astype(object)
     if array.dtype.kind == "S":
