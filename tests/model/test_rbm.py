@@ -181,3 +181,31 @@ def test_files_that_are_no_models_are_refused(tmp_path):
     save_file(tensors, tmp_path / "newer.safetensors", metadata={"schema": "99"})
     with pytest.raises(FormatError, match="update rbmscape"):
         rs.RBM.load(tmp_path / "newer.safetensors")
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        np.array([1.0, np.nan, 0.0]),
+        np.array([1, 0, 1j]),
+        np.ma.masked_array([1, 0, 1], mask=[0, 1, 0]),
+        np.array(["1", "0", "1"]),
+        [[1, 0, 1], [1, 0]],
+    ],
+)
+def test_states_that_are_no_numbers_are_refused_in_one_sentence(states):
+    with pytest.raises(InputError, match="visible states"):
+        rs.RBM.random(3, 2).hidden_probability(states)
+
+
+@pytest.mark.parametrize(
+    "states", [np.array([1, 0, 0])[::-1], np.array([0, 0, 1], dtype=">f4"), np.array([0, 0, 1], dtype=object)]
+)
+def test_states_in_any_memory_order_are_read(states):
+    rbm = rs.RBM.random(3, 2)
+    assert torch.equal(rbm.hidden_probability(states), rbm.hidden_probability([0.0, 0.0, 1.0]))
+
+
+def test_a_bias_that_overflows_the_model_is_refused():
+    with pytest.raises(InputError, match="visible_bias"):
+        rs.RBM(np.zeros((1, 1), dtype=np.float32), np.array([1e39]), np.zeros(1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -44,8 +44,9 @@ def as_layer(values: Arrays, units: int, layer: str, dtype: torch.dtype, device:
     Raises
     ------
     ShapeError : the last axis does not have one entry a unit
+    InputError : an array, not a tensor, with entries that are masked, NaN, infinite or no real numbers
     """
-    tensor: Any = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    tensor = values if isinstance(values, Tensor) else _numbers(values, f"{layer} states")
     if tensor.ndim == 0 or tensor.shape[-1] != units:
         raise ShapeError(
             f"{layer} states need {units} values on their last axis (one a {layer} unit), "
@@ -53,3 +54,21 @@ def as_layer(values: Arrays, units: int, layer: str, dtype: torch.dtype, device:
         )
     result: Tensor = tensor.to(device=device, dtype=dtype)
     return result
+
+
+def _numbers(values: ArrayLike, name: str) -> Tensor:
+    """A tensor of finite real numbers from anything that NumPy reads, in native and positive memory order."""
+    cure = "give 0, 1 or values between them"
+    if np.ma.is_masked(values):
+        raise InputError(f"{name} have masked entries; fill them in or leave those rows out")
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} are no array of numbers with rows of equal length ({error}); {cure}") from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name} must be real numbers, found dtype {array.dtype}; {cure}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{name} hold NaN or infinite values; {cure}")
+    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))

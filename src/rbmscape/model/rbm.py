@@ -66,7 +66,10 @@ class RBM(OneLine):
                 f"{name} must have shape ({units},) to fit weights of shape {tuple(self._weights.shape)}, "
                 f"found {tuple(bias.shape)}"
             )
-        return bias.detach().to(device=self.device, dtype=self.dtype, copy=True)
+        cast = bias.detach().to(device=self.device, dtype=self.dtype, copy=True)
+        if not bool(torch.isfinite(cast).all()):
+            raise InputError(f"{name} holds values beyond {self.dtype}; give smaller ones or weights in float64")
+        return cast
 
     @classmethod
     def random(cls, n_visible: int, n_hidden: int, std: float = 0.01, seed: int = 0) -> RBM:
