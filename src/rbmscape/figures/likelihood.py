@@ -31,7 +31,8 @@ SPEC = FigureSpec(
     caption=(
         "Mean log-likelihood of the test data against epochs for each size of the hidden layer, as on the left of the "
         "paper's figure 1. Points are means over replicas, thin lines single replicas, bars the standard deviation "
-        "over replicas (with one replica, the estimate's own standard error)."
+        "over replicas (with one replica, the estimate's own standard error). Where brackets were taken, bands reach "
+        "from the lower to the upper bound, and hollow points are those without a converged bracket in every replica."
     ),
     order=10,
     paper="1, left",
@@ -106,7 +107,7 @@ def _draw_size(panel: Axes, size: xr.Dataset, index: int) -> None:
     if "low" in size:
         low, high = size.low.values, size.high.values
         panel.fill_between(epoch[known], low[known], high[known], color=colour(index), alpha=0.2, linewidth=0)
-        doubtful = known & (size.sure.values < 1.0)
+        doubtful = known & ~(size.sure.values >= 1.0)  # NaN: no bracket, so not known to have converged
         panel.plot(epoch[doubtful], mean[doubtful], marker(index), color=colour(index), mfc="white", zorder=5)
     panel.errorbar(
         epoch[known],
@@ -133,7 +134,7 @@ def alt_text(dataset: xr.Dataset) -> str:
 
 
 def _bounds_in_words(point: xr.Dataset) -> str:
-    if "low" not in point:
+    if "low" not in point or not np.isfinite(float(point.low)):
         return ""
     verdict = "converged" if float(point.sure) == 1.0 else "not converged"
     return f" (between {float(point.low):.1f} and {float(point.high):.1f}, {verdict})"
