@@ -316,3 +316,13 @@ def test_errors_of_a_test_file_name_it(tmp_path):
 def test_labels_beyond_64_bits_are_refused_not_wrapped(labels):
     with pytest.raises(DataError, match="beyond 64-bit"):
         load_dataset(np.eye(2, dtype=np.uint8), labels=labels, test_fraction=0)
+
+
+def test_a_key_of_hdf5_may_begin_with_a_slash(tmp_path):
+    path = tmp_path / "groups.h5"
+    with h5py.File(path, "w") as file:
+        file["g/a"] = np.eye(2, dtype=np.uint8)
+        file["g/b"] = np.ones((2, 2), dtype=np.uint8)
+    assert read_file(path, key="/g/a").train.tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(DataError, match="did you mean"):
+        read_file(path, key="/g/aa")

@@ -152,6 +152,7 @@ def _npy_axes(archive: zipfile.ZipFile, name: str) -> int:
 def _read_hdf5(path: Path, key: str | None, labels: str | None) -> Contents:
     import h5py
 
+    key, labels = (name if name is None else name.lstrip("/") for name in (key, labels))
     try:
         with h5py.File(path, "r") as file:
             axes: dict[str, int] = {}
