@@ -58,7 +58,8 @@ def compute(estimates: xr.Dataset) -> xr.Dataset:
     -------
     The same with ``mean`` and ``bar`` over (hidden, update): ``bar`` is the standard deviation over replicas, or where
     there is one replica the estimate's own standard error; from brackets also ``low`` and ``high``, the lowest lower
-    bound less its error and the highest upper bound plus its error of all replicas, and ``sure``, 1 where all converged
+    bound less its error and the highest upper bound plus its error of all replicas, and ``sure``, 1 where all
+    converged or are exact sums
     """
     values = estimates.log_likelihood.transpose("hidden", "replica", "update")
     count = values.notnull().sum("replica")
@@ -73,7 +74,8 @@ def compute(estimates: xr.Dataset) -> xr.Dataset:
     if "lower" in estimates:
         low = (estimates.lower - estimates.lower_stderr).min("replica").transpose("hidden", "update")
         high = (estimates.upper + estimates.upper_stderr).max("replica").transpose("hidden", "update")
-        sure = estimates.converged.min("replica").transpose("hidden", "update")
+        settled = (estimates.converged == 1.0) | (estimates.stderr == 0.0) | values.isnull()
+        sure = settled.all("replica").astype(float).transpose("hidden", "update")
         result = result.assign(low=low, high=high, sure=sure.assign_attrs(units="1"))
     for name in {"mean", "bar", "low", "high"} & set(result.data_vars):
         result[name].attrs["units"] = "nat"
@@ -107,7 +109,7 @@ def _draw_size(panel: Axes, size: xr.Dataset, index: int) -> None:
     if "low" in size:
         low, high = size.low.values, size.high.values
         panel.fill_between(epoch[known], low[known], high[known], color=colour(index), alpha=0.2, linewidth=0)
-        doubtful = known & ~(size.sure.values >= 1.0)  # NaN: no bracket, so not known to have converged
+        doubtful = known & (size.sure.values < 1.0)
         panel.plot(epoch[doubtful], mean[doubtful], marker(index), color=colour(index), mfc="white", zorder=5)
     panel.errorbar(
         epoch[known],
