@@ -155,9 +155,13 @@ def _better(better: str, worse: str) -> Callable[[Evidence], Finding]:
     return rule
 
 
+FEWEST_PAIRS = 3
+"""With fewer, the scatter that the test divides by is hardly known."""
+
+
 def _compared(evidence: Evidence, estimates: xr.Dataset, first: str, second: str) -> Finding:
     """Last estimates of runs of the same size, replica and seed, subtracted."""
-    found, spreads = [], []
+    found = []
     for hidden, replica in itertools.product(estimates.hidden.values, estimates.replica.values):
         ends = []
         for recipe in (first, second):
@@ -167,45 +171,27 @@ def _compared(evidence: Evidence, estimates: xr.Dataset, first: str, second: str
                 ends.append((float(one.log_likelihood.values[place]), float(one.stderr.values[place])))
         if len(ends) == 2:
             found.append((ends[0][0] - ends[1][0], math.hypot(ends[0][1], ends[1][1])))
-            spreads.append(_replica_spread(estimates.sel(hidden=hidden)))
     if not found:
         raise MissingEvidenceError(f"no size and replica was trained by both {first!r} and {second!r}")
-    if len(found) == 1:  # one pair shows no scatter of its own
-        found = [(found[0][0], math.hypot(found[0][1], math.sqrt(2.0) * spreads[0]))]
+    if len(found) < FEWEST_PAIRS:
+        raise MissingEvidenceError(
+            f"{first!r} and {second!r} have {len(found)} of the {FEWEST_PAIRS} pairs of runs that show a scatter"
+        )
     mean = mean_over(*np.array(found).T)
     difference, limit = separation(Estimate(0.0, 0.0, 1.0), mean)
     if abs(difference.value) <= limit * difference.stderr:
-        raise MissingEvidenceError(f"the difference, {mean} nats over {_pairs(found)}, is not significant")
+        raise MissingEvidenceError(f"the difference, {mean} nats over {len(found)} pairs of runs, is not significant")
     verdict = Verdict.HOLDS if difference.value > 0 else Verdict.FAILS
-    words = f"{first} ends {mean} nats above {second} (mean over {_pairs(found)} with the same seed)."
+    words = f"{first} ends {mean} nats above {second} (mean over {len(found)} pairs of runs with the same seed)."
     return Finding(
         verdict, words, (Number.of(f"{first} minus {second}", mean, "nat"),),
         f"{evidence.describe(first)}; {evidence.describe(second)}",
     )  # fmt: skip
 
 
-def _pairs(found: list[tuple[float, float]]) -> str:
-    return "one pair of runs" if len(found) == 1 else f"{len(found)} pairs of runs"
-
-
-def _replica_spread(estimates: xr.Dataset) -> float:
-    """Standard deviation between replicas of one size, the largest of all recipes; 0 where no recipe has two."""
-    spreads = [0.0]
-    for recipe in estimates.recipe.values:
-        one = estimates.sel(recipe=recipe)
-        curves = [one.log_likelihood.sel(replica=replica) for replica in one.replica.values]
-        places = [last_known(curve, "update") for curve in curves]
-        ends = [curve.values[place] for curve, place in zip(curves, places, strict=True) if place is not None]
-        if len(ends) > 1:
-            spreads.append(float(np.std(ends, ddof=1)))
-    return max(spreads)
-
-
 _METHOD_RULE = (
     "Last estimates of pairs of runs that differ in the method alone, subtracted. Holds or fails where the mean "
-    "differs "
-    "from 0 by a t-test over pairs (for one pair a normal test, with the scatter between replicas of that size where "
-    "the study has it) at 1 % false alarms; otherwise undecided."
+    "differs from 0 by a t-test over pairs at 1 % false alarms; otherwise, and with fewer than three pairs, undecided."
 )
 
 CLAIMS = (
