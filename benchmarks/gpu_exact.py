@@ -6,15 +6,23 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import torch
+import triton
+import triton.language as tl
 from torch import Tensor
 
+from rbmscape.kernels import rounding
 from rbmscape.kernels.cuda import launch
 from rbmscape.kernels.cuda.bound_paths import Paths
 from rbmscape.kernels.cuda.launch import Tiles
 from rbmscape.kernels.cuda.models import Models, Shape, States, numbers_of
 from rbmscape.kernels.cuda.phases import Phases
+from rbmscape.kernels.cuda.units import active, power_of_two
 from rbmscape.kernels.reference.fixed import exact_gradient, exact_half_step
-from rbmscape.rng import Stream
+from rbmscape.kernels.reference.fixed import power_of_two as power_of_two_of
+from rbmscape.kernels.rounding import round_to_fixed
+from rbmscape.kernels.select import select_engine
+from rbmscape.model.rbm import RBM
+from rbmscape.rng import Stream, uniform_from_bits
 
 if TYPE_CHECKING:
     from benchmarks.gpu_pieces import Bench
@@ -90,6 +98,68 @@ def _gradient(bench: Bench, shape: tuple[int, int, int], n_data: int) -> None:
     bench.row(gradient=shape, wrong_weights=wrong[0], wrong_hidden=wrong[1], wrong_offset=wrong[2])
 
 
+@triton.jit
+def _units(t, words, powers, states, size, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    exponent = tl.load(t + at, mask=at < size, other=0.0)
+    tl.store(powers + at, power_of_two(exponent), mask=at < size)
+    word = tl.load(words + at, mask=at < size, other=0).to(tl.uint32)
+    tl.store(states + at, active(exponent, word).to(tl.int8), mask=at < size)
+
+
+def _parts(bench: Bench) -> None:
+    """Where a difference comes from: powers of two, comparisons, integers, scales and fields one by one."""
+    size = 2**12 if bench.dry else 2**22
+    generator = torch.Generator().manual_seed(11)
+    t = 12.0 * torch.randn(size, generator=generator)
+    words = torch.randint(0, 2**32, (size,), generator=generator)
+    powers, states = torch.empty(size, device=bench.device), torch.empty(size, dtype=torch.int8, device=bench.device)
+    grid = (-(-size // 1024),)
+    _units[grid](t.to(bench.device), words.to(bench.device), powers, states, size, BLOCK=1024, enable_fp_fusion=False)
+    wanted = power_of_two_of(t)
+    uniform = uniform_from_bits(words)
+    chosen = ((uniform.double() * wanted.double() + uniform.double()).float() < 1.0).to(torch.int8)
+    bench.row(
+        what="parts", wrong_powers=int((powers.cpu() != wanted).sum()), wrong_states=int((states.cpu() != chosen).sum())
+    )
+    for n_visible, n_hidden, std in (
+        [(37, 21, 0.3)] if bench.dry else [(37, 21, 0.3), (784, 500, 0.05), (784, 500, 0.3)]
+    ):
+        weights, visible, hidden = _model(n_visible, n_hidden, {"std": std})
+        integers, scale = round_to_fixed(weights)
+        models = Models(Shape(1, n_visible, n_hidden), bench.device)
+        models.round(*(tensor[None].to(bench.device) for tensor in (weights, visible, hidden)))
+        fields = models.visible_fields[0, :n_visible].cpu(), models.hidden_fields[0, :n_hidden].cpu()
+        slope = float(torch.tensor(rounding.MINUS_LOG2_E * scale, dtype=torch.float64).to(torch.float32))
+        bench.row(
+            what="rounding", shape=(n_visible, n_hidden), std=std,
+            wrong_integers=int((models.integers()[0].cpu() != integers).sum()),
+            wrong_scale=float(models.scale[0]) - scale, wrong_slope=float(models.slopes[0]) - slope,
+            wrong_fields=sum(
+                int((found != bias * rounding.MINUS_LOG2_E).sum())
+                for found, bias in zip(fields, (visible, hidden), strict=True)
+            ),
+        )  # fmt: skip
+
+
+def _processor(bench: Bench) -> None:
+    """The definition in plain torch against this machine's own vector code."""
+    for n_visible, n_hidden, n_chains, std in (
+        [(37, 21, 70, 0.3)] if bench.dry else [(784, 500, 500, 0.05), (784, 500, 500, 0.3)]
+    ):
+        weights, visible, hidden = _model(n_visible, n_hidden, {"std": std})
+        start, stream = _states(n_chains, n_visible, 1), Stream(2**40 + 3, "exact")
+        model = RBM(weights, visible, hidden)
+        sampler = select_engine("cpu", "fixed").bind(model, n_chains)
+        sampler.v.copy_(start)
+        sampler.sweep(stream, 3, 3, first_chain=5)
+        v = h = start
+        for step in range(3, 6):
+            h = exact_half_step(v, weights, hidden, True, stream, 2 * step, 5)
+            v = exact_half_step(h, weights, visible, False, stream, 2 * step + 1, 5)
+        bench.row(what="processor", shape=(n_visible, n_hidden), std=std, wrong_v=int((sampler.v.cpu() != v).sum()))
+
+
 def _replicas(bench: Bench) -> None:
     """Each of three models alone, and all of them at once."""
     from benchmarks.gpu_pieces import make_update
@@ -124,8 +194,9 @@ def compare(bench: Bench) -> None:
     for shape, n_data in [((37, 21, 70), 50), ((784, 500, 500), 500)][: 1 if bench.dry else 2]:
         with bench.attempt(gradient=shape):
             _gradient(bench, shape, n_data)
-    with bench.attempt(what="replicas"):
-        _replicas(bench)
+    for part in (_parts, _processor, _replicas):
+        with bench.attempt(what=part.__name__):
+            part(bench)
 
 
 def time_paths(bench: Bench) -> None:

@@ -126,40 +126,30 @@ _LARGE = Tiles(chains=128, hidden=128, visible=128, depth=64, warps=8, stages=3)
 
 def candidates(name: str) -> list[Tiles]:
     """Tiles worth a try for one of the cases; zero members: a launch a half-step."""
+    middle = Tiles(chains=128, hidden=64, visible=64, depth=64, warps=4, stages=3)
     if name.startswith("one"):
-        found = [
-            replace(_SMALL, members=0),
-            replace(_SMALL, members=16),
-            replace(_SMALL, depth=128, stages=3, members=16),
-            replace(_SMALL, visible=64, hidden=64, members=16),
-            replace(_SMALL, visible=64, hidden=64, depth=128, stages=3, members=16),
-            replace(_SMALL, members=32),
-            replace(_SMALL, chains=128, members=33),
-            replace(_SMALL, chains=128, hidden=64, members=33, warps=8),
-        ]
-        if name == "one 3000":
-            found += [
-                replace(_SMALL, chains=128, hidden=128, visible=32, members=33, warps=8),
-                replace(_SMALL, chains=128, hidden=64, visible=32, depth=128, stages=3, members=33, warps=8),
-                replace(_LARGE, members=0),
-            ]
-        return found
-    if name == "many 3000":
+        square = replace(_SMALL, visible=64, hidden=64, depth=128, stages=3)
         return [
-            replace(_LARGE, members=0),
-            replace(_LARGE, members=4),
-            replace(_LARGE, warps=16, members=4),
-            replace(_LARGE, chains=128, hidden=64, visible=64, warps=4, members=8),
-            replace(_LARGE, hidden=64, visible=64, warps=8, stages=4, members=4),
+            replace(_SMALL, members=0),
+            replace(_SMALL, depth=128, stages=3, members=0),
+            replace(_SMALL, members=32),
+            replace(square, members=0),
+            replace(square, members=16),
+            replace(middle, members=0),
         ]
+    members = {"many 3000": 8, "ten 3000": 6, "ten 500": 6}[name]
     return [
+        replace(middle, members=0),
+        replace(middle, members=members),
+        replace(middle, stages=4, members=0),
+        replace(middle, depth=128, members=0),
+        replace(middle, visible=32, members=0),
+        replace(middle, visible=32, members=members),
+        replace(middle, members=9),
+        replace(middle, chains=64, members=0),
+        replace(middle, chains=64, members=3),
+        replace(middle, chains=64, depth=128, members=0),
         replace(_LARGE, members=0),
-        replace(_LARGE, members=3),
-        replace(_LARGE, hidden=64, visible=64, members=3, stages=4),
-        replace(_LARGE, hidden=64, visible=64, warps=4, members=6),
-        replace(_LARGE, chains=64, hidden=64, visible=64, warps=4, members=3),
-        replace(_LARGE, chains=64, hidden=128, visible=128, warps=4, members=1),
-        replace(_LARGE, warps=16, members=3),
     ]
 
 
@@ -380,7 +370,18 @@ def energy(bench: Bench) -> None:
 
 
 def _pytest(bench: Bench, *arguments: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:benchmark",
+        "--tb=short",
+        *arguments,
+    ]
     began = time.monotonic()
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     lines = result.stdout.splitlines()

@@ -46,7 +46,7 @@ def power_of_two(t: Tensor) -> Tensor:
     power = torch.full_like(t, POWER[-1])
     for coefficient in reversed(POWER[:-1]):
         power = _fused(power, fraction, _single(coefficient))
-    return torch.ldexp(power, whole.to(torch.int32))
+    return (power.view(torch.int32) + (whole.to(torch.int32) << 23)).view(torch.float32)
 
 
 def _exponents(products: Tensor, unit: float, bias: Tensor) -> Tensor:
