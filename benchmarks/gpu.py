@@ -11,7 +11,7 @@ device      names and versions
 exact       sampler, rounding, gradient against their definition, models at once against each alone, bit for bit
 compile     the kernels of all tile sizes, in parallel processes, into Triton's cache
 ceiling     int8 products of the vendor's library, copies
-sweep       one sweep for all tile sizes, M = 500 and 3000, one model and ten, 4096 chains
+sweep       one sweep for several tile sizes, M = 500 and 3000, one model and ten, 4096 chains
 train       updates a second of PCD-10, one model and ten, and time by kernel
 rbms        the same update by rbms on the same device
 paper       updates of the paper's profile at every size, and what they amount to

@@ -5,7 +5,9 @@ On a processor they run under Triton's interpreter, which `tests/conftest.py` tu
 
 from __future__ import annotations
 
+import ast
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from rbmscape.kernels.cuda import launch
 from rbmscape.kernels.cuda.bound_paths import Paths
 from rbmscape.kernels.cuda.launch import Tiles
 from rbmscape.kernels.cuda.models import Models, Shape, States, numbers_of
-from rbmscape.kernels.cuda.phases import Phases
+from rbmscape.kernels.cuda.phases import _OPTIONS, Phases
 from rbmscape.kernels.cuda.update import NOT_YET, Rule, Update
 from rbmscape.kernels.reference.fixed import exact_gradient, exact_half_step
 from rbmscape.kernels.rounding import round_to_fixed
@@ -44,6 +46,41 @@ def on_device(arrays, n_chains, stream=None, draw=0, first_chain=FIRST):
     models.round(*(array[None].contiguous().to(DEVICE) for array in arrays))
     states.numbers.copy_(torch.tensor([numbers_of(stream or Stream(5, "cuda"), draw, first_chain)]))
     return models, states
+
+
+def test_products_that_tie_are_rounded_before_they_are_added():
+    """Weights half-way between two integers: fused with the sum behind it, the product is no tie any more.
+
+    On a processor nothing is ever fused, so that this can fail on a GPU alone.
+    """
+    arrays = parameters(60, 50, 0.3)
+    weights = arrays[0]
+    integers, scale = round_to_fixed(weights)
+    inner = (integers.abs() > 1) & (torch.arange(60)[:, None] % 3 == 0)
+    weights[inner] = ((integers.abs() - 0.5) * integers.sign() * scale).to(torch.float32)[inner]
+    wanted, same_scale = round_to_fixed(weights)
+    products = weights.to(torch.float64) * (1.0 / scale)
+    assert same_scale == scale
+    assert int(((products % 1.0 == 0.5) & inner).sum()) > 300
+    assert scale * round(1.0 / scale) != 1.0  # 1/s is no number of float64, so that products are rounded
+    models, _ = on_device(arrays, 1)
+    assert torch.equal(models.integers()[0].cpu(), wanted)
+
+
+def test_every_launch_of_a_kernel_forbids_fusing():
+    """`kernel[grid](…)` in `kernels/cuda` hands over `EXACT`, by itself or in options that contain it."""
+    launches = []
+    for path in Path(launch.__file__).parent.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript):
+                handed = {ast.unparse(word.value) for word in node.keywords if word.arg is None}
+                launches.append((f"{path.name}:{node.lineno}", handed))
+    carriers = {"EXACT", "_OPTIONS", "how", "options", "tiles.options"}
+    assert len(launches) >= 14
+    assert [place for place, handed in launches if not handed & carriers] == []
+    for options in (_OPTIONS, Tiles().options):
+        assert options["enable_fp_fusion"] is False
 
 
 def spilling():

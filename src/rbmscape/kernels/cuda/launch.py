@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from rbmscape.kernels.cuda.models import ROW, Models, States
+from rbmscape.kernels.cuda.models import EXACT, ROW, Models, States
 
 __all__ = ["Tiles", "choose_tiles", "draw_hidden", "draw_visible", "sweep"]
 
@@ -43,7 +43,7 @@ class Tiles:
     @property
     def options(self) -> dict[str, Any]:
         """Of a launch; without contraction of multiplications and additions."""
-        return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": False}
+        return {"num_warps": self.warps, "num_stages": self.stages} | EXACT
 
 
 @functools.cache
@@ -52,28 +52,44 @@ def _processors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
-def choose_tiles(models: Models, states: States) -> Tiles:
-    """Tiles for which all multiprocessors have about the same to do; the interpreter likes few and large ones."""
+_FEW: Final = Tiles(chains=64, hidden=64, visible=64, depth=128, stages=3)
+_FEW_RECORDED: Final = Tiles(chains=64, hidden=32, visible=32, depth=128, stages=3, members=0)
+_MANY: Final = Tiles(chains=128, hidden=64, visible=64, depth=64, stages=3)
+_MANY_RECORDED: Final = Tiles(chains=128, hidden=64, visible=64, depth=64, stages=4, members=0)
+_MANY_AT_ONCE: Final = 2
+"""Programs of `_MANY` that a multiprocessor holds."""
+
+
+def choose_tiles(models: Models, states: States, *, recorded: bool = False) -> Tiles:
+    """The quickest of the tiles that `benchmarks/gpu.py` measured on an H200; the interpreter likes few and large ones.
+
+    Parameters
+    ----------
+    recorded : whether the launches become part of a graph, where one for each half-step costs less than programs that
+        meet; launched one by one they cost more than the work
+    """
     if models.device.type != "cuda":
         layers = models.shape.hidden, models.shape.visible
         most = min(ROW, _MOST_NUMBERS // states.step)
         hidden, visible = (min(most, max(16, 1 << (units - 1).bit_length())) for units in layers)
         return Tiles(chains=states.step, hidden=hidden, visible=visible, depth=max(hidden, visible))
-    tiles = Tiles()
-    if _groups(models, states, tiles) * -(-max(models.shape.visible, models.shape.hidden) // 128) > 132:
-        tiles = Tiles(chains=128, hidden=128, visible=128, depth=64, warps=8, stages=3)
-    return replace(tiles, members=_members(models, states, tiles))
+    smaller = min(models.shape.visible, models.shape.hidden)
+    many = _groups(models, states, _MANY) * -(-smaller // _MANY.hidden) > _processors(models.device)
+    if recorded:
+        return _MANY_RECORDED if many else _FEW_RECORDED
+    tiles, at_once = (_MANY, _MANY_AT_ONCE) if many else (_FEW, 1)
+    return replace(tiles, members=_members(models, states, tiles, at_once))
 
 
 def _groups(models: Models, states: States, tiles: Tiles) -> int:
     return models.shape.models * -(-states.n_chains // tiles.chains)
 
 
-def _members(models: Models, states: States, tiles: Tiles) -> int:
-    """As many as can run at once, one on each multiprocessor, and as have something to do."""
+def _members(models: Models, states: States, tiles: Tiles, at_once: int) -> int:
+    """As many as can run at once, so many on each multiprocessor, and as have something to do."""
     shape = models.shape
     most = max(-(-shape.hidden // tiles.hidden), -(-shape.visible // tiles.visible))
-    return max(1, min(most, _processors(models.device) // _groups(models, states, tiles)))
+    return max(1, min(most, at_once * _processors(models.device) // _groups(models, states, tiles)))
 
 
 def _half_step(models: Models, states: States, to_hidden: bool, offset: int, tiles: Tiles) -> None:

@@ -18,8 +18,10 @@ from torch import Tensor
 from rbmscape.kernels.rounding import LARGEST, MINUS_LOG2_E, SUM_BITS
 from rbmscape.rng import Stream
 
-__all__ = ["CHAINS", "ROW", "Models", "Shape", "States", "chain_step", "numbers_of", "padded", "tile_on"]
+__all__ = ["CHAINS", "EXACT", "ROW", "Models", "Shape", "States", "chain_step", "numbers_of", "padded", "tile_on"]
 
+EXACT: Final = {"enable_fp_fusion": False}
+"""Of every launch: a product that is fused with the sum behind it is not rounded, and rounds the other way at a tie."""
 ROW: Final = 128
 CHAINS: Final = 128
 NEVER: Final = 64.0
@@ -117,7 +119,7 @@ class Models:
         shape = self.shape
         size = shape.visible * shape.hidden
         grid = -(-size // _BLOCK), shape.models
-        rounding.largest[grid](weights, self.bits, size, weights.stride(0), BLOCK=_BLOCK)
+        rounding.largest[grid](weights, self.bits, size, weights.stride(0), BLOCK=_BLOCK, **EXACT)
         self.round_known(weights, visible_bias, hidden_bias)
 
     def round_known(self, weights: Tensor, visible_bias: Tensor, hidden_bias: Tensor) -> None:
@@ -131,19 +133,21 @@ class Models:
         tiles = -(-n // tile), -(-m // tile), r
         room_bits = SUM_BITS - math.ceil(math.log2(max(n, m) + 1))
         spills = self.visible_spill, self.hidden_spill
-        rounding.coarse_sums[tiles](weights, self.bits, self.sums, n, m, stride, room_bits, BLOCK=tile)
+        rounding.coarse_sums[tiles](weights, self.bits, self.sums, n, m, stride, room_bits, BLOCK=tile, **EXACT)
         constants = _constants(max(n, m), self.device)
         rounding.first_scale[r,](
-            self.sums, self.bits, constants, self.scales, self.flags, *spills, *sides, room_bits, BLOCK=_BLOCK
-        )
+            self.sums, self.bits, constants, self.scales, self.flags, *spills, *sides, room_bits, BLOCK=_BLOCK,
+            **EXACT,
+        )  # fmt: skip
         for _ in range(2 + max(n, m) // _SAFE_UNITS):
             layouts = self.to_hidden, self.to_visible, *spills
             rounding.fine_integers[tiles](
-                weights, self.scales, self.flags, self.sums, *layouts, *sides, stride, BLOCK=tile
+                weights, self.scales, self.flags, self.sums, *layouts, *sides, stride, BLOCK=tile, **EXACT
             )
             rounding.check[r,](
                 visible_bias, hidden_bias, self.sums, self.scales, self.flags, self.slopes, self.visible_fields,
                 self.hidden_fields, *spills, *sides, visible_bias.stride(0), hidden_bias.stride(0), BLOCK=_BLOCK,
+                **EXACT,
             )  # fmt: skip
 
     def at(self, beta: float) -> Self:

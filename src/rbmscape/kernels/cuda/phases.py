@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.cuda.models import CHAINS, Models, States, padded, tile_on
+from rbmscape.kernels.cuda.models import CHAINS, EXACT, Models, States, padded, tile_on
 
 __all__ = ["Phases"]
 
@@ -18,7 +18,7 @@ FEWEST: Final = 129
 _TILE: Final = 64
 _FINE_TILE: Final = 32
 _UNITS: Final = 32
-_OPTIONS: Final = {"num_warps": 4, "num_stages": 3, "enable_fp_fusion": False}
+_OPTIONS: Final = {"num_warps": 4, "num_stages": 3} | EXACT
 
 
 class Phases:
@@ -69,7 +69,7 @@ class Phases:
         gradient.gather[grid](
             self.train, self.order, self.clock, states.v, self.data, self.columns, self.counts, self.n_data,
             states.n_chains, states.chains, self.second, self.places, self.order.shape[1], shape.visible_row,
-            BLOCK=tile,
+            BLOCK=tile, **EXACT,
         )  # fmt: skip
 
     def correlations(self, weights: Tensor, hidden_bias: Tensor, out: Tensor) -> None:
@@ -82,7 +82,9 @@ class Phases:
         fine, few, many = (tile_on(models.device, tile) for tile in (_FINE_TILE, _UNITS, _TILE))
         tiles = -(-n // fine), -(-m // fine), r
         rows = shape.visible_row, shape.hidden_row
-        gradient.fine_planes[tiles](weights, models.scales, self.fine, n, m, *rows, weights.stride(0), BLOCK=fine)
+        gradient.fine_planes[tiles](
+            weights, models.scales, self.fine, n, m, *rows, weights.stride(0), BLOCK=fine, **EXACT
+        )
         blocks = {"BLOCK_M": many, "BLOCK_N": few, "BLOCK_K": many, "DIGITS": self.digits}
         gradient.hidden_means[-(-m // few), self.places // many, r](
             self.data, states.v, self.fine, models.scales, hidden_bias, self.means, self.sums,

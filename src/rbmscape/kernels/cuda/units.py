@@ -3,7 +3,7 @@ r"""What a GPU program does to a tile of units: random words, powers of two, the
 
 The same operations in the same order as `rbmscape.kernels.llvm.units`, each rounded as IEEE 754 says, so that the
 states are the same bit for bit: ``t = -x / ln 2``, a polynomial for ``2**t``, and ``u (1 + 2**t) < 1``.  Kernels are
-launched with ``enable_fp_fusion=False``; multiplications and additions are fused in `fused` alone.
+launched with `rbmscape.kernels.cuda.models.EXACT`; multiplications and additions are fused in `fused` alone.
 
 Triton's interpreter, with which the tests run on processors, multiplies and adds float32 in two steps; there `fused`
 goes by float64, which holds the product exactly and whose sum, rounded twice, is wrong once in 2**29.

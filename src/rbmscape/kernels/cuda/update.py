@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.kernels.cuda import launch
-from rbmscape.kernels.cuda.models import Models, Shape, States
+from rbmscape.kernels.cuda.models import EXACT, Models, Shape, States
 from rbmscape.kernels.cuda.phases import Phases
 
 __all__ = ["NOT_YET", "Rule", "Update"]
@@ -89,7 +89,7 @@ class Update:
         self._columns = torch.zeros(r, down, m, device=device)
         self._squares = torch.zeros(r, down * across + 2 * self._blocks, dtype=torch.float64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
-        self.tiles = launch.choose_tiles(self.models, self.states)
+        self.tiles = launch.choose_tiles(self.models, self.states, recorded=True)
 
     def views(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Weights (R, N, M) and biases (R, N), (R, M) in rows of all parameters."""
@@ -116,7 +116,9 @@ class Update:
         self.models.round_known(*self.views(self.parameters))
         from rbmscape.kernels.cuda import steps
 
-        steps.tick[1,](self.phases.clock, states.numbers, rule.batch_size, 2 * rule.gibbs_steps, self.shape.models)
+        steps.tick[1,](
+            self.phases.clock, states.numbers, rule.batch_size, 2 * rule.gibbs_steps, self.shape.models, **EXACT
+        )
 
     def _move(self) -> None:
         """From the gradient of the weights, the counts and the sums to the next parameters."""
@@ -128,7 +130,7 @@ class Update:
         samples = float(rule.batch_size), float(rule.n_chains)
         shares = self._rows, self._columns, self._squares
         down, across = self._tiles
-        how: dict[str, Any] = {"CENTERED": rule.centered, "enable_fp_fusion": False}
+        how: dict[str, Any] = {"CENTERED": rule.centered} | EXACT
         steps.center[down, across, r](
             self.parameters, self.gradient, phases.counts, phases.sums, self.offset, *shares, *sides, *samples, rule.l1,
             rule.l2, BLOCK=_TILE, **how,
@@ -141,7 +143,7 @@ class Update:
             phases.clock, self.models.bits, self.first_bad, n * m, self.size, self.stride, self._squares.shape[1],
             self.schedule.shape[1], rule.longest, rule.beta1 if rule.adam else rule.momentum, rule.beta2,
             rule.epsilon, ADAM=rule.adam, MOMENTUM=rule.momentum > 0.0, AVERAGED=rule.averaged, BLOCK=_BLOCK,
-            enable_fp_fusion=False,
+            **EXACT,
         )  # fmt: skip
 
     def run(self, n_updates: int = 1) -> None:
