@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,6 +82,21 @@ def test_every_launch_of_a_kernel_forbids_fusing():
     assert [place for place, handed in launches if not handed & carriers] == []
     for options in (_OPTIONS, Tiles().options):
         assert options["enable_fp_fusion"] is False
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("n_chains", [0, 1, 500, 4096])
+@pytest.mark.parametrize("shape", [Shape(1, 1, 1), Shape(1, 784, 500), Shape(10, 784, 3000), Shape(40, 60, 12)])
+def test_tiles_of_a_device_fit_it(monkeypatch, shape, n_chains, recorded):
+    """Programs that meet all run at once, also where a path is bound before it has chains."""
+    processors = 132
+    monkeypatch.setattr(launch, "_processors", lambda _device: processors)
+    models = SimpleNamespace(shape=shape, device=torch.device("cuda"))
+    tiles = launch.choose_tiles(models, SimpleNamespace(n_chains=n_chains), recorded=recorded)
+    assert (tiles.members == 0) is recorded
+    if tiles.members > 1:
+        programs = tiles.members * shape.models * -(-n_chains // tiles.chains)
+        assert programs <= 2 * processors
 
 
 def spilling():

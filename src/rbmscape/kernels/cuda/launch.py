@@ -82,7 +82,7 @@ def choose_tiles(models: Models, states: States, *, recorded: bool = False) -> T
 
 
 def _groups(models: Models, states: States, tiles: Tiles) -> int:
-    return models.shape.models * -(-states.n_chains // tiles.chains)
+    return models.shape.models * max(1, -(-states.n_chains // tiles.chains))
 
 
 def _members(models: Models, states: States, tiles: Tiles, at_once: int) -> int:
