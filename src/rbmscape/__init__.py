@@ -61,6 +61,8 @@ _HOMES = {
     "Study": "rbmscape.study.study",
     "run_study": "rbmscape.study.study",
     "open_study": "rbmscape.study.study",
+    "read_model": "rbmscape.interop.convert",
+    "write_model": "rbmscape.interop.convert",
     "RbmscapeError": "rbmscape.errors",
 }
 

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "analyze": "Reciprocal-space figures and their data for a run or a model.",
     "reproduce": "Train sizes and replicas on MNIST and write a report; goes on where it stopped.",
     "study": "Carry out a plan of one's own, on this machine or on many; goes on where it stopped.",
+    "convert": "Models of other tools into rbmscape's files, and the other way round.",
     "bench": "Measure the speed of sampling on this machine.",
     "info": "Versions, sampling engine, processor, GPU and threads.",
 }

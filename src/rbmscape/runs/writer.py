@@ -107,6 +107,11 @@ class RunWriter:
             )
         found = read_json(self.layout.config)
         check_schema(found, RUN_FORMAT, self.layout.config)
+        if "imported" in found:
+            raise ConfigError(
+                f"{self.layout.directory} was trained by {found['imported'].get('tool')}, whose random numbers cannot be "
+                "continued; choose another directory"
+            )
         self._check_same(found, record)
         if found["config"] != record["config"]:
             return self._write_record(dict(record) | {"engine": found["engine"], "precision": found["precision"]})
