@@ -109,8 +109,8 @@ class RunWriter:
         check_schema(found, RUN_FORMAT, self.layout.config)
         if "imported" in found:
             raise ConfigError(
-                f"{self.layout.directory} was trained by {found['imported'].get('tool')}, whose random numbers cannot be "
-                "continued; choose another directory"
+                f"{self.layout.directory} was trained by {found['imported'].get('tool')}, whose random numbers cannot "
+                "be continued; choose another directory"
             )
         self._check_same(found, record)
         if found["config"] != record["config"]:
