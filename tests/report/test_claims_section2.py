@@ -57,6 +57,12 @@ CASES = [
     ("likelihood-orders", estimates({"paper": RISING | {500: [-140, -120, -130]}}, noise=0.5), FAILS),
     ("likelihood-orders", estimates({"paper": RISING | {500: [-140, -120, -110]}}, noise=0.5), UNTESTED),
     ("likelihood-orders", estimates({"paper": RISING}, hidden=(100,)), UNTESTED),
+    # what is not converged has no error, and no rule tests with it
+    ("likelihood-rises", estimates({"paper": FALLING}, bounds=(3.0, 0.0)), UNTESTED),
+    ("likelihood-rises", estimates({"paper": FALLING}, stderr=np.nan), UNTESTED),
+    ("likelihood-orders", estimates({"paper": RISING}, noise=0.5, bounds=(3.0, 0.0)), UNTESTED),
+    ("likelihood-orders", estimates({"paper": RISING}, stderr=np.nan), UNTESTED),
+    ("pcd-beats-cd", estimates({"recommended": {100: [0, 0, -90]}, "cd": {100: [0, 0, -95]}}, stderr=np.nan), UNTESTED),
     ("likelihood-orders", estimates({"paper": DIPPING}, hidden=(100, 500, 1200), noise=0.5), PART),
     ("brackets-close", estimates({"paper": RISING}, bounds=(0.2, 1.0)), HOLDS),
     ("brackets-close", estimates({"paper": RISING}, bounds=(0.2, 0.5)), PART),

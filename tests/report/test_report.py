@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import math
 import re
 import subprocess
 from html.parser import HTMLParser
@@ -266,6 +267,7 @@ def test_a_study_without_runs_is_refused(study, tmp_path):
         ({10: (-100.0, 1.0, 2), 20: (-90.0, 1.0, 2)}, "10 and 20 units may differ by chance"),  # 7.1 of 9.9 errors
         ({10: (-100.0, 1.0, 5), 20: (-90.0, 1.0, 5)}, "grows significantly with every step"),  # 7.1 of 3.4 errors
         ({10: (-90.0, 0.5, 2), 20: (-100.0, 0.5, 2), 30: (-80.0, 0.5, 2)}, "it falls from 10 to 20 units"),
+        ({10: (-90.0, 0.5, 2), 20: (-100.0, math.nan, 2)}, "not all likelihoods of M = 20 are converged"),
     ],
 )
 def test_order_of_sizes_is_said_with_its_certainty(best, words):

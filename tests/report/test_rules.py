@@ -6,6 +6,7 @@ import xarray as xr
 
 from rbmscape.figures.registry import figure_names
 from rbmscape.report.claims import CLAIMS
+from rbmscape.report.findings import MissingEvidenceError
 from rbmscape.report.rules import (
     in_words,
     last_known,
@@ -46,6 +47,15 @@ def test_mean_has_the_larger_error():
     assert mean_over([1.0, 3.0], [0.1, 0.1]).stderr == pytest.approx(1.0)
     assert mean_over([1.0, 1.0], [3.0, 4.0]).stderr == pytest.approx(2.5)
     assert mean_over([1.0], [0.5]) == Estimate(1.0, 0.5, 1.0)
+
+
+def test_what_has_no_error_is_never_compared():
+    """NaN is larger and smaller than nothing, so that rules of either form would fall through to a verdict."""
+    unsettled = mean_over([1.0, 3.0], [0.1, np.nan])
+    assert np.isnan(unsettled.stderr)
+    for pair in ((unsettled, Estimate(0.0, 0.1)), (Estimate(0.0, 0.1), unsettled)):
+        with pytest.raises(MissingEvidenceError, match="not converged"):
+            separation(*pair)
 
 
 def test_trends():

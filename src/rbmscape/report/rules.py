@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
+from rbmscape.report.findings import MissingEvidenceError
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def t_threshold(dof: float, comparisons: int = 1, false_alarm: float = FEW_FALSE
 
 
 def mean_over(values: ArrayLike, stderr: ArrayLike) -> Estimate:
-    """Mean of replicas; its error is the larger of what their spread and what their own errors imply."""
+    """Mean of replicas; its error is the larger of what their spread and what their own errors imply.
+
+    Where an estimate has no error, as one that is not converged, neither has the mean.
+    """
     array, errors = np.asarray(values, dtype=float), np.asarray(stderr, dtype=float)
     own = math.sqrt(float(np.sum(errors**2))) / array.size
     spread = float(array.std(ddof=1)) / math.sqrt(array.size) if array.size > 1 else 0.0
@@ -59,7 +63,13 @@ def separation(one: Estimate, other: Estimate) -> tuple[Estimate, float]:
     """other - one with its error, and the threshold in standard errors beyond which it counts.
 
     The numbers of replicas are in ``ess``; single estimates are compared with the normal law.
+
+    Raises
+    ------
+    MissingEvidenceError : one of the two has no error, since it or a part of it is not converged
     """
+    if not (math.isfinite(one.stderr) and math.isfinite(other.stderr)):
+        raise MissingEvidenceError("estimates that are not converged have no error, so nothing is tested with them")
     difference = Estimate(other.value - one.value, math.hypot(one.stderr, other.stderr))
     dof = one.ess + other.ess - 2.0
     limit = t_threshold(dof) if dof >= 1.0 else normal_threshold(1, FEW_FALSE_ALARM)

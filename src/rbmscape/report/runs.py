@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rbmscape.errors import StudyError
-from rbmscape.report.rules import mean_over, separation
+from rbmscape.report.rules import in_words, mean_over, separation
 from rbmscape.report.words import format_estimate
 from rbmscape.stats import Estimate
 
@@ -113,7 +113,8 @@ def _of_point(point: xr.Dataset) -> _Last:
     if "lower" not in point or not math.isfinite(float(point.lower)):
         return _Last(best)
     lower, upper = (Estimate(float(point[name]), float(point[f"{name}_stderr"])) for name in ("lower", "upper"))
-    return _Last(best, lower, upper, bool(float(point.converged) == 1.0))
+    converged = bool(float(point.converged) == 1.0)
+    return _Last(best if converged else replace(best, stderr=math.nan), lower, upper, converged)
 
 
 def headlines(study: Study, rows: list[RunRow]) -> list[str]:
@@ -154,6 +155,10 @@ def mean_by_size(rows: list[RunRow]) -> dict[int, Estimate]:
 def order_sentence(best: Mapping[int, Estimate]) -> str:
     """Whether the likelihood grows with M, and which steps are not significant by the rule of the claims' ledger."""
     sizes = sorted(best)
+    unsettled = [size for size in sizes if not math.isfinite(best[size].stderr)]
+    if unsettled:
+        listed = in_words([str(size) for size in unsettled])
+        return f"Nothing is said about larger layers: not all likelihoods of M = {listed} are converged."
     unclear, falling = [], []
     for small, large in itertools.pairwise(sizes):
         rise, limit = separation(best[small], best[large])

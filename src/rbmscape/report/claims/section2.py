@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["CLAIMS"]
 
 
+def _estimates(evidence: Evidence, *columns: str) -> xr.Dataset:
+    """All estimates; those that are not converged have no error, whatever was stored."""
+    found = evidence.data(LIKELIHOOD, "log_likelihood", "stderr", *columns)
+    return found.assign(stderr=found.stderr.where(found.converged != 0.0)) if "converged" in found else found
+
+
 def _chosen(evidence: Evidence) -> tuple[xr.Dataset, str]:
     """Single estimates of the recipe that is nearest to the paper's."""
-    estimates = evidence.data(LIKELIHOOD, "log_likelihood", "stderr", "epoch")
+    estimates = _estimates(evidence, "epoch")
     recipe = evidence.like_the_paper(estimates.recipe.values.tolist())
     return estimates.sel(recipe=recipe), recipe
 
@@ -35,14 +41,14 @@ def _rises(evidence: Evidence) -> Finding:
     steps: list[tuple[float, float]] = []
     for hidden, replica in itertools.product(estimates.hidden.values, estimates.replica.values):
         one = estimates.sel(hidden=hidden, replica=replica)
-        known = np.flatnonzero(np.isfinite(one.log_likelihood.values))
+        known = np.flatnonzero(np.isfinite(one.log_likelihood.values) & np.isfinite(one.stderr.values))
         if known.size < 2:
             continue
         value, error = one.log_likelihood.values[known], one.stderr.values[known]
         gains.append((value[-1] - value[0], math.hypot(error[0], error[-1])))
         steps += zip(np.diff(value), np.hypot(error[1:], error[:-1]), strict=True)
     if not gains:
-        raise MissingEvidenceError("no run has the likelihood of two checkpoints")
+        raise MissingEvidenceError("no run has a likelihood with an error at two checkpoints")
     limit = normal_threshold(len(steps), sides=1)
     up = sum(gain > limit * error for gain, error in gains)
     down = sum(step < -limit * error for step, error in steps)
@@ -145,7 +151,7 @@ def _better(better: str, worse: str) -> Callable[[Evidence], Finding]:
         pairs = list(evidence.siblings(better, worse))
         if not pairs:
             raise MissingEvidenceError(f"no two recipes of the study differ in {better} against {worse} alone")
-        estimates = evidence.data(LIKELIHOOD, "log_likelihood", "stderr")
+        estimates = _estimates(evidence)
         known = set(estimates.recipe.values.tolist())
         for first, second in pairs:
             if {first, second} <= known:
