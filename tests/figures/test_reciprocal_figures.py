@@ -181,7 +181,8 @@ def test_evolution_of_a_run(material, tmp_path):
     found = evolution.for_study(material)
     assert found["update"].values.tolist() == list(material.run().updates)
     figure = check_drawing(evolution, found, tmp_path).figure
-    assert {"mode 1", "saddle", "random states, μ", "data", "samples", "edge of random bulk"} <= legend_words(figure)
+    assert {"mode 1", "saddle", "random states, μ", "edge of random bulk"} <= legend_words(figure)
+    assert {"data", "samples"} <= {panel.get_title("right") for panel in figure.axes}
 
 
 @pytest.mark.parametrize(("n_visible", "n_hidden"), [(6, 3), (3, 7), (1, 1)])

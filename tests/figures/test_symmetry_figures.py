@@ -138,13 +138,21 @@ def test_first_mode_along_training(material, tmp_path):
     assert float(at.samples_w_sd[-1]) < 0.8
     # Without fields the saddle and μ agree to the size of the fluctuations, and both wells are occupied.
     assert abs(float(at.samples_u_mean[-1])) < 2 * float(at.samples_u_sd[-1])
-    check_drawing(symmetry_breaking, found, tmp_path, 2)
+    # ... which mean and standard deviation hide, and the density shows; each checkpoint's integral is 1.
+    centres = (at.u_edge.values[1:] + at.u_edge.values[:-1]) / 2
+    density = at.samples_u_density.values
+    np.testing.assert_allclose(density.sum(1) * np.diff(at.u_edge.values)[0], 1.0)
+    middle, left, right = (np.abs(centres - z) < 1.0 for z in (0.0, -2.5, 2.5))
+    assert density[-1, middle].mean() < 0.5 * min(density[-1, left].mean(), density[-1, right].mean())
+    mean = (density * centres).sum(1) * np.diff(centres)[0]
+    np.testing.assert_allclose(mean, at.samples_u_mean, atol=np.diff(centres)[0])
+    check_drawing(symmetry_breaking, found, tmp_path, 4)
 
 
 def test_other_sizes_and_single_size(material, tmp_path):
     found = symmetry_breaking_sizes.for_study(material)
     assert found.hidden.values.tolist() == [6]
-    check_drawing(symmetry_breaking_sizes, found, tmp_path, 2)
+    check_drawing(symmetry_breaking_sizes, found, tmp_path, 4)
     alone = replace(material, runs={key: run for key, run in material.runs.items() if key.hidden == 20})
     with pytest.raises(InputError, match="one size M = 20"):
         symmetry_breaking_sizes.for_study(alone)

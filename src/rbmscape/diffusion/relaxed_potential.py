@@ -2,17 +2,21 @@ r"""U_eff along one mode with all other modes relaxed: min over the others of U_
 
 The potential of mean force -(1/β) ln P(z_i) at the saddle-point level of arXiv:2503.21536, eqs. (26)-(31).  A tilt t
 conjugate to z_i turns the constrained minimum into a mean field, m = σ(β(a + Wn) + t ∂m/∂z_i) and the same for n, whose
-solutions lie on the branches of the minimum; several starts find several branches, and the lower envelope is kept.
+solutions lie on the branches of the minimum; fixed tilts do not reach the concave parts between two wells, so that the
+lower envelope of all branches is found with z_i itself held.
 NumPy float64 out; energies in units of k_B T at beta = 1.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.brief import OneLine
 from rbmscape.checks import check_choice, check_count, check_mode, check_positive
 from rbmscape.diffusion.constraint import mode_columns
 from rbmscape.diffusion.tap import MeanFieldProblem
@@ -25,7 +29,11 @@ from rbmscape.reciprocal.rotation import rotate
 __all__ = ["relaxed_branches", "relaxed_potential"]
 
 FloatArray = NDArray[np.float64]
-_SAME_BRANCH = 0.5
+_NEAREST = 3
+"""Starts that are relaxed for each value of z_i."""
+_BETTER = 1e-2
+"""An offer is taken where it is lower by more than this, k_B T."""
+_NEWTON = 3
 
 
 def relaxed_branches(
@@ -61,11 +69,7 @@ def relaxed_branches(
     """
     beta = check_positive("beta", beta)
     check_count("n_iterations", n_iterations)
-    check_choice("branch", branch, ("u", "w"))
-    index = check_mode(mode, modes.n_paired)
-    if bool(modes.flat[index]):
-        raise InputError(f"mode {index} has singular value 0 and no saddle, so no u and w either; choose another mode")
-    first, second = (_column(block, index) for block in mode_columns(modes, "u" if branch == "u" else "w"))
+    first, second, origin = _coordinate(modes, mode, branch)
     values = torch.as_tensor(np.asarray(tilts, dtype=np.float64)).to(first)
     if values.ndim != 1:
         raise ShapeError(f"tilts must be a vector, got shape {tuple(values.shape)}; flatten them")
@@ -80,7 +84,6 @@ def relaxed_branches(
         old = m
         m = torch.sigmoid(beta * (n @ problem.weights.mT + problem.visible_bias + pull * first))
     residual = (m - old).abs().amax(1)
-    origin = float(rotate(modes.saddle_x[index], modes.saddle_y[index])[0 if branch == "u" else 1])
     z = m @ first + n @ second - origin
     shape = (values.shape[0], n_starts)
     return tuple(  # type: ignore[return-value]
@@ -88,9 +91,17 @@ def relaxed_branches(
     )
 
 
-def _column(block: Tensor | None, index: int) -> Tensor:
-    assert block is not None
-    return block[:, index].double()
+def _coordinate(modes: Modes, mode: int, branch: str) -> tuple[Tensor, Tensor, float]:
+    """Columns (N,), (M,) and origin of u or w of a mode, so that z = m·first + n·second - origin."""
+    check_choice("branch", branch, ("u", "w"))
+    index = check_mode(mode, modes.n_paired)
+    if bool(modes.flat[index]):
+        raise InputError(f"mode {index} has singular value 0 and no saddle, so no u and w either; choose another mode")
+    first, second = mode_columns(modes, "u" if branch == "u" else "w")
+    assert first is not None
+    assert second is not None
+    origin = float(rotate(modes.saddle_x[index], modes.saddle_y[index])[0 if branch == "u" else 1])
+    return first[:, index].double(), second[:, index].double(), origin
 
 
 def relaxed_potential(
@@ -101,62 +112,134 @@ def relaxed_potential(
     starts: Arrays,
     branch: str = "u",
     beta: float = 1.0,
-    n_tilts: int = 25,
-    largest_tilt: float = 6.0,
-    n_iterations: int = 100,
-    tolerance: float = 1e-2,
+    n_iterations: int = 200,
+    tolerance: float = 1e-3,
 ) -> FloatArray:
-    """Lower envelope of U_eff over all branches found, at values of z_i.
+    """min over all other modes of U_eff, with z_i held at given values: a continuous function of z_i.
 
-    Between two neighbouring tilts of one start U_eff is the cubic through both values with both slopes t/β; pairs whose
-    values the slopes do not explain (to 0.5 k_B T) lie on different branches and are left out.
+    Every value begins from the starts whose own z_i are nearest.  Then each value's state is offered to its two
+    neighbours, which relax it and keep it where it is lower, until no offer is better: so the lowest branch found
+    anywhere is followed as far as it goes, also through concave parts, and no branch ends in a jump that its
+    continuation would fill.
 
     Parameters
     ----------
     points : (P,) values of z_i
     starts : (S, N) visible states, for example samples or data
-    n_tilts, largest_tilt : tilts from -largest to largest
-    n_iterations : layer-by-layer iterations at each
-    tolerance : points whose iteration still moves more than this are left out
+    n_iterations : of a relaxation, layer by layer, at most
+    tolerance : a relaxation ends when no activity moves by more
 
     Returns
     -------
-    (P,) U_eff, minimum 0; NaN where no branch passes.  An upper bound on the true minimum, since not all branches are
-    found; the entropy of many branches of like energy is not in it.
+    (P,) U_eff, minimum 0; NaN where no state of activities has that z_i.  An upper bound on the true minimum, since
+    not all branches are found; the entropy of many branches of like energy is not in it.
 
     Raises
     ------
     InputError, ShapeError : see `relaxed_branches`
     """
-    targets = np.asarray(points, dtype=np.float64)
-    check_count("n_tilts", n_tilts, 3)
-    tilts = np.linspace(-check_positive("largest_tilt", largest_tilt), largest_tilt, n_tilts)
-    z, energy, residual = relaxed_branches(rbm, modes, mode, starts, tilts, branch, beta, n_iterations)
-    energy = np.where(residual < tolerance, energy, np.nan)
-    slope = tilts[:, None] / beta
-    width = z[1:] - z[:-1]
-    explained = (slope[1:] + slope[:-1]) / 2 * width
-    same = (width > 0) & (np.abs(energy[1:] - energy[:-1] - explained) < _SAME_BRANCH)
-    envelope = np.full(targets.shape, np.nan)
-    for place, target in enumerate(targets):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = (target - z[:-1]) / width
-        inside = same & (share >= 0) & (share <= 1)
-        if inside.any():
-            values = _hermite(share, width, energy[:-1], energy[1:], slope[:-1], slope[1:])
-            envelope[place] = values[inside].min()
-    return np.asarray(envelope - np.nanmin(envelope)) if np.isfinite(envelope).any() else envelope
+    check_count("n_iterations", n_iterations)
+    held = _Held.of(rbm, modes, mode, branch, check_positive("beta", beta))
+    targets = torch.as_tensor(np.asarray(points, dtype=np.float64)).to(held.along_m).reshape(-1)
+    order = targets.argsort()
+    low, high = held.reach
+    inside = order[(targets[order] > low) & (targets[order] < high)]
+    result = np.full(targets.shape, np.nan)
+    if not inside.numel():
+        return result.reshape(np.shape(points))
+    visible = rbm.as_visible(starts).double().reshape(-1, rbm.n_visible)
+    values = _lowest(held, targets[inside], visible, n_iterations, tolerance).cpu().numpy()
+    result[inside.cpu().numpy()] = values - values.min()
+    return result.reshape(np.shape(points))
 
 
-def _hermite(
-    share: FloatArray,
-    width: FloatArray,
-    first: FloatArray,
-    last: FloatArray,
-    first_slope: FloatArray,
-    last_slope: FloatArray,
-) -> FloatArray:
-    """Cubic with the given values and slopes at shares 0 and 1 of the width."""
-    rest = 1 - share
-    values = (1 + 2 * share) * rest**2 * first + (1 + 2 * rest) * share**2 * last
-    return values + width * (share * rest**2 * first_slope - rest * share**2 * last_slope)
+def _lowest(held: _Held, targets: Tensor, visible: Tensor, n_iterations: int, tolerance: float) -> Tensor:
+    """Lowest U_eff found at each of the rising targets, from the nearest starts and from neighbours' states."""
+    own = held.problem.hidden(visible, visible.new_zeros(len(visible), held.along_n.numel()))
+    places = held.z(visible, own)
+    nearest = (places[None] - targets[:, None]).abs().argsort(1)[:, :_NEAREST]
+    repeated = targets.repeat_interleave(nearest.shape[1])
+    m, n, energy = held.relaxed(visible[nearest.flatten()], own[nearest.flatten()], repeated, n_iterations, tolerance)
+    energy = energy.reshape(nearest.shape)
+    best = energy.argmin(1) + torch.arange(len(targets), device=targets.device) * nearest.shape[1]
+    m, n, energy = m[best], n[best], energy.amin(1)
+    fresh = torch.ones_like(energy, dtype=torch.bool)
+    while bool(fresh.any()):
+        giver = torch.cat([fresh[:-1].nonzero()[:, 0], fresh[1:].nonzero()[:, 0] + 1])
+        taker = torch.cat([fresh[:-1].nonzero()[:, 0] + 1, fresh[1:].nonzero()[:, 0]])
+        fresh = torch.zeros_like(fresh)
+        if not giver.numel():
+            break
+        offered = held.relaxed(m[giver], n[giver], targets[taker], n_iterations, tolerance)
+        for row, place in enumerate(taker.tolist()):
+            if float(offered[2][row]) < float(energy[place]) - _BETTER:
+                m[place], n[place], energy[place] = (part[row] for part in offered)
+                fresh[place] = True
+    return energy
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Held(OneLine):
+    """U_eff with one coordinate z = m·along_m + n·along_n - origin held, and how it is relaxed.
+
+    The method of multipliers: U_eff - τ (z - target), the multiplier τ raised by κ (target - z) at each half-step, with
+    κ above any negative curvature, so that concave parts of the relaxed potential are as stable as wells.
+    """
+
+    problem: MeanFieldProblem
+    along_m: Tensor
+    along_n: Tensor
+    origin: float
+    stiffness: float
+
+    @classmethod
+    def of(cls, rbm: RBM, modes: Modes, mode: int, branch: str, beta: float) -> _Held:
+        """Held coordinate of a model; errors as those of `relaxed_branches`."""
+        first, second, origin = _coordinate(modes, mode, branch)
+        largest = float(modes.singular_values.max())
+        return cls(MeanFieldProblem.of(rbm, beta), first, second, origin, 2.0 * (largest + 4.0 / beta))
+
+    def _headline(self) -> str:
+        return f"{self.problem}, stiffness {self.stiffness:.3g}"
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Least and greatest z of any activities."""
+        both = torch.cat([self.along_m, self.along_n])
+        return float(both.clamp(max=0).sum()) - self.origin, float(both.clamp(min=0).sum()) - self.origin
+
+    def z(self, m: Tensor, n: Tensor) -> Tensor:
+        """Coordinate of activities (R, N) and (R, M): (R,)."""
+        return m @ self.along_m + n @ self.along_n - self.origin
+
+    def relaxed(
+        self, m: Tensor, n: Tensor, targets: Tensor, n_iterations: int, tolerance: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Activities (R, N), (R, M) and U_eff (R,) relaxed at the targets (R,), to first order in z - target."""
+        m, n, pull = m.clone(), n.clone(), torch.zeros_like(targets)
+        busy = torch.arange(len(targets), device=targets.device)
+        for _ in range(n_iterations):
+            old = m[busy]
+            m[busy], n[busy], pull[busy] = self._both_layers(n[busy], targets[busy] + self.origin, pull[busy])
+            busy = busy[(m[busy] - old).abs().amax(1) >= tolerance]
+            if not busy.numel():
+                break
+        return m, n, self.problem.free_energy(m, n) + pull * (targets - self.z(m, n))
+
+    def _both_layers(self, n: Tensor, targets: Tensor, pull: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        problem = self.problem
+        rest = targets - n @ self.along_n
+        m, pull = self._layer(n @ problem.weights.mT + problem.visible_bias, self.along_m, rest, pull)
+        rest = targets - m @ self.along_m
+        n, pull = self._layer(m @ problem.weights + problem.hidden_bias, self.along_n, rest, pull)
+        return m, n, pull
+
+    def _layer(self, field: Tensor, along: Tensor, rest: Tensor, pull: Tensor) -> tuple[Tensor, Tensor]:
+        """Activities of one layer and their pull τ = pull + κ (rest - activities·along), by Newton's method."""
+        tau, beta = pull, self.problem.beta
+        for _ in range(_NEWTON):
+            activity = torch.sigmoid(beta * (field + tau[:, None] * along))
+            slope = beta * (activity * (1 - activity)) @ along.square()
+            excess = tau - pull - self.stiffness * (rest - activity @ along)
+            tau = tau - excess / (1 + self.stiffness * slope)
+        return torch.sigmoid(beta * (field + tau[:, None] * along)), tau

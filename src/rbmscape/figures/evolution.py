@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
+from rbmscape.figures.along_training import draw_density, epochs_above, updates_axis
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, goes_on, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import RunSamples
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 N_SHOWN = 5
+SERIES = {"data": ("data", 2), "samples": ("samples", 3)}
 
 
 class Options(FigureOptions):
@@ -55,8 +56,9 @@ SPEC = FigureSpec(
     title="Modes during training",
     caption=(
         "Singular values (grey: every mode in order; dotted: edge of the random bulk; dashed: λ = 4), saddle "
-        "energies, and mean ± standard deviation of u and w of the first mode for test data and equilibrium samples, "
-        "against updates. Modes are followed by the overlap of their vectors."
+        "energies, and the density of test data and of equilibrium samples along u and w of the first mode (each "
+        "column in units of its highest value), with the saddle at 0 and the mean μ of random states "
+        "(circles), against updates. Modes are followed by the overlap of their vectors."
     ),
     order=210,
     samples="main",
@@ -99,6 +101,7 @@ def compute(run: Run, samples: RunSamples, dataset: Dataset | None = None, seed:
         averaged=False,
         samples=states,
         seed=seed,
+        density_mode=0,
         **asked.model_dump(exclude={"n_data"}, exclude_none=True),
     )
     result = result.merge(samples.along(), combine_attrs="no_conflicts")
@@ -107,20 +110,22 @@ def compute(run: Run, samples: RunSamples, dataset: Dataset | None = None, seed:
 
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
-    """Singular values; saddle energies; u and w of the first mode; the number of modes outside the bulk."""
-    figure, axes = new_figure(2, 2, size=(PAGE_WIDTH, 5.2), sharex=True)
-    panel_letters(axes)
+    """Singular values and saddle energies; below, densities along u and w of the first mode."""
+    kinds = {kind: words for kind, words in SERIES.items() if f"{kind}_u_density" in dataset}
+    figure, axes = new_figure(1 + len(kinds), 2, size=(PAGE_WIDTH, 3.2 + 1.7 * len(kinds)), sharex=True)
     _draw_singular_values(axes[0, 0], dataset)
     _draw_saddles(axes[0, 1], dataset)
-    _draw_projection(axes[1, 0], dataset, "u")
-    _draw_projection(axes[1, 1], dataset, "w")
-    for panel in axes.ravel():
-        panel.set_xscale("symlog", linthresh=1.0)
-        panel.set_xlim(left=0.0)
-    for panel in axes[1]:
-        panel.set_xlabel("updates")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), columnspacing=1.2)
+    for row, (kind, (words, shade)) in zip(axes[1:], kinds.items(), strict=True):
+        for panel, axis in zip(row, "uw", strict=True):
+            _draw_states(panel, dataset, kind, axis, colour(shade))
+            panel.set_title(words, loc="right")
+    for panel in axes[-1]:
+        updates_axis(panel, dataset["update"].values)
+    for panel in axes[0]:
+        epochs_above(panel, dataset["update"].values, dataset.epoch.values)
+    handles = [handle for panel in axes[:2, 0] for handle in panel.get_legend_handles_labels()[0]]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=1.2)
+    panel_letters(axes)
     return figure
 
 
@@ -128,7 +133,8 @@ def _draw_singular_values(panel: Axes, dataset: xr.Dataset) -> None:
     updates = dataset["update"].values
     ordered = dataset.sorted_singular_value.values
     if float(ordered.max()) > 0.0:
-        panel.plot(updates, ordered[:, :: max(1, ordered.shape[1] // 60)], color="0.8", linewidth=0.4, zorder=1)
+        every = ordered[:, :: max(1, ordered.shape[1] // 60)]
+        goes_on(*panel.plot(updates, every, color="0.8", linewidth=0.4, zorder=1))
     for k in range(min(N_SHOWN, dataset.sizes["mode"])):
         panel.plot(updates, dataset.singular_value.isel(mode=k), color=colour(k), label=f"mode {k + 1}")
     if "bulk_threshold" in dataset.attrs:
@@ -136,8 +142,8 @@ def _draw_singular_values(panel: Axes, dataset: xr.Dataset) -> None:
     panel.axhline(4.0, color="black", linestyle="--", linewidth=0.8, label="λ = 4")
     panel.set_yscale("log")
     positive = ordered[ordered > 0.0]
-    if positive.size:
-        panel.set_ylim(bottom=max(float(np.quantile(positive, 0.02)), 1e-3 * float(positive.max())))
+    if positive.size:  # rank-deficient weights have values of rounding's size
+        panel.set_ylim(bottom=max(0.9 * float(positive.min()), 1e-3 * float(positive.max())))
     panel.set_ylabel("singular value λ ($k_BT$)")
 
 
@@ -145,24 +151,20 @@ def _draw_saddles(panel: Axes, dataset: xr.Dataset) -> None:
     for k in range(min(N_SHOWN, dataset.sizes["mode"])):
         panel.plot(dataset["update"], dataset.saddle_energy.isel(mode=k), color=colour(k))
     panel.set_yscale("symlog", linthresh=1.0)
-    panel.set_ylabel("energy at the saddle, $a_{0i}b_{0i}/λ_i$ ($k_BT$)")
+    panel.set_ylabel("saddle, $a_{0i}b_{0i}/λ_i$ ($k_BT$)")
 
 
-def _draw_projection(panel: Axes, dataset: xr.Dataset, axis: str) -> None:
-    """Mean ± standard deviation of data and samples in the first mode, its saddle (0) and the random states' mean μ."""
-    updates, one = dataset["update"].values, dataset.isel(mode=0)
-    panel.axhline(0.0, color="black", linestyle="--", linewidth=0.9, label="saddle")
-    panel.plot(updates, one[f"random_{axis}"], "o", color=colour(4), label="random states, μ")
-    for index, (prefix, words) in enumerate((("data", "data"), ("samples", "samples"))):
-        if f"{prefix}_{axis}_mean" not in one:
-            continue
-        mean, sd = one[f"{prefix}_{axis}_mean"].values, one[f"{prefix}_{axis}_sd"].values
-        shade = colour((2, 3)[index])
-        panel.plot(updates, mean, "os"[index] + "-", color=shade, label=words, markersize=2.5)
-        panel.fill_between(updates, mean - sd, mean + sd, color=shade, alpha=0.2, linewidth=0)
+def _draw_states(panel: Axes, dataset: xr.Dataset, kind: str, axis: str, shade: str) -> None:
+    """Density along u or w of the first mode, its saddle at 0 and the random states' mean μ."""
+    updates = dataset["update"].values
+    draw_density(panel, updates, dataset[f"{axis}_edge"].values, dataset[f"{kind}_{axis}_density"].values, shade)
+    panel.axhline(0.0, color="black", linewidth=0.6, label="saddle")
+    panel.plot(
+        updates, dataset[f"random_{axis}"].isel(mode=0), "o", color="black", mfc=colour(4), markeredgewidth=0.5,
+        label="random states, μ",
+    )  # fmt: skip
     panel.set_yscale("symlog", linthresh=10.0)
-    panel.set_ylabel(f"${axis}_1$ (from the saddle)")
-    panel.legend(loc="best", fontsize=6.5)
+    panel.set_ylabel(f"${axis}_1$ from the saddle")
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -24,6 +24,7 @@ from rbmscape.files import atomic_file
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -38,6 +39,8 @@ __all__ = [
     "AxesGrid",
     "SavedFigure",
     "colour",
+    "goes_on",
+    "is_cut",
     "marker",
     "new_figure",
     "panel_letters",
@@ -71,6 +74,8 @@ DIVERGING = "PuOr"  # safe for colour-blind readers, unlike red-green maps
 COLUMN_WIDTH = 3.4
 PAGE_WIDTH = 7.0
 """Widths of a journal's column and page, inches."""
+
+_CUT = "goes-on"
 
 _DRAWING = threading.RLock()
 
@@ -152,6 +157,17 @@ def colour(index: int) -> str:
 def marker(index: int) -> str:
     """Marker of the index-th series, cyclic; it repeats with another period than `colour` does."""
     return MARKERS[index % len(MARKERS)]
+
+
+def goes_on(*artists: Artist) -> None:
+    """Declare that artists go on beyond the limits of their panel: a reader needs the part that is inside only."""
+    for artist in artists:
+        artist.set_gid(_CUT)
+
+
+def is_cut(artist: Artist) -> bool:
+    """Whether an artist may go on beyond the limits of its panel."""
+    return artist.get_gid() == _CUT
 
 
 def panel_letters(axes: Iterable[Axes] | AxesGrid, start: str = "a") -> None:

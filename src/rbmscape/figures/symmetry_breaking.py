@@ -1,9 +1,9 @@
 """The first mode's coordinates along training, at the paper's size (arXiv:2503.21536, figure 7).
 
 z_1 = u_1 and z_{L+1} = w_1 against updates: the saddle (0), the minimum μ of the constraint potential (equation 28),
-and mean ± standard deviation of test data and of equilibrium samples (the paper has Gibbs chains).  The mode is the one
-that ends as the first; it is followed back by overlap, so that its sign is continuous.  Checkpoints within the first
-epoch matter: the transition is over within a hundred updates.
+and the density of test data and of equilibrium samples (the paper has means and standard deviations of Gibbs chains,
+which hide two wells).  The mode is the one that ends as the first; it is followed back by overlap, so that its sign is
+continuous.  Checkpoints within the first epoch matter: the transition is over within a hundred updates.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from rbmscape.errors import InputError
+from rbmscape.figures.along_training import draw_density, epochs_above, updates_axis
 from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 COORDINATES = ("u", "w")
-SERIES = (("data", "test data", 2), ("samples", "samples", 3))
+SERIES = {"data": ("test data", 2), "samples": ("samples", 3)}
 
 
 class Options(FigureOptions):
@@ -54,8 +55,9 @@ class Options(FigureOptions):
 SPEC = FigureSpec(
     title="The first mode along training",
     caption=(
-        "Coordinates u and w of the first mode against updates, as in the paper's figure 7: the saddle, the minimum μ "
-        "of the constraint potential, and mean and standard deviation of test data and of equilibrium samples."
+        "Coordinates u and w of the first mode against updates, as in the paper's figure 7: density of the test data "
+        "and of equilibrium samples (each column in units of its highest value), the saddle at 0 (dashed), and the "
+        "minimum μ of the constraint potential, where random states lie (squares)."
     ),
     order=100,
     paper="7",
@@ -84,7 +86,8 @@ def compute(runs: Mapping[int, tuple[Run, RunSamples]], dataset: Dataset, **opti
     Returns
     -------
     Dataset over (hidden, checkpoint): ``update``, ``epoch``, ``singular_value`` and for z in (u, w) the coordinates
-    ``random_z``, ``data_z_mean|sd``, ``samples_z_mean|sd``; dimensionless
+    ``random_z``, ``data_z_mean|sd``, ``samples_z_mean|sd`` and the densities ``data_z_density``, ``samples_z_density``
+    over bins between ``z_edge``; dimensionless
 
     Raises
     ------
@@ -106,12 +109,18 @@ def compute(runs: Mapping[int, tuple[Run, RunSamples]], dataset: Dataset, **opti
             )
         states = [samples.at(update).all for update in samples.updates]
         whole = run_evolution(
-            run, pool[: asked.n_data], samples.updates, averaged=False, samples=states, leading=max(8, asked.mode + 1)
-        )
+            run, pool[: asked.n_data], samples.updates, averaged=False, samples=states, leading=max(8, asked.mode + 1),
+            density_mode=asked.mode,
+        )  # fmt: skip
         whole = whole.merge(samples.along(), combine_attrs="drop_conflicts")
-        kept = [f"{kind}_{z}_{what}" for kind, _, _ in SERIES for z in COORDINATES for what in ("mean", "sd")]
-        kept += [f"random_{z}" for z in COORDINATES] + ["singular_value", "samples_r_hat", "samples_equilibrated"]
-        one = whole[kept].sel(mode=asked.mode, drop=True).rename_dims(update="checkpoint").reset_coords()
+        kept = [f"{kind}_{z}_{what}" for kind in SERIES for z in COORDINATES for what in ("mean", "sd", "density")]
+        kept += [f"{name}" for z in COORDINATES for name in (f"random_{z}", f"{z}_edge")]
+        one = (
+            whole[[*kept, "singular_value", "samples_r_hat", "samples_equilibrated"]]
+            .sel(mode=asked.mode, drop=True)
+            .rename_dims(update="checkpoint")
+            .reset_coords()
+        )
         parts.append(one.assign_coords(hidden=hidden, checkpoint=np.arange(one.sizes["checkpoint"])))
     result = xr.concat(parts, "hidden", join="outer")
     result.attrs = provenance_attrs(mode=asked.mode, data=dataset.name)
@@ -121,36 +130,38 @@ def compute(runs: Mapping[int, tuple[Run, RunSamples]], dataset: Dataset, **opti
 
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
-    """A row of two panels a size: u and w of the mode."""
+    """For each size a row for u and one for w: test data left, samples right."""
     sizes = dataset.hidden.values
-    figure, axes = new_figure(len(sizes), 2, size=(PAGE_WIDTH, 0.4 + 2.3 * len(sizes)), sharex=True)
+    rows = 2 * len(sizes)
+    figure, axes = new_figure(rows, 2, size=(PAGE_WIDTH, 0.7 + 1.55 * rows), sharex=True, sharey="row")
     number = int(dataset.attrs["mode"]) + 1
-    for row, hidden in enumerate(sizes):
-        for column, coordinate in enumerate(COORDINATES):
-            panel = axes[row, column]
-            _draw_panel(panel, dataset.sel(hidden=hidden), coordinate)
-            panel.set_ylabel(f"${coordinate}_{{{number}}}$ (M = {hidden})")
+    for place, (hidden, coordinate) in enumerate((size, z) for size in sizes for z in COORDINATES):
+        size = dataset.sel(hidden=hidden)
+        for panel, kind in zip(axes[place], SERIES, strict=True):
+            _draw_panel(panel, size, coordinate, kind)
+        axes[place, 0].set_ylabel(f"${coordinate}_{{{number}}}$ (M = {hidden})")
+    known = dataset.isel(hidden=-1)
     for panel in axes[-1]:
-        panel.set_xlabel("updates")
-    axes[0, 0].legend(loc="best")
+        updates_axis(panel, dataset["update"].values)
+    for panel, (label, _) in zip(axes[0], SERIES.values(), strict=True):
+        panel.set_title(label, loc="right")
+        epochs_above(panel, known["update"].values, known.epoch.values)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     panel_letters(axes)
     return figure
 
 
-def _draw_panel(panel: Axes, size: xr.Dataset, coordinate: str) -> None:
+def _draw_panel(panel: Axes, size: xr.Dataset, coordinate: str, kind: str) -> None:
     known = np.isfinite(size["update"].values)
     updates = size["update"].values[known]
+    density = size[f"{kind}_{coordinate}_density"].values[known]
+    draw_density(panel, updates, size[f"{coordinate}_edge"].values, density, colour(SERIES[kind][1]))
     panel.axhline(0.0, color="black", linestyle="--", linewidth=0.8, label="saddle")
     panel.plot(
-        updates, size[f"random_{coordinate}"].values[known], color=colour(4), marker="s", label="μ (random states)"
-    )
-    for kind, label, index in SERIES:
-        mean = size[f"{kind}_{coordinate}_mean"].values[known]
-        sd = size[f"{kind}_{coordinate}_sd"].values[known]
-        panel.plot(updates, mean, color=colour(index), marker="o^"[index - 2], label=f"{label}, ± sd")
-        panel.fill_between(updates, mean - sd, mean + sd, color=colour(index), alpha=0.2, linewidth=0)
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_xlim(left=0)
+        updates, size[f"random_{coordinate}"].values[known], color="black", marker="s", linestyle="none", mfc=colour(4),
+        markeredgewidth=0.5, label="μ (random states)",
+    )  # fmt: skip
 
 
 def alt_text(dataset: xr.Dataset) -> str:

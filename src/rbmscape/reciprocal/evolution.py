@@ -36,6 +36,7 @@ __all__ = ["evolution", "run_evolution"]
 
 FloatArray = NDArray[np.float64]
 CHUNK = 1000  # states projected at once
+DENSITY_BINS = 100
 COORDINATES = ("x", "y", "u", "w")
 LONG_NAMES = {
     "singular_value": "singular value of the mode",
@@ -50,10 +51,11 @@ ENERGY_UNITS = ("singular_value", "sorted_singular_value", "saddle_energy", "vis
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    """What one checkpoint contributes: values by name, each (L,), or (K, 2) pairs of crossings."""
+    """What one checkpoint contributes: values by name (L,), (K, 2) pairs of crossings, and states (n,) along a mode."""
 
     values: dict[str, FloatArray]
     crossings: NDArray[np.int64]
+    along: dict[str, FloatArray]
 
 
 def run_evolution(
@@ -91,6 +93,7 @@ def evolution(
     seed: int = 0,
     *,
     samples: Sequence[tuple[torch.Tensor, torch.Tensor]] | None = None,
+    density_mode: int | None = None,
     progress: Progress = False,
 ) -> xr.Dataset:
     """Spectra, saddles, biases and projections of states against updates.
@@ -107,6 +110,7 @@ def evolution(
     false_alarm : probability that a random matrix shows any mode outside the bulk
     seed : of the chains
     samples : (n, N) v and (n, M) h for every model, which are shown instead of Gibbs chains
+    density_mode : index of a mode along whose u and w the states' density is returned as well; None for none
     progress : see `rbmscape.progress`; counts checkpoints
 
     Returns
@@ -116,7 +120,8 @@ def evolution(
     ``samples_x|y|u|w_mean|sd``; over (update, order) ``sorted_singular_value``; over mode ``departure`` (update at
     which the mode leaves the random bulk for good); over crossing the updates and the two modes whose order changed.
     Energies in k_B T at beta = 1; coordinates are dimensionless; means and standard deviations over data
-    are good to about 1e-6, those over samples are estimates
+    are good to about 1e-6, those over samples are estimates; with a ``density_mode`` also ``data_u|w_density`` and
+    ``samples_u|w_density`` over (update, bin) between ``u_edge`` and ``w_edge``, each row's integral 1
 
     Raises
     ------
@@ -139,7 +144,7 @@ def evolution(
             modes = Modes.of(_load(models[index]))
             if later is not None:
                 modes = modes.aligned_to(later, leading=modes.n_paired if leading is None else leading)
-            steps.append(_step(modes, visible, chains[index] if chains else None))
+            steps.append(_step(modes, visible, chains[index] if chains else None, density_mode))
             later = modes
             advance(1)
     steps.reverse()
@@ -180,7 +185,12 @@ def _chains(
     return states
 
 
-def _step(modes: Modes, data: torch.Tensor | None, chains: tuple[torch.Tensor, torch.Tensor] | None) -> _Step:
+def _step(
+    modes: Modes,
+    data: torch.Tensor | None,
+    chains: tuple[torch.Tensor, torch.Tensor] | None,
+    density_mode: int | None,
+) -> _Step:
     paired = modes.n_paired
     values = {
         "singular_value": modes.singular_values,
@@ -192,24 +202,32 @@ def _step(modes: Modes, data: torch.Tensor | None, chains: tuple[torch.Tensor, t
     }
     mean = modes.random_state_mean()
     values |= {f"random_{name}": getattr(mean, name)[:paired] for name in COORDINATES}
-    if data is not None:
-        values |= _mean_and_sd("data", modes, data, None)
+    states: dict[str, tuple[torch.Tensor, torch.Tensor | None]] = {} if data is None else {"data": (data, None)}
     if chains is not None:
-        values |= _mean_and_sd("samples", modes, *(layer.to(torch.float32) for layer in chains))
+        states["samples"] = (chains[0].to(torch.float32), chains[1].to(torch.float32))
+    along: dict[str, FloatArray] = {}
+    for prefix, (v, h) in states.items():
+        moments, places = _mean_and_sd(prefix, modes, v, h, density_mode)
+        values, along = values | moments, along | places
     arrays = {name: value.cpu().numpy() for name, value in values.items()}
     alignment = modes.alignment
     arrays["rank"] = modes.ranks
     arrays["overlap"] = np.ones(paired) if alignment is None else alignment.overlap
     crossings = np.empty((0, 2), np.int64) if alignment is None else alignment.crossings
-    return _Step(arrays, crossings)
+    return _Step(arrays, crossings, along)
 
 
-def _mean_and_sd(prefix: str, modes: Modes, v: torch.Tensor, h: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    """Mean and standard deviation of x, y, u and w of (n, N) states; those of u and w from the covariance of x and y.
+def _mean_and_sd(
+    prefix: str, modes: Modes, v: torch.Tensor, h: torch.Tensor | None, mode: int | None
+) -> tuple[dict[str, torch.Tensor], dict[str, FloatArray]]:
+    """Mean and standard deviation of x, y, u and w of (n, N) states, and the states' own u and w (n,) in one mode.
+
+    Those of u and w come from the covariance of x and y.
 
     States are projected in float32 (error about 1e-6) and summed in float64, about the first chunk's mean so that
     nothing cancels; chunks stay in the processor's cache.
     """
+    places: list[torch.Tensor] = []
     left, right = (vectors[:, : modes.n_paired].to(torch.float32) for vectors in (modes.left, modes.right))
     values, bias = modes.singular_values.to(torch.float32), (modes.right @ modes.hidden_bias).to(torch.float32)
     centre: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -218,6 +236,8 @@ def _mean_and_sd(prefix: str, modes: Modes, v: torch.Tensor, h: torch.Tensor | N
         x = v[start : start + CHUNK] @ left
         y = (torch.sigmoid((x * values) @ right.mT + bias) if h is None else h[start : start + CHUNK]) @ right
         x, y = x.to(torch.float64), y.to(torch.float64)
+        if mode is not None:
+            places.append(torch.stack(rotate(x[:, mode] - modes.saddle_x[mode], y[:, mode] - modes.saddle_y[mode])))
         centre = centre or (x.mean(dim=0), y.mean(dim=0))
         x -= centre[0]
         y -= centre[1]
@@ -225,7 +245,9 @@ def _mean_and_sd(prefix: str, modes: Modes, v: torch.Tensor, h: torch.Tensor | N
     assert centre is not None
     shift_x, shift_y, square_x, square_y, product = sums / len(v)
     variances = square_x - shift_x**2, square_y - shift_y**2, product - shift_x * shift_y
-    return _named_moments(prefix, modes, (centre[0] + shift_x, centre[1] + shift_y), variances)
+    moments = _named_moments(prefix, modes, (centre[0] + shift_x, centre[1] + shift_y), variances)
+    along = torch.cat(places, dim=1).cpu().numpy() if places else ()
+    return moments, {f"{prefix}_{name}": one for name, one in zip("uw", along, strict=False)}
 
 
 def _named_moments(
@@ -264,7 +286,26 @@ def _assemble(steps: list[_Step], updates: list[int]) -> xr.Dataset:
     table = np.asarray(rows, dtype=np.int64).reshape(-1, 4)
     for column, name in enumerate(("crossing_after", "crossing_before", "crossing_mode", "crossing_other")):
         variables[name] = ("crossing", table[:, column])
+    variables |= _densities(steps)
     return xr.Dataset(variables, coords={"update": updates, "mode": np.arange(by_size.shape[1])})
+
+
+def _densities(steps: list[_Step]) -> dict[str, Any]:
+    """Histograms of the states along u and w, at every checkpoint between the same edges."""
+    variables: dict[str, Any] = {}
+    for axis in "uw" if steps[0].along else "":
+        names = [name for name in steps[0].along if name.endswith(axis)]
+        every = np.concatenate([step.along[name] for step in steps for name in names])
+        every = every[np.isfinite(every)]
+        low, high = (every.min(), every.max()) if every.size else (0.0, 1.0)
+        room = 0.05 * (high - low) or 0.5
+        edges = np.linspace(low - room, high + room, DENSITY_BINS + 1)
+        variables[f"{axis}_edge"] = (f"{axis}_edges", edges, {"units": "1"})
+        for name in names:
+            rows = np.stack([np.histogram(step.along[name], edges)[0] for step in steps]).astype(float)
+            rows /= np.maximum(rows.sum(1, keepdims=True), 1.0) * np.diff(edges)
+            variables[f"{name}_density"] = (("update", f"{axis}_bin"), rows, {"units": "1"})
+    return variables
 
 
 def _with_bulk(result: xr.Dataset, law: MarchenkoPastur, false_alarm: float) -> xr.Dataset:
