@@ -10,7 +10,7 @@ from rbmscape.data.synthetic import planted
 from rbmscape.errors import InputError
 from rbmscape.figures import centres, spectral_gap
 from rbmscape.figures.material import Material, RunKey
-from rbmscape.symmetry.landau import landau
+from rbmscape.symmetry.landau import landau, reachable_range
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,9 @@ def test_centres_are_those_of_the_models(material, positions):
         np.testing.assert_allclose(one.random_u.values[:kept], mu, rtol=1e-9)
         np.testing.assert_allclose(one.singular_value.values[:kept], modes.singular_values[:kept], rtol=1e-9)
         assert np.isnan(one.random_u.values[kept:]).all()
-        wells = [landau(run.load(), 0, fluctuation=s2).is_double_well for s2 in (0.0, 0.25)]
+        reach = reachable_range(modes, 0)
+        curves = [landau(run.load(), 0, fluctuation=s2) for s2 in (0.0, 0.25, 1.0)]
+        wells = [curve.minima_within(*reach).size == 2 for curve in curves]
         assert one.double_well.values.tolist() == wells
         means = modes.project(material.dataset.test.astype(np.float64)).u.mean(0)[:kept].numpy()
         error = one.data_u_sd.values[:kept] / np.sqrt(len(material.dataset.test))

@@ -113,6 +113,10 @@ def test_hierarchy_of_planted_modes(material, tmp_path):
     assert float((found.state[1] != found.state[0]).mean()) > float((found.state[2] != found.state[0]).mean())
     # Without the factor that turns pixels, turns among noise modes change less.
     assert float(found.modes_only_pixels_changed[1]) < float(found.printed_pixels_changed[1])
+    # The same from hidden states given the test data; unlabelled data have no classes.
+    assert found.images_pixels_changed.values[0] > 5 * found.images_pixels_changed.values[2]
+    assert float(found.images_printed_pixels_changed[0]) > float(found.images_modes_only_pixels_changed[1])
+    assert "printed_class_changed" not in found
     check_drawing(hierarchy, found, tmp_path, 6)
 
 

@@ -67,6 +67,21 @@ def test_departures_from_the_bulk(path):
     assert late.departure[:2].values.tolist() == [10.0, 10.0]
 
 
+def test_final_vectors_settle_when_their_direction_is_learned_not_when_a_value_grows():
+    """Two modes outside the bulk from the start; the first keeps its vector, the second turns at update 10."""
+    generator = np.random.default_rng(1)
+    left, right = (np.linalg.qr(generator.normal(size=(n, n)))[0] for n in (N, M))
+
+    def model(columns, strengths):
+        return rs.RBM((left[:, columns] * strengths) @ right[:, :2].T, np.zeros(N), np.zeros(M))
+
+    path = [model([0, 5], [2.0, 1.0]), model([0, 6], [3.0, 1.5]), model([0, 1], [4.0, 2.0])]
+    found = evolution(path, [0, 5, 10], n_chains=0, weight_std=0.01)
+    assert found.settled[:2].values.tolist() == [0.0, 10.0]
+    assert found.departure[:2].values.tolist() == [0.0, 0.0]
+    np.testing.assert_allclose(found.captured[:, :2], [[1, 0], [1, 0], [1, 1]], atol=1e-9)
+
+
 def test_a_run_and_its_files(tmp_path):
     dataset = rs.load_dataset("bars-and-stripes", image_shape=(3, 3))
     config = rs.TrainingConfig(n_hidden=6, epochs=4, batch_size=14, n_chains=20, gibbs_steps=1, early_checkpoints=2)

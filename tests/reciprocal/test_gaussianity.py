@@ -19,7 +19,7 @@ from rbmscape.reciprocal.gaussianity import (
     sampled_kurtosis,
 )
 from rbmscape.reciprocal.moments import BLOCK_STATES, even_moments, quantized
-from rbmscape.reciprocal.random_states import random_state_gaussianity
+from rbmscape.reciprocal.random_states import fitted_distances, lilliefors_level, random_state_gaussianity
 from rbmscape.rng import Stream
 
 
@@ -167,3 +167,14 @@ def test_misuse_is_refused():
         random_state_gaussianity(rbm, n_states=5)
     with pytest.raises(InputError, match="hidden layer run from 0 to 3"):
         random_state_gaussianity(rbm, mode_indices=[5])
+
+
+@pytest.mark.parametrize("count", [20, 100])
+def test_fitted_distance_exceeds_its_level_as_rarely_as_stated(count):
+    """1 % of 5000 Gaussian columns of any mean and width: 50, 25 to 75 by 3.5 standard errors; two points always."""
+    generator = np.random.default_rng(count)
+    gaussian = 3.0 + 0.2 * generator.standard_normal((count, 5000))
+    assert 25 <= int((fitted_distances(gaussian) > lilliefors_level(count)).sum()) <= 75
+    two = np.repeat([[0.0], [1.0]], count // 2, axis=0)
+    assert fitted_distances(two)[0] > lilliefors_level(count)
+    assert np.isnan(fitted_distances(np.ones((count, 1))))[0]

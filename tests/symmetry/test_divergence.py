@@ -8,7 +8,9 @@ import torch
 
 from rbmscape import RBM, Modes, rotation_divergence
 from rbmscape.errors import InputError, ShapeError
+from rbmscape.rng import Stream
 from rbmscape.symmetry.divergence import (
+    _null_weights,
     distances,
     entry_histograms,
     kullback_leibler,
@@ -145,3 +147,15 @@ def test_bad_input_is_refused():
         rotation_divergence(rbm, n_bins=1)
     with pytest.raises(ShapeError, match="one shape"):
         entry_histograms(torch.zeros(3, 2), torch.zeros(2, 3))
+
+
+def test_haar_null_keeps_the_spectrum_and_loses_the_vectors():
+    """Structure whose entries alone are odd stays below its own spectrum's level; columns of two values do not."""
+    rbm = structured()
+    generator = Stream(0, "test").numpy(0)
+    null = _null_weights(rbm, "haar", generator)
+    np.testing.assert_allclose(torch.linalg.svdvals(null), torch.linalg.svdvals(rbm.weights), rtol=1e-5)
+    level = null_divergences(rbm, "haar", 6)
+    assert level.excess(rotation_divergence(rbm).value) > 5
+    turned = RBM(null, rbm.visible_bias, rbm.hidden_bias)
+    assert abs(level.excess(rotation_divergence(turned).value)) < 5

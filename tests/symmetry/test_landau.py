@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rbmscape import RBM, EffectivePotential, Landau, Modes, landau, mean_field
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import DataError, InputError
-from rbmscape.symmetry.landau import landau_modes
+from rbmscape.symmetry.landau import landau_modes, reachable_range
 
 
 def random_model(n=6, m=4, seed=0, scale=0.8):
@@ -215,3 +215,27 @@ def test_bad_input_is_refused():
         landau(rbm, 0, reference="data")
     with pytest.raises(InputError, match="singular value 0"):
         landau(symmetric_model(3.0), 2)
+
+
+@pytest.mark.parametrize("branch", ["u", "w"])
+def test_reach_is_that_of_all_bit_states(branch):
+    rbm = random_model(5, 4)
+    modes = Modes.of(rbm)
+    states = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 9).double()
+    z = getattr(modes.project(states[:, :5], states[:, 5:]), branch)
+    for mode in range(4):
+        low, high = reachable_range(modes, mode, branch)
+        assert low == pytest.approx(float(z[:, mode].min()), abs=1e-9)
+        assert high == pytest.approx(float(z[:, mode].max()), abs=1e-9)
+    with pytest.raises(InputError):
+        reachable_range(modes, 4)
+
+
+def test_minima_of_the_truncated_curve_can_lie_where_no_state_is():
+    """A strongly coupled mode spread over all units: two minima, both beyond the sums of its entries."""
+    rbm = symmetric_model(40.0)
+    curve, reach = landau(rbm, 0), reachable_range(Modes.of(rbm), 0)
+    assert curve.is_double_well
+    assert curve.minima_within(*reach).size < 2
+    inside = landau(symmetric_model(4.5), 0, fluctuation=0.0)
+    assert inside.minima_within(*reachable_range(Modes.of(symmetric_model(4.5)), 0)).size == 2

@@ -25,7 +25,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.sampling.sample import sample
-from rbmscape.symmetry.landau import landau
+from rbmscape.symmetry.landau import landau, reachable_range
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +42,7 @@ __all__ = ["SPEC", "STAGES", "Options", "alt_text", "compute", "draw", "for_stud
 STAGES = ("weights", "initial", "trained")
 NEAR = 3.0
 """A saddle is near the data where their mean lies within this many of their standard deviations from it."""
-FLUCTUATIONS = (0.0, 0.25)
+FLUCTUATIONS = (0.0, 0.25, 1.0)
 _STEP = 1.0  # the energy is of second order, so that any step gives its curvature exactly
 
 
@@ -92,7 +92,8 @@ def compute(runs: Mapping[RunKey, Run], dataset: Dataset, seed: int = 0, **optio
     Dataset over (run, stage, mode): ``distance``, of the data's mean from the saddle in units of the data's standard
     deviation (both over the plane of x and y), ``random_u|w`` (μ), ``data_u|w`` with ``data_u|w_sd``, all measured
     from the saddle, ``singular_value``; over (run, stage), of all paired modes, ``median_distance`` and ``near`` (share
-    closer than three deviations); of the first mode over (run, stage, fluctuation) ``double_well``; over run, relative
+    closer than three deviations); of the first mode over (run, stage, fluctuation) ``double_well``, 1 where its free
+    energy has two minima that bit states can reach; over run ``update`` and ``epoch`` of the trained model and relative
     errors of equations 15, 16 and 19 for the trained model, from its energy (3) alone: ``sum_error`` (sum over modes
     against the energy of the data), ``saddle_error`` (energy at all saddles), ``curvature_error`` (second differences
     along u and w against ∓λ)
@@ -129,7 +130,10 @@ def _one_run(run: Run, points: NDArray[Any], n_modes: int, seed: int) -> xr.Data
     bare = RBM(first.weights, torch.zeros_like(first.visible_bias), torch.zeros_like(first.hidden_bias))
     stages = xr.concat([_one_stage(model, points, n_modes, seed) for model in (bare, first, last)], "stage")
     errors = _identity_errors(last, points[:200], n_modes, seed)
-    return stages.assign({name: ((), value, {"units": "1"}) for name, value in errors.items()})
+    return stages.assign({name: ((), value, {"units": "1"}) for name, value in errors.items()}).assign(
+        update=((), float(run.last_update), {"units": "updates"}),
+        epoch=((), run.last_update / run.updates_per_epoch, {"units": "epochs"}),
+    )
 
 
 def _one_stage(rbm: RBM, points: NDArray[Any], n_modes: int, seed: int) -> xr.Dataset:
@@ -153,7 +157,9 @@ def _one_stage(rbm: RBM, points: NDArray[Any], n_modes: int, seed: int) -> xr.Da
         "data_w_sd": data.w[:, :kept].std(0),
         "singular_value": modes.singular_values[:kept],
     }
-    wells = [landau(rbm, 0, fluctuation=s2, modes=modes).is_double_well for s2 in FLUCTUATIONS]
+    reach = reachable_range(modes, 0)
+    curves = [landau(rbm, 0, fluctuation=s2, modes=modes) for s2 in FLUCTUATIONS]
+    wells = [curve.minima_within(*reach).size == 2 for curve in curves]
     units = {"singular_value": "k_B T"}
     found = xr.Dataset(
         {name: ("mode", _padded(values, n_modes), {"units": units.get(name, "1")}) for name, values in columns.items()}

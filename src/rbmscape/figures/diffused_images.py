@@ -100,9 +100,9 @@ def compute(samples: Samples, image_shape: tuple[int, int] | None = None, seed: 
     -------
     Dataset: ``picture`` over (stage, sample, unit), decoded; ``mean`` and ``sd`` of u over (stage, mode) with errors;
     ``free_energy`` and ``free_energy_sd`` over stage, of visible states drawn from the decoded probabilities.  Stages
-    are "start", one for each D, and "Gibbs", the equilibrium samples; ``n_states`` over stage; attributes
-    ``sd_ratio``, ``mean_distance``, ``free_energy_excess`` (k_B T) and ``free_energy_excess_stderr`` of the first D
-    against the samples, medians over the modes
+    are "start", one for each D, and "Gibbs", the equilibrium samples; ``n_states`` over stage, ``end`` 1 for the end of
+    a quench; attributes ``sd_ratio``, ``mean_distance``, ``free_energy_excess`` (k_B T) and
+    ``free_energy_excess_stderr`` of the first D against the samples, medians over the modes
 
     Raises
     ------
@@ -122,6 +122,8 @@ def compute(samples: Samples, image_shape: tuple[int, int] | None = None, seed: 
     height, width = image_shape or (0, 0)
     names = [name for name, _, _ in stages]
     result = xr.concat(parts, "stage").assign_coords(stage=names, mode=kept)
+    ends = [float(", t" not in name or number == len(names) - 2) for number, name in enumerate(names)]
+    result["end"] = ("stage", [0.0, *ends[1:-1], 0.0], {"units": "1"})
     result.attrs = provenance_attrs(
         seed=seed,
         n_chains=asked.n_chains,

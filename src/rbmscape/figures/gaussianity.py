@@ -12,11 +12,18 @@ import numpy as np
 
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscapes import default_modes
+from rbmscape.figures.samples import sampled
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
-from rbmscape.reciprocal.random_states import LayerGaussianity, random_state_gaussianity
+from rbmscape.reciprocal.random_states import (
+    LayerGaussianity,
+    fitted_distances,
+    lilliefors_level,
+    random_state_gaussianity,
+)
+from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,6 +62,7 @@ SPEC = FigureSpec(
     ),
     order=80,
     paper="5",
+    samples="main",
     analysis=(),
     cost=lambda scene, _: scene.base(1.5) + scene.factors(8),
     options=Options,
@@ -66,27 +74,36 @@ def for_study(material: Material) -> xr.Dataset:
     run = material.run()
     trained = run.load()
     fresh = RBM.random(trained.n_visible, trained.n_hidden, run.config.weight_std or 0.01, material.seed)
-    return compute({"untrained": fresh, "trained": trained}, seed=material.seed, **material.settings)
+    models, states = {"untrained": fresh, "trained": trained}, material.samples(run).at()
+    return compute(models, states, seed=material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
     """Random weights beside the subject."""
-    return compute({"untrained": subject.untrained, "trained": subject.modes}, seed=subject.seed)
+    models: dict[str, RBM | Modes] = {"untrained": subject.untrained, "trained": subject.modes}
+    return compute(models, subject.samples, seed=subject.seed)
 
 
-def compute(models: Mapping[str, RBM | Modes], seed: int = 0, **options: Any) -> xr.Dataset:
+def compute(
+    models: Mapping[str, RBM | Modes], samples: Samples | None = None, seed: int = 0, **options: Any
+) -> xr.Dataset:
     """Densities of x_i and y_i for some modes, and moments and distances from the Gaussian for all paired ones.
 
     Parameters
     ----------
     models : label to model, all of one size
+    samples : equilibrium states of the last of them
+    seed : of the random states
     **options : of `Options`
 
     Returns
     -------
     Dataset over (model, layer, mode) for all min(N, M) modes: ``mean`` μ, ``sampled_mean``, ``sampled_std``,
     ``sampled_kurtosis``, ``exact_kurtosis``, ``distance`` and ``pvalue`` (Kolmogorov-Smirnov against Normal(μ, ½));
-    ``density`` (model, layer, shown, bin) of the value minus μ
+    ``density`` (model, layer, shown, bin) of the value minus μ; of the samples over (layer, mode)
+    ``state_distance`` (Kolmogorov-Smirnov, from the Gaussian of the same mean and width) and ``state_kurtosis``, and as
+    an attribute ``state_level``, the distance that as many independent Gaussian values as there are chains exceed with
+    probability 1 %
     """
     import xarray as xr
 
@@ -110,10 +127,30 @@ def compute(models: Mapping[str, RBM | Modes], seed: int = 0, **options: Any) ->
     first: LayerGaussianity = next(iter(found.values())).x
     variables["density"] = (("model", "layer", "shown", "bin"), stack("density")[:, :, shown], {"units": "1"})
     variables["bin_edge"] = ("edge", first.bin_edges, {"units": "1", "long_name": "value minus its mean μ"})
-    return xr.Dataset(
+    result = xr.Dataset(
         variables,
         coords={"model": list(models), "layer": list(LAYERS), "mode": np.arange(1, paired + 1), "shown": list(numbers)},
         attrs=provenance_attrs(seed=seed, n_states=asked.n_states),
+    )
+    return result if samples is None else _with_states(result, list(spaces.values())[-1], samples)
+
+
+def _with_states(result: xr.Dataset, modes: Modes, samples: Samples) -> xr.Dataset:
+    """How far the model's own states are from Gaussian, mode by mode."""
+    distance, kurtosis = [], []
+    for states, vectors in ((samples.draws.v, modes.left), (samples.draws.h, modes.right)):
+        flat = states.reshape(-1, states.shape[-1]).to(vectors.device, vectors.dtype)
+        values = (flat @ vectors[:, : modes.n_paired]).cpu().numpy()
+        centred = values - values.mean(0)
+        distance.append(fitted_distances(values))
+        kurtosis.append((centred**4).mean(0) / np.maximum((centred**2).mean(0), 1e-300) ** 2)
+    unit = {"units": "1"}
+    return sampled(
+        result.assign(
+            state_distance=(("layer", "mode"), np.stack(distance), unit),
+            state_kurtosis=(("layer", "mode"), np.stack(kurtosis), unit),
+        ).assign_attrs(state_level=lilliefors_level(len(samples.draws.v))),
+        samples,
     )
 
 

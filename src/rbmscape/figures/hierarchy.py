@@ -20,9 +20,13 @@ from rbmscape.figures.samples import sampled, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
+from rbmscape.rng import Stream
+from rbmscape.sampling.sample import sample
 from rbmscape.sampling.samples import Samples
+from rbmscape.symmetry.classes import ImageClasses, class_changes
 from rbmscape.symmetry.hierarchy import (
     ModeEffect,
+    RotatedSamples,
     hierarchy_profile,
     mode_effect,
     mode_rotation,
@@ -36,9 +40,14 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import Tensor
 
+    from rbmscape.data.dataset import Dataset
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
+    from rbmscape.model.rbm import RBM
+    from rbmscape.stats import Estimate
+    from rbmscape.symmetry.rotations import Rotation
 
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
@@ -75,36 +84,47 @@ SPEC = FigureSpec(
     paper="6",
     samples="main",
     analysis=(),
-    cost=lambda scene, _: scene.base(1.0) + scene.factors(8),
+    cost=lambda scene, _: scene.base(4.0) + scene.factors(12),
     options=Options,
 )
 
 
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for the size nearest to the paper's 500."""
-    samples = material.samples(material.run()).at()
-    return compute(samples, material.dataset.image_shape, seed=material.seed, **material.settings)
+    samples, dataset = material.samples(material.run()).at(), material.dataset
+    return compute(samples, dataset.image_shape, dataset, material.seed, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
     """Data of the figure for one model."""
-    return compute(subject.samples, subject.image_shape, seed=subject.seed)
+    return compute(subject.samples, subject.image_shape, subject.dataset, subject.seed)
 
 
-def compute(samples: Samples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any) -> xr.Dataset:
+def compute(
+    samples: Samples,
+    image_shape: tuple[int, int] | None = None,
+    dataset: Dataset | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> xr.Dataset:
     """Samples before and after rotations, and the effect of every mode.
 
     Parameters
     ----------
     samples : of a trained model; its hidden states, one a column, are those of the last sampling step
     image_shape : height and width of the images; None for data that are no images
+    dataset : the model's data; the rotations are applied to the hidden states of its test images as well, and with
+        labels the share of images whose class they change is counted
     seed : of planes and last steps
     **options : of `Options`
 
     Returns
     -------
     ``state`` over (group, sample, unit); the quantities of `rbmscape.symmetry.hierarchy.ModeEffect` and their errors
-    over mode (index from 0) and over group (rotation of the pictures, printed formula and without its pixel factor)
+    over mode (index from 0) and over group (rotation of the pictures, printed formula and without its pixel factor);
+    with data the same from h given test images, with names that begin with ``images_``, and with labels
+    ``class_changed`` and ``class_random`` (as many units flipped in random places) over rotation, and as an attribute
+    ``class_accuracy`` of the classifier on the test data
 
     Raises
     ------
@@ -124,20 +144,73 @@ def compute(samples: Samples, image_shape: tuple[int, int] | None = None, seed: 
         mode_rotation(modes.n_visible, [(0, 1)]),
         random_mode_rotation(modes.n_visible, later, n_rotations, seed=seed),
     ]
-    drawn = [rotated_samples(rbm, modes, h, rotation, seed=seed) for rotation in rotations]
-    without = [rotated_samples(rbm, modes, h, rotation, pixels=False, seed=seed) for rotation in rotations]
+    classes = _classes(dataset)
+    drawn, groups = _of_rotations(rbm, modes, h, rotations, image_shape, classes, seed)
     states = np.stack([x.cpu().numpy()[: asked.n_pictures] for x in (drawn[0].before, drawn[0].after, drawn[1].after)])
-    result = _table(effects, "mode").assign_coords(mode=chosen)
-    for name, groups in (("printed", drawn), ("modes_only", without)):
-        of_group = _table([mode_effect(x, image_shape, seed) for x in groups], "rotation")
-        result = result.merge(of_group.rename({key: f"{name}_{key}" for key in of_group.data_vars}))
+    result = _table(effects, "mode").assign_coords(mode=chosen).merge(groups)
+    if dataset is not None:
+        images = _given_images(rbm, dataset, len(h), seed)
+        _, of_images = _of_rotations(rbm, modes, images, rotations, image_shape, classes, seed)
+        profile = _table(hierarchy_profile(rbm, modes, images, chosen.tolist(), image_shape, seed=seed), "mode")
+        result = result.merge(_prefixed(of_images.merge(profile), "images"))
     result = result.assign(
         state=(("group", "sample", "unit"), states, {"units": "1"}),
         singular_value=("mode", modes.singular_values.cpu().numpy()[chosen], {"units": "k_B T at beta = 1"}),
     ).assign_coords(group=list(GROUPS), rotation=list(GROUPS[1:]))
     height, width = image_shape or (0, 0)
     result.attrs = provenance_attrs(seed=seed, n_samples=len(h), n_rotations=n_rotations, height=height, width=width)
+    if classes is not None and dataset is not None and dataset.test_labels is not None:
+        result.attrs["class_accuracy"] = classes.accuracy(dataset.test, dataset.test_labels)
     return sampled(result, samples)
+
+
+def _of_rotations(
+    rbm: RBM,
+    modes: Modes,
+    h: Tensor,
+    rotations: Sequence[Rotation],
+    image_shape: tuple[int, int] | None,
+    classes: ImageClasses | None,
+    seed: int,
+) -> tuple[list[RotatedSamples], xr.Dataset]:
+    """The last step with and without the printed formula's pixel factor, and what the rotations change."""
+    import xarray as xr
+
+    drawn = [rotated_samples(rbm, modes, h, rotation, seed=seed) for rotation in rotations]
+    without = [rotated_samples(rbm, modes, h, rotation, pixels=False, seed=seed) for rotation in rotations]
+    result = xr.Dataset()
+    for name, groups in (("printed", drawn), ("modes_only", without)):
+        of_group = _table([mode_effect(x, image_shape, seed) for x in groups], "rotation")
+        result = result.merge(_prefixed(of_group, name))
+    for name, pair in zip(("class_changed", "class_random"), _class_columns(classes, drawn, seed), strict=False):
+        result[name] = ("rotation", [one.value for one in pair], {"units": "1"})
+        result[f"{name}_stderr"] = ("rotation", [one.stderr for one in pair], {"units": "1"})
+    return drawn, result
+
+
+def _class_columns(
+    classes: ImageClasses | None, drawn: Sequence[RotatedSamples], seed: int
+) -> tuple[tuple[Estimate, ...], ...]:
+    """Changed classes of every rotation, and of as many random flips; nothing where there are no classes."""
+    return () if classes is None else tuple(zip(*(class_changes(classes, one, seed) for one in drawn), strict=True))
+
+
+def _prefixed(dataset: xr.Dataset, prefix: str) -> xr.Dataset:
+    return dataset.rename({name: f"{prefix}_{name}" for name in dataset.data_vars})
+
+
+def _classes(dataset: Dataset | None) -> ImageClasses | None:
+    """A classifier of the data's labels; None without labels of two kinds."""
+    if dataset is None or dataset.train_labels is None or len(np.unique(dataset.train_labels)) < 2:
+        return None
+    return ImageClasses.fit(dataset.train, dataset.train_labels)
+
+
+def _given_images(rbm: RBM, dataset: Dataset, count: int, seed: int) -> Tensor:
+    """Hidden states given test images (training ones where there are none), each once."""
+    pool = dataset.test if len(dataset.test) else dataset.train
+    rows = pool[Stream(seed, "figures/hierarchy").numpy().permutation(len(pool))[: max(2, count)]]
+    return sample(rbm, n_chains=len(rows), n_steps=0, seed=seed, start=rows).h
 
 
 def _log_spaced(count: int, points: int = 24) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ is a double well, with the other coordinates held (s² = 0) and averaged over (s
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
 from rbmscape.runs.samples import RunSamples
-from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes
+from rbmscape.sampling.sample import sample
+from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes, reachable_range
 from rbmscape.symmetry.order import potential_of_mean_force
 from rbmscape.symmetry.transitions import critical_update, follow_modes, mode_coordinates
 
@@ -37,12 +39,17 @@ if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
     from rbmscape.diffusion.mode_potential import ModePotential
     from rbmscape.figures.material import Material
+    from rbmscape.model.rbm import RBM
+    from rbmscape.reciprocal.modes import Modes
     from rbmscape.runs.run import Run
 
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
 FloatArray = NDArray[np.float64]
-FLUCTUATIONS = (0.0, DEFAULT_FLUCTUATION)
+FLUCTUATIONS = (0.0, DEFAULT_FLUCTUATION, 1.0)
+"""Others held; averaged over with the variance of equation 46; with the one that the paper writes."""
+CAUSES = ("both", "growth alone", "shift alone")
+"""Growth of -λ/2 and shift of μ, which section 5.3 names as what breaks the symmetry together."""
 ENERGY = {"units": "k_B T at beta = 1"}
 UPDATES = {"units": "updates"}
 N_GRID = 201
@@ -96,9 +103,12 @@ def compute(run: Run, dataset: Dataset, samples: RunSamples, **options: Any) -> 
 
     Returns
     -------
-    ``curvature``, ``double_well`` over (fluctuation, update, mode), ``minimum`` over (fluctuation, update, well),
-    ``critical_update`` over (fluctuation, mode); ``free_energy`` over (fluctuation, shown, point), ``marginal`` over
-    (shown, point) and ``mean_force`` with its error over (shown, bin)
+    ``curvature``, ``double_well`` and ``wells`` (minima that bit states can reach) over (fluctuation, update, mode),
+    ``minimum`` over (fluctuation, update, well), ``reach`` over (update, mode, end), ``mu`` and ``singular_value`` over
+    (update, mode), ``critical_update`` over (fluctuation, mode), ``cause_wells`` (reachable minima of the first mode at
+    the last checkpoint with the λ of the first one, or with μ at the saddle) over (fluctuation, cause);
+    ``free_energy`` over (fluctuation, shown, point), ``marginal`` over (shown, point) and ``mean_force`` with its error
+    over (shown, bin), ``data_mean|sd`` and ``samples_mean|sd|stderr`` of u of the first mode over shown
 
     Raises
     ------
@@ -113,11 +123,13 @@ def compute(run: Run, dataset: Dataset, samples: RunSamples, **options: Any) -> 
     curves = np.empty((len(FLUCTUATIONS), updates.size, modes_kept), dtype=object)
     loaders = [partial(run.load, int(update), averaged=False) for update in updates]
     followed = dict(follow_modes(loaders))
+    reach = np.empty((updates.size, modes_kept, 2))
     for position, modes in followed.items():
         rbm = loaders[position]()
+        reach[position] = [reachable_range(modes, mode) for mode in range(modes_kept)]
         for index, fluctuation in enumerate(FLUCTUATIONS):
             curves[index, position] = landau_modes(rbm, range(modes_kept), fluctuation=fluctuation, modes=modes)
-    result = _along(curves, updates)
+    result = _along(curves, updates).merge(_reached(curves, reach)).merge(_causes(curves[:, :, 0], reach[-1, 0]))
     shown = _shown(updates, result.curvature.values[0, :, 0], asked.n_shown)
     parts = []
     for k in shown:
@@ -128,7 +140,7 @@ def compute(run: Run, dataset: Dataset, samples: RunSamples, **options: Any) -> 
                 list(curves[:, k, 0]),
                 mode_potential(followed[k], 0, data),
                 mode_coordinates(followed[k], found.draws, [0])[0][..., 0],
-            )
+            ).merge(_data_along(found.model, followed[k], _scored(dataset)))
         )
     result = result.merge(xr.concat(parts, "shown").assign_coords(shown=updates[shown]))
     result.attrs = provenance_attrs(n_hidden=run.config.n_hidden)
@@ -160,6 +172,58 @@ def _along(curves: NDArray[np.object_], updates: NDArray[np.int64]) -> xr.Datase
     )
 
 
+def _reached(curves: NDArray[np.object_], reach: FloatArray) -> xr.Dataset:
+    """What bit states can reach, and the minima there."""
+    import xarray as xr
+
+    wells, mu, stiffness = np.empty(curves.shape), np.empty(curves.shape), np.empty(curves.shape)
+    for place in np.ndindex(*curves.shape):
+        curve: Any = curves[place]
+        wells[place] = curve.minima_within(*reach[place[1:]]).size
+        mu[place], stiffness[place] = curve.mu, curve.stiffness
+    return xr.Dataset(
+        {
+            "wells": (("fluctuation", "update", "mode"), wells, {"units": "wells"}),
+            "reach": (("update", "mode", "end"), reach, {"units": "1"}),
+            "mu": (("update", "mode"), mu[0], {"units": "1"}),
+            "singular_value": (("update", "mode"), -stiffness[0], ENERGY),
+        }
+    )
+
+
+def _causes(first_mode: NDArray[np.object_], reach: FloatArray) -> xr.Dataset:
+    """Reachable minima of the last checkpoint's curve, and with one of its two causes taken away."""
+    import xarray as xr
+
+    half = (reach[1] - reach[0]) / 2
+    wells = np.empty((len(FLUCTUATIONS), len(CAUSES)))
+    for index, curves in enumerate(first_mode):
+        last: Landau = curves[-1]
+        variants: dict[str, tuple[Landau, tuple[float, float]]] = {
+            "both": (last, (reach[0], reach[1])),
+            "growth alone": (replace(last, mu=0.0), (-half, half)),
+            "shift alone": (replace(last, stiffness=curves[0].stiffness), (reach[0], reach[1])),
+        }
+        wells[index] = [curve.minima_within(*ends).size for curve, ends in (variants[cause] for cause in CAUSES)]
+    return xr.Dataset(
+        {"cause_wells": (("fluctuation", "cause"), wells, {"units": "wells"})}, coords={"cause": list(CAUSES)}
+    )
+
+
+def _scored(dataset: Dataset) -> NDArray[np.uint8]:
+    return (dataset.test if len(dataset.test) else dataset.train)[:N_DATA]
+
+
+def _data_along(rbm: RBM, modes: Modes, points: NDArray[np.uint8]) -> xr.Dataset:
+    """Mean and standard deviation of the data's u of the first mode, h drawn from p(h | v)."""
+    import xarray as xr
+
+    drawn = sample(rbm, n_chains=len(points), n_steps=0, start=points)
+    u = modes.project(drawn.v, drawn.h).u[:, 0].cpu().numpy()
+    unit = {"units": "1"}
+    return xr.Dataset({"data_mean": ((), float(u.mean()), unit), "data_sd": ((), float(u.std()), unit)})
+
+
 def _shown(updates: NDArray[np.int64], curvature: FloatArray, count: int) -> list[int]:
     """Positions of checkpoints spread about the first with negative curvature, the last one among them."""
     negative = np.flatnonzero(curvature < 0)
@@ -186,6 +250,9 @@ def _at(curves: Sequence[Landau], marginal: ModePotential, draws: FloatArray) ->
             "bin_centre": ("bin", force.centres, {"units": "1"}),
             "mean_force": ("bin", force.value - np.nanmin(force.value), ENERGY),
             "mean_force_stderr": ("bin", force.stderr, ENERGY),
+            "samples_mean": ((), float(draws.mean()), {"units": "1"}),
+            "samples_sd": ((), float(draws.std()), {"units": "1"}),
+            "samples_stderr": ((), float(draws.mean(1).std(ddof=1) / math.sqrt(len(draws))), {"units": "1"}),
         },
         coords={"fluctuation": list(FLUCTUATIONS)},
     )
@@ -226,8 +293,8 @@ def _draw_curves(panel: Axes, at: xr.Dataset) -> None:
 
 
 def _fluctuations(dataset: xr.Dataset) -> FloatArray:
-    """Variances s² of the curves."""
-    return np.asarray(dataset.fluctuation.values, dtype=np.float64)
+    """Variances s² of the curves that are drawn."""
+    return np.asarray(dataset.fluctuation.values[:2], dtype=np.float64)
 
 
 def _draw_minima(panel: Axes, dataset: xr.Dataset) -> None:

@@ -38,8 +38,8 @@ FloatArray = NDArray[np.float64]
 
 UNITS = {
     "nat": (
-        "divergence", "stderr", "mean", "bar", "null_mean", "null_sd", "shuffled", "along", "along_stderr",
-        "kl_forward", "kl_backward",
+        "divergence", "stderr", "mean", "bar", "null_mean", "null_sd", "haar_mean", "haar_sd", "shuffled", "along",
+        "along_stderr", "kl_forward", "kl_backward",
     ),
     "1": (
         "kolmogorov_smirnov", "energy_distance", "null_ks_mean", "null_ks_sd", "excess", "ks_excess", "weight",
@@ -55,7 +55,8 @@ class Options(FigureOptions):
 
     Parameters
     ----------
-    n_null : untrained matrices of each size, and shuffled ones of the first replica
+    n_null : untrained matrices of each size, as many with the singular values of the first replica between random
+        vectors, and shuffled ones of it
     n_rotations : see `rbmscape.symmetry.divergence.rotation_divergence`, as for ``planes`` and ``bins``
     n_along : at most this many checkpoints of a run, evenly spread in their order; 0 for all
     planes : which planes are turned
@@ -71,7 +72,7 @@ class Options(FigureOptions):
 
 def _cost(scene: FigureScene, options: Options) -> float:
     along = min(options.n_along or scene.checkpoints, scene.checkpoints)
-    count = (scene.replicas * (1 + along) + 2 * options.n_null) * (1 + options.n_rotations)
+    count = (scene.replicas * (1 + along) + 3 * options.n_null) * (1 + options.n_rotations)
     return sum(scene.factors(0.35 * count, hidden) for hidden in scene.hidden)
 
 
@@ -181,11 +182,14 @@ def _nulls(rbm: RBM, n_null: int, planes: Planes, bins: int, seed: int) -> xr.Da
 
     random = null_divergences(rbm, "random", n_null, seed, planes, n_bins=bins)
     shuffled = null_divergences(rbm, "shuffled", max(2, n_null // 4), seed, planes, n_bins=bins)
+    haar = null_divergences(rbm, "haar", n_null, seed, planes, n_bins=bins)
     unbinned = null_divergences(rbm, "random", n_null, seed, planes, statistic="kolmogorov_smirnov")
     return xr.Dataset(
         {
             "null_mean": random.mean,
             "null_sd": random.std,
+            "haar_mean": haar.mean,
+            "haar_sd": haar.std,
             "shuffled": shuffled.mean,
             "null_ks_mean": unbinned.mean,
             "null_ks_sd": unbinned.std,

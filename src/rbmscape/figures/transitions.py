@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.linalg import eigvalsh
 
+from rbmscape.diffusion.bosons import dressed_weights
+from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import InputError
 from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
@@ -29,16 +32,20 @@ from rbmscape.symmetry.transitions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rbmscape.figures.material import Material
+    from rbmscape.data.dataset import Dataset
+    from rbmscape.figures.material import Material, RunKey
+    from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
-__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_study", "of_all_runs"]
+
+N_DATA = 2000
 
 
 class Options(FigureOptions):
@@ -63,7 +70,9 @@ SPEC = FigureSpec(
     order=250,
     samples="replicas",
     analysis=("run", "data"),
-    cost=lambda scene, _: scene.base(2.0) + scene.replicas * scene.following(),
+    cost=lambda scene, _: (
+        scene.base(2.0) + scene.replicas * scene.following() + scene.factors(0.3 * scene.runs * scene.checkpoints)
+    ),
     options=Options,
 )
 
@@ -71,7 +80,8 @@ SPEC = FigureSpec(
 def for_study(material: Material) -> xr.Dataset:
     """Data of the figure for all replicas of the size nearest to the paper's 500."""
     runs = material.replicas(material.run().config.n_hidden)
-    return compute(runs, [material.samples(run) for run in runs], **material.settings)
+    found = compute(runs, [material.samples(run) for run in runs], **material.settings)
+    return found.merge(of_all_runs(material.runs, material.dataset))
 
 
 def compute(runs: Sequence[Run], samples: Sequence[RunSamples], **options: Any) -> xr.Dataset:
@@ -112,6 +122,43 @@ def compute(runs: Sequence[Run], samples: Sequence[RunSamples], **options: Any) 
     result.attrs = provenance_attrs(critical_binder=CRITICAL_BINDER, n_hidden=runs[0].config.n_hidden)
     result.attrs |= shared_facts([found.at(updates[-1]) for found in samples])
     return result
+
+
+def of_all_runs(runs: Mapping[RunKey, Run], dataset: Dataset) -> xr.Dataset:
+    """Update at which the largest singular value dressed by the data's activities reaches 1, for every run of a study.
+
+    Returns
+    -------
+    Dataset over run: ``critical`` with ``critical_stderr`` (updates; NaN where it is not reached), ``weight_std``;
+    coordinates ``run_recipe``, ``run_hidden``, ``run_replica``
+    """
+    import xarray as xr
+
+    found = []
+    for run in runs.values():
+        tops = [_top_dressed(run.load(update, averaged=False), dataset) for update in run.updates]
+        found.append(critical_update(run.updates, tops, 1.0))
+    return xr.Dataset(
+        {
+            "critical": ("run", [one.value for one in found], {"units": "updates"}),
+            "critical_stderr": ("run", [one.stderr for one in found], {"units": "updates"}),
+            "weight_std": ("run", [run.config.weight_std for run in runs.values()], {"units": "k_B T"}),
+        },
+        coords={
+            "run_recipe": ("run", [key.recipe for key in runs]),
+            "run_hidden": ("run", [key.hidden for key in runs]),
+            "run_replica": ("run", [key.replica for key in runs]),
+        },
+    )
+
+
+def _top_dressed(rbm: RBM, dataset: Dataset) -> float:
+    """Largest singular value dressed by the data's activities, from the smaller Gram matrix."""
+    point = reference_point(rbm, "data", dataset.train[:N_DATA])
+    weights = dressed_weights(rbm, point.visible_variance, point.hidden_variance)
+    gram = weights @ weights.mT if rbm.n_hidden >= rbm.n_visible else weights.mT @ weights
+    last = len(gram) - 1
+    return math.sqrt(float(eigvalsh(gram.cpu().numpy(), subset_by_index=[last, last])[0]))
 
 
 def _common_updates(runs: Sequence[Run]) -> tuple[int, ...]:

@@ -37,6 +37,8 @@ __all__ = ["evolution", "run_evolution"]
 FloatArray = NDArray[np.float64]
 CHUNK = 1000  # states projected at once
 DENSITY_BINS = 100
+HALF = 0.5
+"""Share of a final vector from which on it counts as learned."""
 COORDINATES = ("x", "y", "u", "w")
 LONG_NAMES = {
     "singular_value": "singular value of the mode",
@@ -44,6 +46,7 @@ LONG_NAMES = {
     "overlap": "mean overlap of the mode's vectors with those at the next checkpoint",
     "visible_bias": "a0 = Uᵀa",
     "hidden_bias": "b0 = Vᵀb",
+    "captured": "share of the final left vector among the modes outside the bulk",
     "saddle_energy": "energy at the saddle, a0 b0 / λ",
 }
 ENERGY_UNITS = ("singular_value", "sorted_singular_value", "saddle_energy", "visible_bias", "hidden_bias")
@@ -118,7 +121,9 @@ def evolution(
     Dataset over (update, mode) with L = min(N, M) modes: ``singular_value``, ``rank``, ``overlap``, ``visible_bias``,
     ``hidden_bias``, ``saddle_x|y|energy``, ``random_x|y|u|w`` (mean μ of random states), ``data_x|y|u|w_mean|sd``,
     ``samples_x|y|u|w_mean|sd``; over (update, order) ``sorted_singular_value``; over mode ``departure`` (update at
-    which the mode leaves the random bulk for good); over crossing the updates and the two modes whose order changed.
+    which the mode leaves the random bulk for good) and ``settled`` (update from which on the modes outside the bulk
+    hold half of its final left vector, ``captured`` over (update, mode)); over crossing the updates and the two modes
+    whose order changed.
     Energies in k_B T at beta = 1; coordinates are dimensionless; means and standard deviations over data
     are good to about 1e-6, those over samples are estimates; with a ``density_mode`` also ``data_u|w_density`` and
     ``samples_u|w_density`` over (update, bin) between ``u_edge`` and ``w_edge``, each row's integral 1
@@ -139,21 +144,35 @@ def evolution(
     visible = None if data is None else _data(data, first.n_visible, first.device)
     steps: list[_Step] = []
     later: Modes | None = None
+    edge = None if weight_std is None else bulk_threshold(_law(first, weight_std), false_alarm)
+    final: torch.Tensor | None = None
     with reporting(progress, "checkpoints", len(models)) as advance:
         for index in range(len(models) - 1, -1, -1):
             modes = Modes.of(_load(models[index]))
             if later is not None:
                 modes = modes.aligned_to(later, leading=modes.n_paired if leading is None else leading)
+            final = modes.left[:, : modes.n_paired] if final is None else final
             steps.append(_step(modes, visible, chains[index] if chains else None, density_mode))
+            if edge is not None:
+                steps[-1].values["captured"] = _captured(final, modes, edge)
             later = modes
             advance(1)
     steps.reverse()
     result = _assemble(steps, list(updates))
     if weight_std is not None:
-        law = MarchenkoPastur(first.n_visible, first.n_hidden, weight_std)
-        result = _with_bulk(result, law, false_alarm)
+        result = _with_bulk(result, _law(first, weight_std), false_alarm)
     own = {} if samples is not None else {"n_chains": n_chains, "n_steps": n_steps}
     return result.assign_attrs(own, seed=seed, matched_modes=-1 if leading is None else leading)
+
+
+def _law(model: RBM, weight_std: float) -> MarchenkoPastur:
+    return MarchenkoPastur(model.n_visible, model.n_hidden, weight_std)
+
+
+def _captured(final: torch.Tensor, modes: Modes, edge: float) -> FloatArray:
+    """Share of each final left vector, (N, L), in the span of the left vectors of the modes outside the bulk: (L,)."""
+    outside = modes.left[:, : modes.n_paired][:, modes.singular_values > edge]
+    return np.asarray((final.mT @ outside).square().sum(1).cpu().numpy())
 
 
 def _load(model: RBM | Callable[[], RBM]) -> RBM:
@@ -317,6 +336,11 @@ def _with_bulk(result: xr.Dataset, law: MarchenkoPastur, false_alarm: float) -> 
             {"units": "updates", "long_name": "update at which the mode leaves the random bulk for good"},
         ),
         outside_bulk=(("update", "mode"), outside),
+        settled=(
+            "mode",
+            departure_updates(result["update"].values, result.captured.values >= HALF),
+            {"units": "updates", "long_name": "update from which on half of the final left vector is learned"},
+        ),
     ).assign_attrs(
         bulk_std=law.std,
         bulk_edge=law.edges[1],

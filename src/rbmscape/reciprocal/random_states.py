@@ -16,7 +16,7 @@ from rbmscape.reciprocal.gaussianity import kurtosis_of_vectors
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 
-__all__ = ["Gaussianity", "LayerGaussianity", "random_state_gaussianity"]
+__all__ = ["Gaussianity", "LayerGaussianity", "fitted_distances", "lilliefors_level", "random_state_gaussianity"]
 
 FloatArray = NDArray[np.float64]
 STANDARD_DEVIATION = 0.5  # equation 51, for every orthogonal U
@@ -125,6 +125,25 @@ def _layer(centred: FloatArray, mean: FloatArray, exact_kurtosis: FloatArray, n_
         bin_edges=edges,
         density=counts / (centred.shape[0] * np.diff(edges)),
     )
+
+
+def fitted_distances(values: FloatArray) -> FloatArray:
+    """(K,) Kolmogorov-Smirnov distance of each column of (n, K) values to the Gaussian of its own mean and width.
+
+    A column that does not vary has none, NaN.
+    """
+    centred, width = values - values.mean(0), values.std(0, ddof=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _distances(STANDARD_DEVIATION * centred / width)
+
+
+def lilliefors_level(n_values: int) -> float:
+    """`fitted_distances` that so many independent Gaussian values exceed with probability 1 %.
+
+    Stephens' (1974) approximation of Lilliefors' law.
+    """
+    root = np.sqrt(n_values)
+    return float(1.035 / (root - 0.01 + 0.85 / root))
 
 
 def _distances(centred: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ __all__ = [
 
 BINS: Final = 1000
 FloatArray = NDArray[np.float64]
-NullKind = Literal["random", "shuffled"]
+NullKind = Literal["random", "shuffled", "haar"]
 Statistic = Literal["jensen_shannon", "kl_forward", "kl_backward", "kolmogorov_smirnov", "energy_distance"]
 STATISTICS: Final[tuple[Statistic, ...]] = (
     "jensen_shannon",
@@ -75,7 +75,8 @@ class NullDistribution(OneLine):
     Attributes
     ----------
     values : (n,) one distance a matrix, in the unit of the statistic
-    kind : "random", Gaussian matrices, or "shuffled", permutations of one model's entries
+    kind : "random", Gaussian matrices, "shuffled", permutations of one model's entries, or "haar", matrices with one
+        model's singular values and random singular vectors
     statistic : which of `Distances`
     """
 
@@ -262,7 +263,9 @@ def null_divergences(
     ----------
     kind : "random", fresh Gaussian matrices (scale drops out, since the histograms share one range), which are rotation
         invariant; "shuffled", the model's own entries in random places, which keeps their distribution and destroys
-        every correlation: what it shows beyond "random" is due to entries that are not Gaussian
+        every correlation: what it shows beyond "random" is due to entries that are not Gaussian; "haar", the model's
+        own singular values between Haar-distributed vectors, which differs from the model in what a rotation acts on
+        alone
     n_samples : matrices, one rotation each; each costs a singular value decomposition
     statistic : one of `Distances`; those without bins sort the entries
 
@@ -272,8 +275,8 @@ def null_divergences(
     """
     if n_samples < 2:
         raise InputError(f"a null distribution needs at least 2 matrices, found {n_samples}")
-    if kind not in ("random", "shuffled"):
-        raise InputError(f"kind must be 'random' or 'shuffled', found {kind!r}")
+    if kind not in get_args(NullKind):
+        raise InputError(f"kind must be one of {', '.join(get_args(NullKind))}, found {kind!r}")
     if statistic not in STATISTICS:
         raise InputError(f"statistic must be one of {', '.join(STATISTICS)}, found {statistic!r}")
     stream = Stream(seed, f"symmetry/null/{kind}")
@@ -292,9 +295,20 @@ def _distance(before: Tensor, after: Tensor, n_bins: int, statistic: Statistic) 
     return float(getattr(distances(before, after, n_bins), statistic))
 
 
+def _orthonormal(size: int, count: int, generator: np.random.Generator) -> Tensor:
+    """(size, count) orthonormal columns, Haar-distributed."""
+    basis, triangular = np.linalg.qr(generator.standard_normal((size, count)))
+    return torch.from_numpy(basis * np.sign(np.diagonal(triangular)))
+
+
 def _null_weights(rbm: RBM, kind: NullKind, generator: np.random.Generator) -> Tensor:
     if kind == "random":
         draws = torch.from_numpy(generator.standard_normal((rbm.n_visible, rbm.n_hidden)))
         return draws.to(device=rbm.device, dtype=rbm.dtype)
+    if kind == "haar":
+        values = torch.linalg.svdvals(rbm.weights.double()).cpu()
+        left, right = (_orthonormal(size, len(values), generator) for size in (rbm.n_visible, rbm.n_hidden))
+        product: Tensor = (left * values) @ right.mT
+        return product.to(device=rbm.device, dtype=rbm.dtype)
     order = torch.from_numpy(generator.permutation(rbm.weights.numel())).to(rbm.device)
     return rbm.weights.reshape(-1)[order].reshape(rbm.n_visible, rbm.n_hidden)

@@ -10,6 +10,9 @@ The gradient k_i vanishes for the paper's reference, all activities 1/2.  The pa
 gives ¼.  With s² = 0 the other coordinates are held at the reference, and the symmetric case turns into a double well
 at βλ = k_ii, 4 for the uniform reference.  Averaging the *potential* over Gaussian fluctuations is no marginal: s² = ¼
 adds (32 - k_iiii)/16β to Θ = 2/β and puts the transition near βλ = 8, while the exact marginal keeps 4.
+
+Bits reach a bounded range of z only, `reachable_range`, at most (√N + √M)/√2 wide and centred at the uniform μ.  Minima
+of f beyond it are artefacts of the truncated expansion: no set of bit states lies there.
 Energies are in units of k_B T at beta = 1; z is dimensionless, 0 at the saddle.
 """
 
@@ -33,7 +36,7 @@ from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 
-__all__ = ["DEFAULT_FLUCTUATION", "Barrier", "Branch", "Landau", "landau", "landau_modes"]
+__all__ = ["DEFAULT_FLUCTUATION", "Barrier", "Branch", "Landau", "landau", "landau_modes", "reachable_range"]
 
 Branch = Literal["u", "w"]
 FloatArray = NDArray[np.float64]
@@ -134,9 +137,14 @@ class Landau(OneLine):
         """Positions of the minima, rising, (1,) or (2,)."""
         return self._stationary[::2]
 
+    def minima_within(self, low: float, high: float) -> FloatArray:
+        """Positions of the minima between two ends, rising, (0,), (1,) or (2,)."""
+        found = self.minima()
+        return np.asarray(found[(found > low) & (found < high)])
+
     @property
     def is_double_well(self) -> bool:
-        """Whether f has two minima."""
+        """Whether f has two minima, wherever they lie."""
         return self._stationary.size == 3
 
     @cached_property
@@ -240,6 +248,31 @@ def landau_modes(
         )
         for i in mode_indices
     ]
+
+
+def reachable_range(modes: Modes, mode: int, branch: Branch = "u") -> tuple[float, float]:
+    """Lowest and highest z_i that bit states have, from the saddle; exact.
+
+    Those of x_i are the sums of the negative and of the positive entries of U_i, those of y_i the same of V_i.
+
+    Parameters
+    ----------
+    mode : index of the mode, from 0
+    branch : "u" or "w"
+
+    Raises
+    ------
+    InputError : the mode does not exist or is flat
+    """
+    _check_mode(modes, mode)
+    ends = []
+    for vectors, saddle in ((modes.left, modes.saddle_x), (modes.right, modes.saddle_y)):
+        entries, offset = vectors[:, mode], float(saddle[mode])
+        ends.append((float(entries.clamp(max=0.0).sum()) - offset, float(entries.clamp(min=0.0).sum()) - offset))
+    (low_x, high_x), (low_y, high_y) = ends
+    if branch == "w":
+        low_x, high_x = -high_x, -low_x
+    return (low_x + low_y) / math.sqrt(2.0), (high_x + high_y) / math.sqrt(2.0)
 
 
 def _check_mode(modes: Modes, mode: int) -> None:
