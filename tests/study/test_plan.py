@@ -91,7 +91,10 @@ def test_data_lie_beside_the_plan(tmp_path):
         ),
         (("max_betas", "max_beta"), "\\[likelihood\\] has no key 'max_beta'; did you mean 'max_betas'"),
         (("n_betas = 100, max_betas = 200", "n_betas = 100, max_betas = 50"), "at least n_betas = 100"),
-        (('method = "ais"', 'method = "ais"\nbudget = 1e10'), "budget = 1e\\+10 is for the method 'bracket'"),
+        (
+            ('method = "ais"', 'method = "ais"\nbudget = 1e10'),
+            "budget = 1e\\+10 is for the methods 'bracket' and 'trajectory'",
+        ),
         (("max_betas = 200", "max_betas = 200, budget = 0"), "greater than 0"),
         (("source =", "sorce ="), "\\[data\\] has no key 'sorce'; did you mean 'source'"),
         (("hidden = [4, 2]", "hidden = [0]"), "greater than or equal to 1"),

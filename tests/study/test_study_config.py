@@ -63,6 +63,15 @@ def test_likelihood_checkpoints_are_spread_and_keep_the_last(tiny_plan):
         ({"hidden": (3,), "replicas": 0}, "replicas"),
         ({"hidden": (3,), "likelihood": {"method": "exat"}}, "method cannot be 'exat'"),
         ({"hidden": (3,), "likelihood": {"n_beta": 3}}, "did you mean 'n_betas'"),
+        (
+            {"hidden": (3,), "likelihood": {"method": "ais", "final": {"method": "trajectory"}}},
+            "final.method = 'trajectory' does not go with method = 'ais'",
+        ),
+        (
+            {"hidden": (3,), "likelihood": {"method": "trajectory", "final": {"method": "ais"}}},
+            "a bracket alone can stand beside it",
+        ),
+        ({"hidden": (3,), "likelihood": {"budget": 1e9}}, "for the methods 'bracket' and 'trajectory'"),
         ({"hidden": (3,), "recipes": {"a": {"n_hidden": 3}}}, "which the study sets itself"),
         ({"hidden": (3,), "recipes": {"a": {"epoch": 3}}}, "did you mean 'epochs'"),
         ({"hidden": (3,), "recipes": {"a/b": {}}}, "letters, digits"),

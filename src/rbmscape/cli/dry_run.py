@@ -17,7 +17,7 @@ __all__ = ["show_dry_run"]
 _KINDS: Final = {
     "train": "train a slice of a run",
     "collect-training": "collect metrics",
-    "likelihood": "likelihood of a checkpoint",
+    "likelihood": "likelihoods of a run",
     "collect-likelihood": "collect likelihoods",
     "samples": "equilibrium samples of a run",
     "compute": "data of a figure",

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SPEC", "alt_text", "compute", "draw", "for_study"]
 
+_METHODS = {
+    "exact": "exact sums",
+    "ais": "annealed importance sampling in one direction, without a verdict",
+    "bracket": "annealing in both directions",
+    "trajectory": "replica exchange along the training, one estimate for a whole curve",
+}
 
 SPEC = FigureSpec(
     title="Log-likelihood of the test data during training",
@@ -58,8 +64,8 @@ def compute(estimates: xr.Dataset) -> xr.Dataset:
     -------
     The same with ``mean`` and ``bar`` over (hidden, update): ``bar`` is the standard deviation over replicas, or where
     there is one replica the estimate's own standard error; from brackets also ``low`` and ``high``, the lowest lower
-    bound less its error and the highest upper bound plus its error of all replicas, and ``sure``, 1 where all
-    converged or are exact sums
+    bound less its error and the highest upper bound plus its error of all replicas; where estimates have a verdict
+    ``sure``, 1 where all converged or are exact sums
     """
     values = estimates.log_likelihood.transpose("hidden", "replica", "update")
     count = values.notnull().sum("replica")
@@ -74,9 +80,11 @@ def compute(estimates: xr.Dataset) -> xr.Dataset:
     if "lower" in estimates:
         low = (estimates.lower - estimates.lower_stderr).min("replica").transpose("hidden", "update")
         high = (estimates.upper + estimates.upper_stderr).max("replica").transpose("hidden", "update")
+        result = result.assign(low=low, high=high)
+    if "converged" in estimates:
         settled = (estimates.converged == 1.0) | (estimates.stderr == 0.0) | values.isnull()
         sure = settled.all("replica").astype(float).transpose("hidden", "update")
-        result = result.assign(low=low, high=high, sure=sure.assign_attrs(units="1"))
+        result = result.assign(sure=sure.assign_attrs(units="1"))
     for name in {"mean", "bar", "low", "high"} & set(result.data_vars):
         result[name].attrs["units"] = "nat"
     result["epoch"].attrs["units"] = "epochs"
@@ -109,6 +117,7 @@ def _draw_size(panel: Axes, size: xr.Dataset, index: int) -> None:
     if "low" in size:
         low, high = size.low.values, size.high.values
         panel.fill_between(epoch[known], low[known], high[known], color=colour(index), alpha=0.2, linewidth=0)
+    if "sure" in size:
         doubtful = known & (size.sure.values < 1.0)
         panel.plot(epoch[doubtful], mean[doubtful], marker(index), color=colour(index), mfc="white", zorder=5)
     panel.errorbar(
@@ -132,7 +141,16 @@ def alt_text(dataset: xr.Dataset) -> str:
             f"with {hidden} hidden units it goes from {float(first['mean']):.1f} nats at epoch {float(first.epoch):g} "
             f"to {float(last['mean']):.1f} at epoch {float(last.epoch):g}" + _bounds_in_words(last)
         )
-    return f"Line chart of the test log-likelihood against epochs: {'; '.join(parts)}."
+    return f"Line chart of the test log-likelihood against epochs: {'; '.join(parts)}.{_estimators(dataset)}"
+
+
+def _estimators(dataset: xr.Dataset) -> str:
+    """How the points were estimated, where that is known."""
+    if "estimator" not in dataset:
+        return ""
+    meanings = str(dataset.estimator.attrs["meanings"]).split()
+    found = np.unique(dataset.estimator.values[np.isfinite(dataset.estimator.values)]).astype(int)
+    return f" Estimated by {' and '.join(_METHODS[meanings[number]] for number in found)}."
 
 
 def _bounds_in_words(point: xr.Dataset) -> str:

@@ -73,6 +73,7 @@ class Bracket(OneLine):
     objections : those that are not met
     n_betas : temperatures at the end
     history : (n_betas, lower, upper) of each number of temperatures
+    doubts : what speaks against the equilibrium of the reverse starts, without which the lower bound is none
     """
 
     lower: LogPartition
@@ -82,6 +83,7 @@ class Bracket(OneLine):
     objections: tuple[str, ...]
     n_betas: int
     history: tuple[tuple[int, LogPartition, LogPartition], ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -302,6 +304,7 @@ class _Search:
                 (one.n_betas, shifted(one.high, mean_log_weight), shifted(one.low, mean_log_weight))
                 for one in self.levels
             ),
+            tuple(doubts),
         )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from rbmscape.study.points import ESTIMATORS
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -18,8 +20,16 @@ __all__ = ["likelihood_dataset", "training_dataset"]
 AXES: Final = ("recipe", "hidden", "replica", "update")
 
 LIKELIHOOD_UNITS: Final = {"value": "nat", "stderr": "nat", "ess": "chains", "spread": "nat", "epoch": "epochs"}
-BRACKET_UNITS: Final = {"lower": "nat", "upper": "nat", "lower_stderr": "nat", "upper_stderr": "nat", "converged": "1"}
-"""Variables of an estimate, those of a bracket, and their units."""
+VERDICT_UNITS: Final = {"converged": "1"}
+BRACKET_UNITS: Final = {
+    "lower": "nat",
+    "upper": "nat",
+    "lower_stderr": "nat",
+    "upper_stderr": "nat",
+    "bracketed": "1",
+    "starts_equilibrated": "1",
+}
+"""Variables of an estimate, its verdict, those of a bracket, and their units."""
 
 TRAINING_UNITS: Final = {
     "epoch": "epochs",
@@ -38,9 +48,21 @@ TRAINING_UNITS: Final = {
 
 
 def likelihood_dataset(rows: Sequence[Mapping[str, Any]]) -> xr.Dataset:
-    """Single estimates as a Dataset over (recipe, hidden, replica, update); NaN where there is none."""
-    units = LIKELIHOOD_UNITS | {name: unit for name, unit in BRACKET_UNITS.items() if any(name in row for row in rows)}
-    dataset = _gathered(rows, units)
+    """Single estimates as a Dataset over (recipe, hidden, replica, update); NaN where there is none.
+
+    ``estimator`` is the method's number in its attribute ``meanings``.  Of a bracket beside a trajectory the bounds are
+    kept, and the estimate is the trajectory's.
+    """
+    whole: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row.get("method") == "trajectory"):  # which overwrites a bracket's estimate
+        number = {"estimator": float(ESTIMATORS.index(row["method"]))} if row.get("method") in ESTIMATORS else {}
+        whole.setdefault(tuple(row[name] for name in AXES), {}).update(row, **number)
+    optional = VERDICT_UNITS | BRACKET_UNITS | {"estimator": "1"}
+    known = {name for row in whole.values() for name in row}
+    units = LIKELIHOOD_UNITS | {name: unit for name, unit in optional.items() if name in known}
+    dataset = _gathered(list(whole.values()), units)
+    if "estimator" in dataset:
+        dataset["estimator"].attrs["meanings"] = " ".join(ESTIMATORS)
     return dataset.rename(value="log_likelihood")
 
 

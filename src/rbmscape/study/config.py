@@ -83,18 +83,20 @@ class LikelihoodMethod(_Plan):
 
     Parameters
     ----------
-    method : "ais" or "exact" (small models only), see `rbmscape.log_likelihood`; or "bracket", both bounds and BAR's
-        combination of them with starts tempered along the run, see `rbmscape.likelihood_bracket`
+    method : "trajectory", one estimate for all checkpoints of a run from tempering along them, each with a verdict, see
+        `rbmscape.likelihood.trajectory_log_partition`; "exact" (small models only) or "ais", see
+        `rbmscape.log_likelihood`; or "bracket", both bounds and BAR's combination of them with starts tempered along
+        the run, see `rbmscape.likelihood_bracket`
     n_betas : temperatures of the annealing; a bracket begins with so many
-    n_chains : annealed chains
+    n_chains : chains that are annealed, or exchanged along the run
     max_betas : a bracket's temperatures at most; by default 8 times those it begins with
-    budget : multiply-adds at most in which a bracket tempers its starts, see `rbmscape.sampling.budget`; fewer where
-        they are in equilibrium sooner, and without a budget 1024 rounds at most
+    budget : multiply-adds at most in which a bracket tempers its starts, or a trajectory its rungs, see
+        `rbmscape.sampling.budget`; fewer where they are in equilibrium sooner
     """
 
     title = "the study plan's [likelihood]"
 
-    method: Literal["ais", "exact", "bracket"] = "ais"
+    method: Literal["ais", "exact", "bracket", "trajectory"] = "ais"
     n_betas: PositiveInt = 500
     n_chains: PositiveInt = 250
     max_betas: PositiveInt | None = None
@@ -107,20 +109,20 @@ class LikelihoodMethod(_Plan):
                 f"max_betas = {self.max_betas} is for the method 'bracket' and at least n_betas = {self.n_betas}; "
                 "leave it out or raise it"
             )
-        if self.budget is not None and self.method != "bracket":
-            raise ValueError(f"budget = {self.budget:g} is for the method 'bracket'; leave it out")
+        if self.budget is not None and self.method not in ("bracket", "trajectory"):
+            raise ValueError(f"budget = {self.budget:g} is for the methods 'bracket' and 'trajectory'; leave it out")
         return self
 
     def options(self) -> dict[str, Any]:
-        """Keyword arguments of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket` beside the seed."""
+        """Keyword arguments of the function that estimates, beside the seed."""
         if self.method == "exact":
             return {}
-        options: dict[str, Any] = {"n_betas": self.n_betas, "n_chains": self.n_chains}
+        options: dict[str, Any] = {"n_chains": self.n_chains}
+        if self.method != "trajectory":
+            options["n_betas"] = self.n_betas
         if self.method == "bracket":
             options["max_betas"] = self.max_betas or 8 * self.n_betas
-            if self.budget is not None:
-                options["budget"] = self.budget
-        return options
+        return options if self.budget is None else options | {"budget": self.budget}
 
 
 class LikelihoodPlan(LikelihoodMethod):
@@ -129,11 +131,25 @@ class LikelihoodPlan(LikelihoodMethod):
     Parameters
     ----------
     n_checkpoints : at most this many checkpoints of a run, spread evenly and always with the last; 0 for all
-    final : another, usually better way for the last checkpoint of every run; by default the same
+    final : another, usually better way for the last checkpoint of every run; by default the same.  Beside a trajectory
+        it can be a bracket only, whose bounds then stand beside the trajectory's own estimate.
     """
 
     n_checkpoints: Annotated[int, Field(ge=0)] = 0
     final: LikelihoodMethod | None = None
+
+    @model_validator(mode="after")
+    def _curves_are_of_one_kind(self) -> Self:
+        if (
+            self.final is not None
+            and "trajectory" in (self.method, self.final.method)
+            and (self.method != "trajectory" or self.final.method != "bracket")
+        ):
+            raise ValueError(
+                f"final.method = {self.final.method!r} does not go with method = {self.method!r}: a trajectory "
+                "estimates all checkpoints of a run at once, and a bracket alone can stand beside it; leave final out"
+            )
+        return self
 
     def updates(self, config: TrainingConfig, updates_per_epoch: int) -> tuple[int, ...]:
         """Updates at which the likelihood is estimated."""
@@ -147,8 +163,13 @@ class LikelihoodPlan(LikelihoodMethod):
         return tuple(updates)
 
     def methods(self, config: TrainingConfig, updates_per_epoch: int) -> dict[int, LikelihoodMethod]:
-        """Update to the method that estimates the likelihood there."""
+        """Update to the method that estimates the likelihood there, one checkpoint at a time.
+
+        With a trajectory that is the last one's bracket, if any.
+        """
         updates = self.updates(config, updates_per_epoch)
+        if self.method == "trajectory":
+            return {} if self.final is None else {updates[-1]: self.final}
         return {update: self.final if self.final and update == updates[-1] else self for update in updates}
 
 
@@ -186,7 +207,7 @@ class StudyConfig(_Plan):
     figures : names of the figures, in the order of the report; None for all that are registered
     figure_options : figure name to keyword arguments of its ``compute``, for example
         ``{"gallery": {"n_samples": 20}}``
-    slice_epochs : epochs that one task trains; changing it never changes numbers
+    slice_epochs : epochs that one task trains; by default about a minute's work; changing it never changes numbers
     seed : of everything random in the study
 
     Raises
@@ -203,7 +224,7 @@ class StudyConfig(_Plan):
     likelihood: LikelihoodPlan = Field(default_factory=LikelihoodPlan)
     figures: tuple[str, ...] | None = None
     figure_options: dict[str, Values] = Field(default_factory=dict)
-    slice_epochs: PositiveInt = 10
+    slice_epochs: PositiveInt | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
     @field_validator("hidden")

@@ -165,10 +165,14 @@ def _training_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
 def _likelihood_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     hidden = int(task.parameters["hidden"])
     options: Mapping[str, float] = task.parameters["options"]
-    scoring = 2.0 * len(dataset.test) * speeds.sweep[hidden]
+    count = len(task.parameters["seeds"])
+    scoring = 2.0 * len(dataset.test) * speeds.sweep[hidden] * count
+    if task.parameters["method"] == "trajectory":
+        sweeps = options.get("budget", BUDGET) / (2.0 * dataset.n_visible * hidden)
+        return 1.0 + scoring + OVERRUN * sweeps * speeds.annealing[hidden]
     if task.parameters["method"] == "exact":
         return 0.1 + scoring
-    one = speeds.annealing[hidden] * options["n_chains"]
+    one = speeds.annealing[hidden] * options["n_chains"] * count
     if task.parameters["method"] == "ais":
         return 0.1 + scoring + one * options["n_betas"]
     levels = 2.0 * (options["n_betas"] + options["max_betas"])  # the hopeless skip those between

@@ -19,7 +19,7 @@ from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, fingerprint
 from rbmscape.study.sources import CONTRACT, Sources, present_sources
 
-__all__ = ["Task", "TaskGraph", "build_graph", "source_of_samples"]
+__all__ = ["Task", "TaskGraph", "build_graph", "points_file", "source_of_samples"]
 
 FORMAT: Final = 2
 """Raised when tasks of another release would not be understood."""
@@ -29,6 +29,10 @@ UNIT: Final = 1e11
 SLOWER: Final = 4
 """Times that annealing takes for the same multiplications."""
 SAMPLES_COST: Final = 30 * UNIT
+SLICE: Final = 60 * UNIT
+"""Training that one task does at most, where the plan does not say how many epochs."""
+POINTS: Final = 10 * UNIT
+"""Likelihoods that one task estimates, unless a single one costs more."""
 COMPUTE_COST: Final = 5 * UNIT
 
 
@@ -195,11 +199,12 @@ def _add_training(plan: _Plan, key: RunKey) -> _Trained:
     parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "data": dataset.fingerprint}
     parameters["config"] = recipe.model_dump(mode="json")
     outputs = (f"runs/{key}/config.json", f"runs/{key}/state.safetensors")
-    ends = [*range(config.slice_epochs, recipe.epochs, config.slice_epochs), recipe.epochs]
+    epoch_cost = per_epoch * (recipe.gibbs_steps + 4.0) * recipe.n_chains * dataset.n_visible * key.hidden
+    length = config.slice_epochs or max(1, int(SLICE // epoch_cost))
+    ends = [*range(length, recipe.epochs, length), recipe.epochs]
     slices: dict[int, str] = {}
     for begin, end in itertools.pairwise([0, *ends]):
-        updates = (end - begin) * per_epoch
-        cost = UNIT + updates * (recipe.gibbs_steps + 4.0) * recipe.n_chains * dataset.n_visible * key.hidden
+        cost = UNIT + (end - begin) * epoch_cost
         name = f"train/{key}" if end == recipe.epochs else f"train/{key}/{end * per_epoch}"
         place = {"from_update": begin * per_epoch, "until_update": end * per_epoch, "contract": contract}
         slices[end * per_epoch] = plan.graph.add(
@@ -219,21 +224,47 @@ def _add_likelihoods(plan: _Plan, trained: Mapping[RunKey, _Trained]) -> None:
     config, dataset = plan.config, plan.dataset
     source, points = plan.sources.of_module("rbmscape.study.points"), []
     for key, run in trained.items():
-        recipe = config.training(key)
-        methods = config.likelihood.methods(recipe, recipe.updates_per_epoch(len(dataset.train)))
-        for update, method in methods.items():
-            parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "update": update}
-            parameters |= {"method": method.method, "options": method.options(), "source": source}
-            parameters["seed"] = derived_seed(config.seed, f"likelihood/M{key.hidden}/r{key.replica}/{update}")
-            file = f"results/likelihood/{key}-{update:08d}.json"
-            name, needs = f"likelihood/{key}/{update}", (run.until(update),)
-            cost = _likelihood_cost(method, key, dataset)
-            points.append(plan.graph.add(name, "likelihood", parameters, needs=needs, outputs=(file,), cost=cost))
+        per_epoch = config.training(key).updates_per_epoch(len(dataset.train))
+        common = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "source": source}
+        for method, updates in _groups(plan, key, run, per_epoch):
+            place = f"likelihood/M{key.hidden}/r{key.replica}"
+            seeds = {str(update): derived_seed(config.seed, f"{place}/{update}") for update in updates}
+            part = "trajectory" if method.method == "trajectory" else str(updates[-1])
+            parameters = common | {"method": method.method, "options": method.options(), "seeds": seeds}
+            name, needs = f"likelihood/{key}/{part}", (run.until(updates[-1]),)
+            outputs, cost = (points_file(name),), len(updates) * _likelihood_cost(method, key, dataset)
+            points.append(plan.graph.add(name, "likelihood", parameters, needs=needs, outputs=outputs, cost=cost))
     _add_result(plan, "likelihood", points)
+
+
+def points_file(name: str) -> str:
+    """Where the task of this name leaves its estimates."""
+    _, key, part = name.split("/")
+    return f"results/likelihood/{key}-{part.zfill(8)}.json"
+
+
+def _groups(plan: _Plan, key: RunKey, run: _Trained, per_epoch: int) -> Iterator[tuple[LikelihoodMethod, list[int]]]:
+    """The estimates of a run, those together that one task makes: of one slice of training, and cheap."""
+    likelihood, recipe = plan.config.likelihood, plan.config.training(key)
+    if likelihood.method == "trajectory":
+        yield likelihood, list(likelihood.updates(recipe, per_epoch))
+    group: list[int] = []
+    last: tuple[LikelihoodMethod, str] | None = None
+    for update, method in likelihood.methods(recipe, per_epoch).items():
+        room = max(1, int(POINTS // _likelihood_cost(method, key, plan.dataset)))
+        if last is not None and (last != (method, run.until(update)) or len(group) >= room):
+            yield last[0], group
+            group = []
+        last = (method, run.until(update))
+        group.append(update)
+    if last is not None:
+        yield last[0], group
 
 
 def _likelihood_cost(method: LikelihoodMethod, key: RunKey, dataset: Dataset) -> float:
     """Of every sample, and of the chains at every temperature; a bracket goes there and back, twice and more."""
+    if method.method == "trajectory":
+        return method.budget or SAMPLES_COST
     passes = {"exact": 0, "ais": 1, "bracket": 12}[method.method]
     sweeps = SLOWER * passes * method.n_betas * method.n_chains + len(dataset.test)
     return 0.1 * UNIT + float(sweeps * dataset.n_visible * key.hidden)

@@ -24,8 +24,8 @@ from rbmscape.runs.run import Run
 from rbmscape.study.collect import likelihood_dataset, training_dataset
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.context import StudyContext
-from rbmscape.study.graph import Task
-from rbmscape.study.points import likelihood_point
+from rbmscape.study.graph import Task, points_file
+from rbmscape.study.points import likelihood_point, likelihood_trajectory
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.provenance import result_attrs
 
@@ -110,24 +110,34 @@ def _run(context: StudyContext, task: Task) -> Run:
 
 
 def _likelihood(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
-    """Mean test log-likelihood of one checkpoint, where the plan says so with both bounds."""
-    parameters = task.parameters
-    options: dict[str, Any] = dict(parameters["options"])
-    if parameters["method"] != "exact":
-        options |= {"seed": parameters["seed"], "progress": _Counter(task, reporter, options)}
-    began = time.perf_counter()
-    point = likelihood_point(_run(context, task), parameters["update"], context.dataset, parameters["method"], options)
-    row = _key_values(task) | point | {"seed": parameters["seed"], "seconds": time.perf_counter() - began}
-    write_text(context.store.directory / task.outputs[0], json.dumps(row) + "\n")
-    return {"value": row["value"], "stderr": row["stderr"]}
+    """Mean test log-likelihood of some checkpoints, where the plan says so with both bounds."""
+    parameters, run, rows = task.parameters, _run(context, task), list[dict[str, Any]]()
+    method, seeds = parameters["method"], {int(update): seed for update, seed in parameters["seeds"].items()}
+    if method == "trajectory":
+        began, last = time.perf_counter(), max(seeds)
+        options = parameters["options"] | {"seed": seeds[last]}
+        rows = likelihood_trajectory(run, list(seeds), context.dataset, options)
+        rows = [row | {"seed": seeds[last], "seconds": (time.perf_counter() - began) / len(rows)} for row in rows]
+    for number, (update, seed) in enumerate(seeds.items() if method != "trajectory" else ()):
+        began, options = time.perf_counter(), dict(parameters["options"])
+        if method != "exact":
+            options |= {"seed": seed, "progress": _Counter(task, reporter, options, number, len(seeds))}
+        point = likelihood_point(run, update, context.dataset, method, options)
+        rows.append(point | {"seed": seed, "seconds": time.perf_counter() - began})
+    lines = "".join(json.dumps(_key_values(task) | row) + "\n" for row in rows)
+    write_text(context.store.directory / task.outputs[0], lines)
+    return {"value": rows[-1]["value"], "stderr": rows[-1]["stderr"]}
 
 
 class _Counter:
-    """Counts annealed chain-steps and passes the fraction on."""
+    """Counts annealed chain-steps of one of several estimates and passes the fraction on."""
 
-    def __init__(self, task: Task, reporter: StudyReporter, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, task: Task, reporter: StudyReporter, options: Mapping[str, Any], number: int = 0, count: int = 1
+    ) -> None:
         self._task, self._reporter = task, reporter
-        self._done, self._total = 0, max(1, options["n_betas"] * options["n_chains"])
+        self._total = count * max(1, options["n_betas"] * options["n_chains"])
+        self._done = number * self._total // count
 
     def start(self, what: str, total: int | None) -> None:
         """See `rbmscape.progress.Reporter.start`."""
@@ -152,8 +162,8 @@ def _collect_training(context: StudyContext, task: Task, reporter: StudyReporter
 
 def _collect_likelihood(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """One Dataset over (recipe, hidden, replica, update) from the single estimates."""
-    files = [context.store.results / "likelihood" / _point_file(name) for name in task.needs]
-    rows = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    files = [context.store.directory / points_file(name) for name in task.needs]
+    rows = [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
     dataset = likelihood_dataset(rows)
     dataset.attrs |= {"n_test": len(context.dataset.test), **_plan_attrs(context.config)}
     _write_result(context, task, dataset, sum(float(row.get("seconds", 0.0)) for row in rows))
@@ -164,11 +174,6 @@ def _collect_likelihood(context: StudyContext, task: Task, reporter: StudyReport
 def _write_result(context: StudyContext, task: Task, dataset: xr.Dataset, seconds: float) -> None:
     dataset.attrs |= result_attrs(context, task, seconds)
     write_dataset(dataset, context.store.directory / task.outputs[0])
-
-
-def _point_file(name: str) -> str:
-    _, key, update = name.split("/")
-    return f"{key}-{int(update):08d}.json"
 
 
 def _plan_attrs(config: StudyConfig) -> dict[str, str | int]:
