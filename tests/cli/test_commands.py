@@ -369,3 +369,20 @@ def test_ctrl_c_ends_a_real_process_with_130(tmp_path):
     assert "continue with: rbmscape train --resume" in message
     assert "Traceback" not in message
     assert rs.Run.open(directory).updates
+
+
+def test_evaluate_writes_the_probability_of_every_row(tmp_path, trained, capsys):
+    table = tmp_path / "rows.csv"
+    assert main(["evaluate", str(trained), "--per-row", str(table)]) == 0
+    head, *lines = table.read_text().splitlines()
+    assert head == "part,row,log_probability,common_stderr"
+    run = rs.Run.open(trained)
+    found = [float(line.split(",")[2]) for line in lines]
+    expected = exact_log_likelihood(run.load(), run.dataset().train).tolist()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert {line.split(",")[0] for line in lines} == {"train"}
+    before = table.read_bytes()
+    assert main(["evaluate", str(trained), "--per-row", str(table)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert table.read_bytes() == before
+    assert main(["evaluate", str(trained), "--per-row", str(table), "--overwrite"]) == 0

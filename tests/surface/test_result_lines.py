@@ -38,6 +38,7 @@ from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule
 from rbmscape.likelihood.trajectory import OnlineLogPartition, trajectory_log_partition
 from rbmscape.model.exact import exact_moments
+from rbmscape.model.missing import partial_rows
 from rbmscape.reciprocal.bulk import spectrum_test
 from rbmscape.reciprocal.gaussianity import extrapolate_kurtosis, sampled_kurtosis
 from rbmscape.reciprocal.landscape import landscape
@@ -148,6 +149,7 @@ def drawn() -> Iterator[Any]:
     ahead = anneal(path, uniform_schedule(20), 20, stream, annealer)
     yield from (path, ahead, bennett(ahead.log_weights, ahead.log_weights + 0.1, stream.numpy()))
     yield rs.log_partition(rbm, "ais", n_chains=20, n_betas=20)
+    yield from (rs.log_probability(rbm, rows), rs.anomaly_scores(rbm, rows[:5], rows[5:]), partial_rows(rbm, rows))
     yield rs.likelihood_bracket(rbm, rows, n_chains=20, n_betas=20, max_betas=40, models=models, n_rounds=20)
     yield trajectory_log_partition(models, n_chains=20, n_rounds=20)
     yield OnlineLogPartition.start(rbm, torch.as_tensor(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ from rbmscape.cli.options import (
     LabelsOption,
     NTestOption,
     NTrainOption,
+    OverwriteOption,
     Precision,
     PrecisionOption,
     TestFractionOption,
@@ -68,6 +70,11 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     update: UpdateOption = -1,
     json_file: JsonOption = None,
+    per_row: Annotated[
+        str | None,
+        typer.Option(help="The log-probability of every row goes to this CSV file.", metavar="FILE"),
+    ] = None,
+    overwrite: OverwriteOption = False,
     engine: EngineOption = Engine.AUTO,
     precision: PrecisionOption = Precision.AUTO,
     device: DeviceOption = "auto",
@@ -90,7 +97,8 @@ def evaluate(
     """
     import torch
 
-    from rbmscape.cli.models import open_model
+    from rbmscape.cli.models import check_absent, open_model
+    from rbmscape.cli.per_row import write_per_row
     from rbmscape.likelihood.estimate import log_partition
     from rbmscape.training.audit import row_stderr
 
@@ -98,9 +106,13 @@ def evaluate(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
         digits=digits, n_train=n_train, n_test=n_test, seed=data_seed,
     )  # fmt: skip
+    table = [] if per_row is None else [Path(per_row)]
+    check_absent(table, overwrite=overwrite)
     opened = open_model(model, update, device)
     dataset = _data(opened, data, loading)
     if method is Method.BRACKET:
+        if table:
+            raise typer.BadParameter("--per-row needs one value of ln Z; take --method bar, ais or exact instead")
         _bracket(
             opened, dataset, json_file, n_chains=chains, n_betas=betas, seed=seed, engine=engine, precision=precision
         )
@@ -115,6 +127,8 @@ def evaluate(
     errors = {part: row_stderr(opened.rbm, torch.from_numpy(rows)) for part, rows in _parts(dataset)}
     seconds = time.perf_counter() - began
     _show(opened, dataset, log_z, scores, errors, audit, seconds)
+    for path in table:
+        write_per_row(path, opened.rbm, _parts(dataset), log_z)
     if json_file is not None:
         numbers = _numbers(opened, dataset, log_z, scores, errors)
         write_json(json_file, numbers | {"audit": audit.record(), "seed": seed, "seconds": seconds})
