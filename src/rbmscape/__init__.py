@@ -67,6 +67,7 @@ _HOMES = {
     "open_study": "rbmscape.study.study",
     "read_model": "rbmscape.interop.convert",
     "write_model": "rbmscape.interop.convert",
+    "check": "rbmscape.study.check",
     "RbmscapeError": "rbmscape.errors",
 }
 

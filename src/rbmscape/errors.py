@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigError",
+    "DamagedError",
+    "DamagedFileWarning",
     "DataError",
     "DiskError",
     "DivergenceError",
@@ -56,6 +58,14 @@ class NotAModelError(InputError, AttributeError):
 
 class FormatError(RbmscapeError):
     """A file is not of the expected format, is damaged, or was written by a newer version."""
+
+
+class DamagedError(FormatError):
+    """A file is not what was written: cut off, changed, or another one's."""
+
+
+class DamagedFileWarning(UserWarning):
+    """A file is damaged, and the one before it was taken in its place."""
 
 
 class RunExistsError(RbmscapeError):

@@ -1,22 +1,41 @@
-"""Files that are either there whole or not at all: a temporary name, a flush to the disk, a rename."""
+"""Files that are either there whole or not at all: a temporary name, a flush to the disk, a rename.
+
+Everything that the package writes, removes, renames or locks goes through here, and calls `step` around each operation,
+so that tests can stop it, or let it fail, at every one of them.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
+import secrets
+import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from rbmscape.errors import DiskError, FormatError
+from rbmscape.digests import DIGEST, bytes_digest
+from rbmscape.errors import DamagedError, DiskError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
     "TEMPORARY_SUFFIX",
+    "Lock",
+    "append_line",
     "atomic_file",
+    "file_digest",
+    "make_directory",
+    "read_metadata",
     "read_tensors",
+    "remove_file",
+    "remove_tree",
+    "rename",
+    "sweep",
     "sync_directory",
     "temporary_name",
     "write_bytes",
@@ -24,23 +43,128 @@ __all__ = [
     "write_text",
 ]
 
-TEMPORARY_SUFFIX = ".part"
+TEMPORARY_SUFFIX: Final = ".part"
+_LONGEST_HEADER: Final = 100_000_000
+_CURES: Final = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "choose a place that can be written to",
+    errno.EACCES: "check the permissions or choose another place",
+    errno.EPERM: "check the permissions or choose another place",
+    errno.EIO: "check the disk",
+    errno.ENOTDIR: "choose another place",
+    errno.ELOOP: "it is a symbolic link, which is not followed; remove it",
+}
+
+
+def step(operation: str, path: Path) -> None:
+    """Called before and after every operation on files; does nothing, and tests put something else in its place.
+
+    Parameters
+    ----------
+    operation : "open", "write", "flush", "rename", "sync", "append", "mkdir", "remove" or "lock", with "after " before
+        it when it is done
+    path : what it is about
+    """
+
+
+@contextlib.contextmanager
+def _operation(operation: str, path: Path) -> Iterator[None]:
+    step(operation, path)
+    yield
+    step(f"after {operation}", path)
+
+
+def _refused(path: Path, what: str, error: OSError) -> DiskError:
+    cure = _CURES.get(error.errno or 0, "choose another place")
+    return DiskError(f"{path} could not be {what} ({error.strerror or error}); {cure}")
 
 
 def temporary_name(path: Path) -> Path:
-    """Name beside ``path`` under which it is written before the rename."""
-    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    """Name beside ``path`` under which it is written before the rename; no two writers have the same."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
 
 
 def sync_directory(directory: Path) -> None:
     """Make the renames in a directory survive a loss of power, where the system can."""
     if os.name != "posix":
         return
-    handle = os.open(directory, os.O_RDONLY)
+    with _operation("sync", directory):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory and those above it.
+
+    Raises
+    ------
+    DiskError : it cannot be made
+    """
+    if directory.is_dir():
+        return
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        with _operation("mkdir", directory):
+            directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(directory, "made", error) from error
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file another name, in the place of whatever has it.
+
+    Raises
+    ------
+    DiskError : it cannot be renamed
+    """
+    try:
+        with _operation("rename", new):
+            os.replace(old, new)
+    except OSError as error:
+        raise _refused(new, "written", error) from error
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, or a symbolic link and not what it leads to; nothing where there is none.
+
+    Raises
+    ------
+    DiskError : it cannot be removed
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        with _operation("remove", path):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(path, "removed", error) from error
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory with all that is in it; nothing where there is none.
+
+    Raises
+    ------
+    DiskError : something in it cannot be removed, or it is a symbolic link, behind which nothing is touched
+    """
+    if directory.is_symlink():
+        raise DiskError(f"{directory} is a symbolic link, and what it leads to is not removed; remove the link by hand")
+    if not directory.exists():
+        return
+    try:
+        with _operation("remove", directory):
+            shutil.rmtree(directory)
+    except OSError as error:
+        raise _refused(Path(error.filename or directory), "removed", error) from error
+
+
+def sweep(directory: Path) -> None:
+    """Remove what killed processes were still writing; for whoever holds the lock of a directory."""
+    for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
+        remove_file(path)
 
 
 @contextlib.contextmanager
@@ -53,18 +177,21 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     target = Path(path)
     temporary = temporary_name(target)
+    make_directory(target.parent)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as handle:
+        with _operation("open", target):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            descriptor = os.open(temporary, flags, 0o666)
+        with os.fdopen(descriptor, "wb") as handle, _operation("write", target):
             yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, target)
+            with _operation("flush", target):
+                handle.flush()
+                os.fsync(handle.fileno())
+        with _operation("rename", target):
+            os.replace(temporary, target)
         sync_directory(target.parent)
     except OSError as error:
-        raise DiskError(
-            f"{target} could not be written ({error.strerror or error}); free some space or choose another place"
-        ) from error
+        raise _refused(target, "written", error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -81,32 +208,172 @@ def write_text(path: str | os.PathLike[str], content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file and wait until it is on the disk.
+
+    Raises
+    ------
+    DiskError : it cannot be written
+    """
+    try:
+        with _operation("append", path), open(path, "a", encoding="utf-8") as handle:
+            handle.write(line + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise _refused(path, "written", error) from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content.
+
+    Raises
+    ------
+    DiskError : it cannot be read
+    """
+    try:
+        return bytes_digest(path.read_bytes())
+    except OSError as error:
+        raise DiskError(f"{path} could not be read ({error.strerror or error}); check its permissions") from error
+
+
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write named tensors and string metadata as one safetensors file, atomically."""
+    """Write named tensors and string metadata as one safetensors file, atomically.
+
+    The same tensors and metadata give the same bytes; their digest stands in the metadata.
+    """
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, metadata=dict(metadata)))
+    content = memoryview(save(plain, metadata=dict(metadata) or None))
+    size = int.from_bytes(content[:8], "little")
+    header, data = json.loads(bytes(content[8 : 8 + size])), content[8 + size :]
+    header["__metadata__"] = dict(metadata) | {DIGEST: bytes_digest(_plain_header(header), data)}
+    ordered = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    ordered += b" " * (-len(ordered) % 8)
+    with atomic_file(path) as handle:
+        handle.write(len(ordered).to_bytes(8, "little"))
+        handle.write(ordered)
+        handle.write(data)
+
+
+def _plain_header(header: Mapping[str, Any]) -> bytes:
+    """The header of a safetensors file without its digest, always in the same order."""
+    metadata = {name: value for name, value in (header.get("__metadata__") or {}).items() if name != DIGEST}
+    return json.dumps(dict(header) | {"__metadata__": metadata}, sort_keys=True, separators=(",", ":")).encode()
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a safetensors file: parsed, never executed.
+    """Read a safetensors file: parsed, never executed, and compared with its digest where it has one.
 
     Raises
     ------
     DiskError : the file does not exist or cannot be read
-    FormatError : it is not a whole safetensors file
+    DamagedError : it is not a whole safetensors file, or not what was written
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
     source = Path(path)
     if not source.is_file():
         raise DiskError(f"{source} does not exist or is not a file; give the path of a .safetensors file")
     try:
-        with safe_open(source, framework="pt") as handle:
-            metadata = dict(handle.metadata() or {})
-            return {name: handle.get_tensor(name) for name in handle.keys()}, metadata  # noqa: SIM118
-    except SafetensorError as error:
-        raise FormatError(f"{source} is not a whole safetensors file ({error}); write or copy it again") from error
+        content = source.read_bytes()
+        header, data = _parsed(content)
+        tensors = load(content)
+        metadata = {str(name): str(value) for name, value in (header.get("__metadata__") or {}).items()}
     except OSError as error:
         raise DiskError(f"{source} could not be read ({error.strerror or error}); check its permissions") from error
+    except (SafetensorError, ValueError, RecursionError, AttributeError, TypeError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedError(f"{source} is not a whole safetensors file ({reason}); write or copy it again") from error
+    if metadata.get(DIGEST) not in (None, bytes_digest(_plain_header(header), data)):
+        raise DamagedError(f"{source} is not what was written (its digest differs); write or copy it again")
+    metadata.pop(DIGEST, None)
+    return tensors, metadata
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Metadata of a safetensors file, from its header alone, whose digest is not looked at.
+
+    Raises
+    ------
+    DiskError : it cannot be read
+    DamagedError : it has no whole header
+    """
+    try:
+        with open(path, "rb") as handle:
+            size = min(_LONGEST_HEADER, int.from_bytes(handle.read(8), "little"))
+            found = json.loads(handle.read(size)).get("__metadata__") or {}
+            return {str(name): str(value) for name, value in found.items() if name != DIGEST}
+    except OSError as error:
+        raise DiskError(f"{path} could not be read ({error.strerror or error}); check its permissions") from error
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise DamagedError(f"{path} is not a whole safetensors file; write or copy it again") from error
+
+
+def _parsed(content: bytes) -> tuple[dict[str, Any], memoryview]:
+    """Header and data of a safetensors file."""
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or size > min(_LONGEST_HEADER, len(content) - 8):
+        raise ValueError("it is cut off")
+    header = json.loads(content[8 : 8 + size])
+    if not isinstance(header, dict):
+        raise ValueError("it has no header")  # noqa: TRY004, one kind for all damage
+    return header, memoryview(content)[8 + size :]
+
+
+class Lock:
+    """Exclusive use of a directory by a lock file, which must stay where it is.
+
+    Parameters
+    ----------
+    path : the lock file
+    """
+
+    def __init__(self, path: Path) -> None:
+        from filelock import FileLock
+
+        self.path = path
+        self._lock = FileLock(path)
+        self._mark: tuple[int, int] | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock, at once or not at all."""
+        from filelock import Timeout
+
+        try:
+            with _operation("lock", self.path):
+                self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise _refused(self.path, "written", error) from error
+        self._mark = _inode(self.path)
+        return True
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lock.release()
+        self._mark = None
+
+    def check(self) -> None:
+        """Refuse to go on where the lock file, or its directory, was removed or replaced: it protects nothing then.
+
+        Raises
+        ------
+        DiskError : it is gone
+        """
+        if self._mark is not None and _inode(self.path) != self._mark:
+            raise DiskError(
+                f"{self.path} was removed or replaced while it was in use; nothing more is written there, start again "
+                "in another directory, or resume what is left"
+            )
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import rbmscape as rs
+from rbmscape.digests import with_digest
 from rbmscape.errors import (
     ConfigError,
     DivergenceError,
@@ -24,6 +25,7 @@ from rbmscape.kernels import select_engine
 from rbmscape.model.exact import exact_log_likelihood
 from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.progress import SilentReporter
+from rbmscape.runs.layout import read_json
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
 from rbmscape.runs.writer import RunWriter
@@ -250,7 +252,7 @@ def test_damaged_files_give_one_clear_error(patterns, tmp_path):
     with pytest.raises(FormatError, match="line 2 of"):
         _ = run.rows
     config = tmp_path / "a" / "config.json"
-    config.write_text(config.read_text().replace('"schema": 1', '"schema": 7'))
+    config.write_text(json.dumps(with_digest(read_json(config) | {"schema": 7})))
     with pytest.raises(FormatError, match="update rbmscape"):
         rs.Run.open(tmp_path / "a")
     config.write_text("{")
@@ -304,7 +306,7 @@ def test_a_clipped_gradient_keeps_its_direction(patterns):
 def test_records_older_than_clipping_say_that_nothing_was_clipped(patterns, tmp_path):
     train(patterns, tmp_path / "a")
     path = tmp_path / "a" / "config.json"
-    record = json.loads(path.read_text())
+    record = read_json(path)
     del record["config"]["clip"]
     path.write_text(json.dumps(record))
     assert rs.Run.open(tmp_path / "a").config.clip == 0.0

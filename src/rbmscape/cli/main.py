@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "reproduce": "Train sizes and replicas on MNIST and write a report; goes on where it stopped.",
     "study": "Carry out a plan of one's own, on this machine or on many; goes on where it stopped.",
     "convert": "Models of other tools into rbmscape's files, and the other way round.",
+    "check": "Compare the files of a run or a study with what was written.",
     "bench": "Measure the speed of sampling on this machine.",
     "info": "Versions, sampling engine, processor, GPU and threads.",
 }

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rbmscape.errors import DamagedError, DiskError
 from rbmscape.files import write_bytes
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["provenance_attrs", "write_dataset"]
+__all__ = ["provenance_attrs", "read_dataset", "write_dataset"]
 
 
 def provenance_attrs(seed: int | None = None, **extra: str | float | bool | None) -> dict[str, str | float]:
@@ -60,7 +60,24 @@ def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
         for name, variable in dataset.variables.items()
         if variable.ndim > 0 and variable.dtype.kind in "fiub"
     }
-    with tempfile.TemporaryDirectory(prefix="rbmscape-") as scratch:
-        whole = Path(scratch) / "data.nc"
-        dataset.to_netcdf(whole, engine="h5netcdf", encoding=encoding)
-        write_bytes(path, whole.read_bytes())
+    # in memory and through one door: HDF5 on a full disk ends the whole process
+    write_bytes(path, bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding)))
+
+
+def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
+    """A Dataset that `write_dataset` wrote, in memory.
+
+    Raises
+    ------
+    DiskError : there is no such file
+    DamagedError : it is not whole
+    """
+    import xarray as xr
+
+    if not Path(path).is_file():
+        raise DiskError(f"there is no file {os.fspath(path)}; compute it first")
+    try:
+        return xr.load_dataset(path, engine="h5netcdf")
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DamagedError(f"{os.fspath(path)} is not whole ({reason}); compute it again") from error

@@ -1,8 +1,9 @@
 """Names and formats of the files in a run's directory, in one place.
 
 ``config.json`` the recipe, the data's fingerprint and the engine; ``metrics.jsonl`` one line a checkpoint;
-``checkpoints/update-00001200.safetensors`` the models; ``state.safetensors`` what a resumed run needs; ``audit.json``
-what speaks for and against the finished training; ``lock``.
+``checkpoints/update-00001200.safetensors`` the models; ``state.safetensors`` what a resumed run needs, and
+``state-before.safetensors`` the one before it; ``audit.json`` what speaks for and against the finished training;
+``lock``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rbmscape.errors import DiskError, FormatError, RunNotFoundError
+from rbmscape.digests import DIGEST, is_untouched
+from rbmscape.errors import DamagedError, DiskError, FormatError, RunNotFoundError
 
 __all__ = [
     "CHECKPOINT_FORMAT",
@@ -20,8 +22,8 @@ __all__ = [
     "SCHEMA",
     "STATE_FORMAT",
     "RunLayout",
+    "check_origin",
     "check_schema",
-    "parse_metrics",
     "read_json",
 ]
 
@@ -53,6 +55,7 @@ class RunLayout:
         self.metrics = self.root / "metrics.jsonl"
         self.checkpoints = self.root / "checkpoints"
         self.state = self.root / "state.safetensors"
+        self.former_state = self.root / "state-before.safetensors"
         self.ladder = self.root / "ladder"
         self.audit = self.root / "audit.json"
         self.lock = self.root / "lock"
@@ -90,21 +93,27 @@ class RunLayout:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Parse a JSON object from a file.
+    """Parse a JSON object from a file, and compare it with its digest where it has one.
 
     Raises
     ------
     DiskError : the file cannot be read
-    FormatError : it is not a JSON object
+    DamagedError : it is not a JSON object, or not what was written
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DiskError(f"{path} could not be read ({error.strerror or error}); check that it exists") from error
-    except ValueError as error:
-        raise FormatError(f"{path} is not valid JSON ({error}); restore it from a copy") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{path} is not valid JSON ({error}); restore it from a copy") from error
     if not isinstance(content, dict):
-        raise FormatError(f"{path} holds a {type(content).__name__}, not a JSON object; restore it from a copy")
+        raise DamagedError(f"{path} holds a {type(content).__name__}, not a JSON object; restore it from a copy")
+    if not is_untouched(content):
+        raise DamagedError(
+            f"{path} is not what was written (its digest differs); restore it from a copy, or remove its entry "
+            f"{DIGEST!r} where the change was meant"
+        )
+    content.pop(DIGEST, None)
     return content
 
 
@@ -122,22 +131,15 @@ def check_schema(found: Mapping[str, Any], expected_format: str, path: Path) -> 
         raise FormatError(f"{path} has schema {schema!r}, this release reads up to {SCHEMA}; update rbmscape")
 
 
-def parse_metrics(path: Path) -> list[dict[str, Any]]:
-    """Lines of metrics.jsonl in the order of their updates; a line torn by a crash is left out, of two the last counts.
+def check_origin(metadata: Mapping[str, str], run_id: str | None, path: Path, update: int | None = None) -> None:
+    """Refuse a file that was moved here from another run, or from another update.
 
     Raises
     ------
-    FormatError : a line other than the last cannot be parsed
+    DamagedError : it is another one's
     """
-    if not path.is_file():
-        return []
-    rows: dict[int, dict[str, Any]] = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            rows[int(row["update"])] = row
-        except (ValueError, KeyError, TypeError) as error:
-            if number < len(lines):
-                raise FormatError(f"line {number} of {path} is damaged ({error}); remove that line") from error
-    return [rows[update] for update in sorted(rows)]
+    found = metadata.get("run_id")
+    if None not in (found, run_id) and found != run_id:
+        raise DamagedError(f"{path} belongs to another run than the config.json beside it; copy the run again")
+    if update is not None and metadata.get("update", str(update)) != str(update):
+        raise DamagedError(f"{path} holds update {metadata['update']}, which is not its name; copy the run again")

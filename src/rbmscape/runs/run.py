@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rbmscape.errors import DataError, InputError, NoChainsError, NotAModelError, RunNotFoundError
+from rbmscape.errors import (
+    DamagedError,
+    DamagedFileWarning,
+    DataError,
+    InputError,
+    NoChainsError,
+    NotAModelError,
+    RunNotFoundError,
+)
 from rbmscape.files import read_tensors
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
+from rbmscape.runs.check import missing_parts
 from rbmscape.runs.config import recorded_config
+from rbmscape.runs.journal import parse_metrics
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
     RUN_FORMAT,
-    STATE_FORMAT,
     RunLayout,
+    check_origin,
     check_schema,
-    parse_metrics,
     read_json,
 )
 from rbmscape.runs.temporary import Keeper
+from rbmscape.runs.writer import latest_state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,12 +71,20 @@ class Run:
         record = read_json(self._layout.config)
         check_schema(record, RUN_FORMAT, self._layout.config)
         self.directory = self._layout.directory
-        self.config = recorded_config(record["config"])
-        self.data: dict[str, Any] = record["data"]
-        self.engine = str(record["engine"])
-        self.precision = str(record["precision"])
-        self.updates_per_epoch = int(record["updates_per_epoch"])
-        self.versions: dict[str, str] = record.get("versions", {})
+        try:
+            self.config = recorded_config(record["config"])
+            self.data: dict[str, Any] = dict(record["data"])
+            self.engine = str(record["engine"])
+            self.precision = str(record["precision"])
+            self.updates_per_epoch = int(record["updates_per_epoch"])
+            self.versions: dict[str, str] = dict(record.get("versions", {}))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedError(
+                f"{self._layout.config} is no whole record of a run ({error}); restore it from a copy"
+            ) from error
+        self._run_id: str | None = record.get("run_id")
+        for finding in missing_parts(self._layout):
+            warnings.warn(finding.words, DamagedFileWarning, stacklevel=3)
 
     @classmethod
     def open(cls, directory: str | os.PathLike[str]) -> Run:
@@ -168,10 +187,24 @@ class Run:
         InputError : there is no such checkpoint
         FormatError : its file is damaged or was written by a newer release
         """
-        path = self._layout.checkpoint(self._resolve(update))
+        try:
+            return self._load(self._resolve(update), averaged)
+        except DamagedError as error:
+            earlier = self.updates[:-1]
+            if update != -1 or not earlier:
+                raise
+            words = f"{error}; the model of update {earlier[-1]}, the one before, is taken in its place"
+            warnings.warn(words, DamagedFileWarning, stacklevel=2)
+            return self._load(earlier[-1], averaged)
+
+    def _load(self, update: int, averaged: bool) -> RBM:
+        path = self._layout.checkpoint(update)
         tensors, metadata = read_tensors(path)
         check_schema(metadata, CHECKPOINT_FORMAT, path)
+        check_origin(metadata, self._run_id, path, update)
         prefix = "" if averaged or "raw_weights" not in tensors else "raw_"
+        if missing := [name for name in PARAMETER_NAMES if prefix + name not in tensors]:
+            raise DamagedError(f"{path} has no {prefix}{missing[0]}; copy the run again")
         return RBM(*(tensors[prefix + name] for name in PARAMETER_NAMES))
 
     def _resolve(self, update: int) -> int:
@@ -222,11 +255,10 @@ class Run:
         NoChainsError : the recipe keeps no chains (method "cd" or "rdm"), or training has not begun
         """
         self._require()
-        if self.config.method not in ("pcd", "ptt") or not self._layout.state.is_file():
+        found = latest_state(self._layout, self._run_id) if self.config.method in ("pcd", "ptt") else None
+        if found is None:
             raise NoChainsError(
                 f"{self.directory} keeps no Markov chains (method {self.config.method!r}); "
                 f"draw samples with rbmscape.sample instead"
             )
-        tensors, metadata = read_tensors(self._layout.state)
-        check_schema(metadata, STATE_FORMAT, self._layout.state)
-        return tensors["chains"]
+        return found[0]["chains"]

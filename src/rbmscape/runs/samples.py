@@ -20,8 +20,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.errors import InputError, NoChainsError
-from rbmscape.files import read_tensors, write_tensors
+from rbmscape.errors import DamagedError, InputError, NoChainsError
+from rbmscape.files import make_directory, read_tensors, write_tensors
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress
 from rbmscape.runs.run import Run
@@ -133,13 +133,25 @@ def run_samples(
         packed = sequence_samples(models, early, (seed, label), settings, chains, progress=progress)
     else:
         name = f"{label}-{_fingerprint(models, seed, settings)}.safetensors"
-        cache.mkdir(parents=True, exist_ok=True)
+        make_directory(cache)
         with FileLock(cache / f"{name}.lock"):
-            if not (cache / name).is_file():
-                kept = sequence_samples(models, early, (seed, label), settings, chains, progress=progress)
-                write_tensors(cache / name, *kept.to_file())
-            packed = PackedSamples.from_file(*read_tensors(cache / name))
+            kept = _kept(cache / name)
+            if kept is None:
+                drawn = sequence_samples(models, early, (seed, label), settings, chains, progress=progress)
+                write_tensors(cache / name, *drawn.to_file())
+                kept = PackedSamples.from_file(*read_tensors(cache / name))
+        packed = kept
     return RunSamples(updates, packed, final, run)
+
+
+def _kept(path: Path) -> PackedSamples | None:
+    """Samples that were drawn before; None where there are none, or damaged ones, which are drawn again."""
+    if not path.is_file():
+        return None
+    try:
+        return PackedSamples.from_file(*read_tensors(path))
+    except (DamagedError, KeyError, ValueError):
+        return None
 
 
 def _training_chains(run: Run) -> Tensor | None:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
 from torch import Tensor
 
-from rbmscape.errors import ConfigError, DiskError, RunExistsError, RunLockedError
-from rbmscape.files import TEMPORARY_SUFFIX, read_tensors, write_tensors, write_text
+from rbmscape.digests import bytes_digest, with_digest
+from rbmscape.errors import ConfigError, DamagedError, DamagedFileWarning, RunExistsError, RunLockedError
+from rbmscape.files import (
+    TEMPORARY_SUFFIX,
+    Lock,
+    make_directory,
+    read_tensors,
+    remove_file,
+    remove_tree,
+    rename,
+    sweep,
+    write_tensors,
+    write_text,
+)
 from rbmscape.runs.config import TrainingConfig, recorded_config
+from rbmscape.runs.journal import Journal
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
     RUN_FORMAT,
@@ -23,12 +35,12 @@ from rbmscape.runs.layout import (
     SCHEMA,
     STATE_FORMAT,
     RunLayout,
+    check_origin,
     check_schema,
-    parse_metrics,
     read_json,
 )
 
-__all__ = ["RunWriter", "same_numbers"]
+__all__ = ["RunWriter", "discard_run", "latest_state", "same_numbers"]
 
 
 _held: set[tuple[int, Path]] = set()
@@ -56,22 +68,16 @@ class RunWriter:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.layout = RunLayout(Path(directory))
-        try:
-            self.layout.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DiskError(
-                f"{self.layout.directory} could not be made ({error.strerror or error}); choose another directory"
-            ) from error
-        self._lock = FileLock(self.layout.lock)
+        make_directory(self.layout.root)
+        self._lock = Lock(self.layout.lock)
+        self._run_id: str | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
+        if not self._lock.acquire():
             holder = "thread of this process" if (os.getpid(), self.layout.root) in _held else "process"
             raise RunLockedError(
                 f"{self.layout.directory} is in use by another {holder}; wait for it to end or choose another directory"
-            ) from None
+            )
         _held.add((os.getpid(), self.layout.root))
         return self
 
@@ -98,8 +104,9 @@ class RunWriter:
             self._refuse_strangers()
         self._remove_unfinished()
         if not self.exists or overwrite:
-            self._clear()
-            return self._write_record(record)
+            self.clear()
+            self._run_id = _identity(record)
+            return self._write_record(dict(record) | {"run_id": self._run_id})
         if not resume:
             raise RunExistsError(
                 f"{self.layout.directory} already holds a run; pass resume=True (--resume) to continue it, "
@@ -113,13 +120,15 @@ class RunWriter:
                 "be continued; choose another directory"
             )
         self._check_same(found, record)
+        self._run_id = found.get("run_id")
         if found["config"] != record["config"]:
-            return self._write_record(dict(record) | {"engine": found["engine"], "precision": found["precision"]})
+            kept = {name: found[name] for name in ("engine", "precision", "run_id") if name in found}
+            return self._write_record(dict(record) | kept)
         return found
 
     def _refuse_strangers(self) -> None:
         """Never mix a run with files that are not a run's."""
-        parts = ("config", "metrics", "checkpoints", "state", "ladder", "audit", "lock")
+        parts = ("config", "metrics", "checkpoints", "state", "former_state", "ladder", "audit", "lock")
         known = {getattr(self.layout, name) for name in parts}
         strangers = [p for p in self.layout.root.iterdir() if p not in known and not p.name.endswith(TEMPORARY_SUFFIX)]
         if strangers:
@@ -130,19 +139,19 @@ class RunWriter:
     def _remove_unfinished(self) -> None:
         """Files that a killed process was still writing; nobody else writes here while the lock is held."""
         for directory in (self.layout.root, self.layout.checkpoints, self.layout.ladder):
-            for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-                path.unlink(missing_ok=True)
+            sweep(directory)
 
-    def _clear(self) -> None:
-        self.layout.config.unlink(missing_ok=True)
-        self.layout.metrics.unlink(missing_ok=True)
-        self.layout.state.unlink(missing_ok=True)
-        self.layout.audit.unlink(missing_ok=True)
-        for folder in (self.layout.checkpoints, self.layout.ladder):
-            shutil.rmtree(folder, ignore_errors=True)
+    def clear(self) -> None:
+        """Remove a run, its record last, so that a half-cleared directory is still known as a run's."""
+        layout = self.layout
+        for folder in (layout.checkpoints, layout.ladder):
+            remove_tree(folder)
+        for path in (layout.metrics, layout.state, layout.former_state, layout.audit, layout.config):
+            remove_file(path)
 
     def _write_record(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        full = {"format": RUN_FORMAT, "schema": SCHEMA} | dict(record)
+        full = with_digest({"format": RUN_FORMAT, "schema": SCHEMA} | dict(record))
+        self._lock.check()
         write_text(self.layout.config, json.dumps(full, indent=2) + "\n")
         return full
 
@@ -164,59 +173,111 @@ class RunWriter:
                 f"resume with the same recipe (more epochs only with schedule='constant') or choose another directory"
             )
 
+    def _write(self, path: Path, tensors: Mapping[str, Tensor], kind: str, **facts: str) -> None:
+        """One file of the run, which says what it is and whose."""
+        own = {} if self._run_id is None else {"run_id": self._run_id}
+        self._lock.check()
+        write_tensors(path, tensors, {"format": kind, "schema": str(SCHEMA)} | own | facts)
+
+    def _read(self, path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+        tensors, metadata = read_tensors(path)
+        check_schema(metadata, kind, path)
+        check_origin(metadata, self._run_id, path)
+        return tensors, metadata
+
     def write_checkpoint(self, update: int, epoch: float, tensors: Mapping[str, Tensor]) -> None:
         """Keep the model after ``update`` updates."""
-        metadata = {"format": CHECKPOINT_FORMAT, "schema": str(SCHEMA), "update": str(update), "epoch": repr(epoch)}
-        write_tensors(self.layout.checkpoint(update), tensors, metadata)
+        path = self.layout.checkpoint(update)
+        self._write(path, tensors, CHECKPOINT_FORMAT, update=str(update), epoch=repr(epoch))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """What `append_metrics` has added so far."""
-        return parse_metrics(self.layout.metrics)
+        return Journal.read(self.layout.metrics).by_update()
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add one line, unless the update already has one (a resumed run repeats the updates after its last state)."""
-        try:
-            rows = self.read_metrics()
-            if any(known["update"] == row["update"] for known in rows):
-                return
-            content = self.layout.metrics.read_text(encoding="utf-8") if self.layout.metrics.is_file() else ""
-            if content and not content.endswith("\n"):
-                write_text(self.layout.metrics, "".join(json.dumps(known) + "\n" for known in rows))
-            with open(self.layout.metrics, "a", encoding="utf-8") as handle:
-                handle.write(json.dumps(dict(row)) + "\n")
-                handle.flush()
-                os.fsync(handle.fileno())
-        except OSError as error:
-            raise DiskError(
-                f"{self.layout.metrics} could not be written ({error.strerror or error}); free some space and resume"
-            ) from error
+        journal = Journal.read(self.layout.metrics)
+        if all(known["update"] != row["update"] for known in journal.rows):
+            self._lock.check()
+            journal.append(self.layout.metrics, row)
 
     def write_state(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-        """Replace what a resumed run starts from."""
-        write_tensors(self.layout.state, tensors, {"format": STATE_FORMAT, "schema": str(SCHEMA)} | dict(metadata))
+        """Replace what a resumed run starts from; the one before is kept until the next."""
+        self._lock.check()
+        if self.layout.state.is_file():
+            rename(self.layout.state, self.layout.former_state)
+        self._write(self.layout.state, tensors, STATE_FORMAT, **metadata)
 
     def write_rung(self, number: int, tensors: Mapping[str, Tensor]) -> None:
         """Keep a frozen model; written before the state that knows of it, and the same when that is repeated."""
-        metadata = {"format": RUNG_FORMAT, "schema": str(SCHEMA), "rung": str(number)}
-        write_tensors(self.layout.rung(number), tensors, metadata)
+        self._write(self.layout.rung(number), tensors, RUNG_FORMAT, rung=str(number))
 
     def write_reported(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace the last checkpoint's model with its equilibrium states, the last rung of the ladder."""
-        write_tensors(self.layout.reported, tensors, {"format": RUNG_FORMAT, "schema": str(SCHEMA)})
+        self._write(self.layout.reported, tensors, RUNG_FORMAT)
 
     def read_rungs(self) -> list[dict[str, Tensor]]:
         """The frozen models, lowest first."""
         found: list[dict[str, Tensor]] = []
         while (path := self.layout.rung(len(found))).is_file():
-            tensors, metadata = read_tensors(path)
-            check_schema(metadata, RUNG_FORMAT, path)
-            found.append(tensors)
+            found.append(self._read(path, RUNG_FORMAT)[0])
         return found
 
     def read_state(self) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-        """What `write_state` wrote last, or None before the first."""
-        if not self.layout.state.is_file():
-            return None
-        tensors, metadata = read_tensors(self.layout.state)
-        check_schema(metadata, STATE_FORMAT, self.layout.state)
+        """What `write_state` wrote last, or None before the first; the one before where the last is damaged.
+
+        Raises
+        ------
+        DamagedError : both are
+        """
+        return latest_state(self.layout, self._run_id)
+
+
+def discard_run(directory: str | os.PathLike[str]) -> None:
+    """Remove a run's files, while nobody else writes to it.
+
+    Raises
+    ------
+    RunLockedError : somebody does
+    """
+    with RunWriter(directory) as writer:
+        writer.clear()
+
+
+def latest_state(layout: RunLayout, run_id: str | None) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+    """The last state that is whole, or None where there is none yet; says so where it is not the last.
+
+    Raises
+    ------
+    DamagedError : there are states, and none is whole
+    """
+    damage: DamagedError | None = None
+    for path in (layout.state, layout.former_state):
+        if not path.is_file():
+            continue
+        try:
+            tensors, metadata = read_tensors(path)
+            check_schema(metadata, STATE_FORMAT, path)
+            check_origin(metadata, run_id, path)
+        except DamagedError as error:
+            damage = damage or error
+            continue
+        if damage is not None:
+            words = f"{damage}; {path.name}, the state at update {metadata.get('update')}, is taken in its place"
+            warnings.warn(words, DamagedFileWarning, stacklevel=2)
         return tensors, metadata
+    if damage is not None:
+        raise damage
+    return None
+
+
+def _identity(record: Mapping[str, Any]) -> str:
+    """What tells a run's files from those of others: all that its numbers follow from.
+
+    Runs that have the same are equal to the last bit, and so are their files.
+    """
+    names = ("config", "data", "engine", "precision", "imported")
+    parts = {name: record[name] for name in names if name in record} | {
+        "version": record.get("versions", {}).get("rbmscape")
+    }
+    return bytes_digest(json.dumps(parts, sort_keys=True).encode())[:16]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import StudyError
+from rbmscape.figures.datasets import read_dataset
 from rbmscape.figures.material import RunKey
 from rbmscape.runs.run import Run
 from rbmscape.study.config import StudyConfig
@@ -58,9 +59,7 @@ class StudyContext:
 
     def result(self, name: str) -> xr.Dataset:
         """A Dataset of ``results/``, in memory."""
-        import xarray as xr
-
-        return xr.load_dataset(self.store.results / f"{name}.nc", engine="h5netcdf")
+        return read_dataset(self.store.results / f"{name}.nc")
 
     def runs(self) -> dict[RunKey, Run]:
         """All runs of the plan that exist."""

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from filelock import FileLock, Timeout
-
-from rbmscape.errors import DiskError, RunLockedError, StudyError
-from rbmscape.files import write_text
+from rbmscape.digests import is_untouched, with_digest
+from rbmscape.errors import DamagedError, RunLockedError, StudyError
+from rbmscape.files import (
+    Lock,
+    file_digest,
+    make_directory,
+    remove_file,
+    remove_tree,
+    sweep,
+    write_text,
+)
+from rbmscape.runs.check import is_whole
 from rbmscape.runs.layout import check_schema, read_json
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.graph import Task
@@ -31,12 +38,13 @@ CONTENTS: Final = ("study.json", "runs", "results", "figures", "tasks", "report.
 
 
 def read_record(path: Path) -> dict[str, Any] | None:
-    """A task's record; None where there is none, or one that a crash of the file system tore."""
+    """A task's record; None where there is none, or one that is damaged."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and {"fingerprint", "outcome"} <= record.keys() else None
+    fine = isinstance(record, dict) and {"fingerprint", "outcome"} <= record.keys() and is_untouched(record)
+    return record if fine else None
 
 
 class StudyStore:
@@ -57,20 +65,15 @@ class StudyStore:
         self.report = self.directory / "report.html"
         self.worker_log = self.directory / "workers.log"
         self._tasks = self.directory / "tasks"
-        self._lock = FileLock(self.directory / "lock")
+        self._lock = Lock(self.directory / "lock")
+        self._whole: dict[Path, bool] = {}
 
     def __enter__(self) -> Self:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout:
+        make_directory(self.directory)
+        if not self._lock.acquire():
             raise RunLockedError(
                 f"{self.directory} is in use by another process; wait for it to end or choose another directory"
-            ) from None
-        except OSError as error:
-            raise DiskError(
-                f"{self.directory} could not be made ({error.strerror or error}); choose another directory"
-            ) from error
+            )
         return self
 
     def __exit__(
@@ -114,7 +117,11 @@ class StudyStore:
         else:
             self._refuse_strangers()
             self._clear()
-        full = {"format": STUDY_FORMAT, "schema": SCHEMA, "config": config.model_dump(mode="json")} | dict(record)
+        for folder in (self.directory, self.results, self.figures, self._tasks, *self.results.glob("*/")):
+            sweep(folder)
+        full = with_digest(
+            {"format": STUDY_FORMAT, "schema": SCHEMA, "config": config.model_dump(mode="json")} | dict(record)
+        )
         write_text(self.plan, json.dumps(full, indent=2) + "\n")
 
     def _refuse_strangers(self) -> None:
@@ -130,16 +137,46 @@ class StudyStore:
 
     def _clear(self) -> None:
         for folder in (self._tasks, self.runs, self.results, self.figures):
-            shutil.rmtree(folder, ignore_errors=True)
-        self.report.unlink(missing_ok=True)
-        self.worker_log.unlink(missing_ok=True)
-        self.plan.unlink(missing_ok=True)  # last, so that a half-cleared directory is still known as a study's
+            remove_tree(folder)
+        remove_file(self.report)
+        remove_file(self.worker_log)
+        remove_file(self.plan)  # last, so that a half-cleared directory is still known as a study's
 
     def record(self, task: Task) -> dict[str, Any] | None:
-        """What `finish` recorded of this very task (same fingerprint, outputs still there), or None."""
+        """What `finish` recorded of this very task (same fingerprint, outputs as they were written), or None."""
         record = read_record(self._record_path(task))
-        same = record is not None and record["fingerprint"] == task.fingerprint
-        return record if same and all((self.directory / name).exists() for name in task.outputs) else None
+        if record is None or record["fingerprint"] != task.fingerprint:
+            return None
+        if task.kind == "train":
+            return record if self.is_whole(self.directory / task.outputs[0]) else None
+        digests = record.get("outputs", {})
+        return record if all(self._is_right(name, digests.get(name)) for name in task.outputs) else None
+
+    def is_whole(self, record: Path) -> bool:
+        """Whether the run with this config.json is undamaged; looked at once."""
+        if record not in self._whole:
+            self._whole[record] = is_whole(record.parent)
+        return self._whole[record]
+
+    def _is_right(self, name: str, digest: str | None) -> bool:
+        path = self.directory / name
+        return path.exists() and (digest is None or path.is_dir() or file_digest(path) == digest)
+
+    def damaged(self) -> list[Path]:
+        """Results and figures that are not what their tasks wrote; all are made again by running the study."""
+        records = [read_record(path) for path in sorted(self._tasks.glob("*.json"))]
+        outputs = {name: digest for record in records if record for name, digest in record.get("outputs", {}).items()}
+        return [self.directory / name for name, digest in sorted(outputs.items()) if not self._is_right(name, digest)]
+
+    def check_result(self, path: Path) -> None:
+        """Refuse a result that is not what its task wrote.
+
+        Raises
+        ------
+        DamagedError : it is damaged
+        """
+        if path in self.damaged():
+            raise DamagedError(f"{path} is not what was written; compute it again with rbmscape study {self.directory}")
 
     def outcomes(self, name: str) -> list[dict[str, Any]]:
         """What is recorded of a task and of its slices, whatever code did them."""
@@ -152,12 +189,14 @@ class StudyStore:
         """Remove the samples that other code drew: all but one folder."""
         for path in self.samples.glob("*"):
             if path.name != but:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+                remove_tree(path) if path.is_dir() and not path.is_symlink() else remove_file(path)
 
     def finish(self, task: Task, seconds: float, outcome: Mapping[str, Any]) -> None:
         """Record that a task is done, after its outputs are on the disk."""
         record = {"task": task.name, "fingerprint": task.fingerprint, "seconds": seconds, "outcome": dict(outcome)}
-        write_text(self._record_path(task), json.dumps(record) + "\n")
+        files = [name for name in task.outputs if task.kind != "train" and (self.directory / name).is_file()]
+        record["outputs"] = {name: file_digest(self.directory / name) for name in files}
+        write_text(self._record_path(task), json.dumps(with_digest(record)) + "\n")
 
     def note_error(self, task: Task, words: str) -> str:
         """Keep a traceback beside the records; returns the file's name relative to the study."""

@@ -15,6 +15,7 @@ import rbmscape
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, StudyError
+from rbmscape.figures.datasets import read_dataset
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.progress import Progress
@@ -78,11 +79,11 @@ class Study(OneLine):
         ------
         StudyError : the study has no such result (yet)
         """
-        import xarray as xr
-
         for folder in (self._store.results, self._store.figures):
-            if (folder / f"{name}.nc").is_file():
-                return xr.load_dataset(folder / f"{name}.nc", engine="h5netcdf")
+            path = folder / f"{name}.nc"
+            if path.is_file():
+                self._store.check_result(path)
+                return read_dataset(path)
         known = ", ".join(self.result_names()) or "none yet"
         raise StudyError(f"{self.directory} has no result {name!r}; it has {known}")
 

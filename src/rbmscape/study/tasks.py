@@ -15,12 +15,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rbmscape.errors import DivergenceError, StudyError
-from rbmscape.figures.datasets import write_dataset
+from rbmscape.figures.datasets import read_dataset, write_dataset
 from rbmscape.figures.material import Material, RunKey
 from rbmscape.figures.registry import select
 from rbmscape.files import write_text
+from rbmscape.runs.check import is_whole
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
+from rbmscape.runs.writer import discard_run
 from rbmscape.study.collect import likelihood_dataset, training_dataset
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.context import StudyContext
@@ -90,6 +92,8 @@ def _trained(context: StudyContext, key: RunKey, config: TrainingConfig, watcher
     from rbmscape.training.train import engine_for, train
 
     directory = context.store.runs / str(key)
+    if not is_whole(directory):
+        discard_run(directory)  # the same bits come out again
     alike = [one for one in context.config.run_keys() if (one.recipe, one.hidden) == (key.recipe, key.hidden)]
     if len(alike) > 1 and can_batch(config, engine_for(config, context.dataset, len(alike))):
         configs, places = (
@@ -215,12 +219,10 @@ def _compute(context: StudyContext, task: Task, reporter: StudyReporter) -> dict
 
 def _draw(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
     """The picture of a figure, from its data alone, and its words."""
-    import xarray as xr
-
     from rbmscape.figures.style import save_picture
 
     (entry,) = select([task.parameters["name"]])
-    dataset = xr.load_dataset(context.store.figures / f"{entry.stem}.nc", engine="h5netcdf")
+    dataset = read_dataset(context.store.figures / f"{entry.stem}.nc")
     save_picture(entry.draw(dataset), context.store.figures, entry.stem)
     reporter.advance(task, 1.0)
     return {"alt_text": entry.alt_text(dataset)}

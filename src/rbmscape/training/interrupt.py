@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end training between two updates, where everything can be saved."""
+"""Ctrl-C, SIGTERM and a closed terminal end training between two updates, where everything can be saved."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Self
 
 __all__ = ["InterruptGuard"]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class InterruptGuard:
-    """Context in which the first SIGINT or SIGTERM only sets ``requested``; a second one acts at once.
+    """Context in which the first SIGINT, SIGTERM or SIGHUP only sets ``requested``; a second one acts at once.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
     """
