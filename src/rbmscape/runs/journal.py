@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rbmscape.brief import OneLine
 from rbmscape.digests import line_digest
 from rbmscape.errors import DamagedError, DiskError
 from rbmscape.files import append_line, write_text
@@ -21,8 +22,8 @@ __all__ = ["Journal", "parse_metrics"]
 CHECK: Final = "check"
 
 
-@dataclass(frozen=True, eq=False)
-class Journal:
+@dataclass(frozen=True, eq=False, repr=False)
+class Journal(OneLine):
     """The whole lines of a file.
 
     Attributes
@@ -37,6 +38,9 @@ class Journal:
     lines: tuple[str, ...]
     digest: str
     torn: bool
+
+    def _headline(self) -> str:
+        return f"{len(self.rows)} lines{', the last one torn' if self.torn else ''}"
 
     @classmethod
     def read(cls, path: Path) -> Journal:
