@@ -19,6 +19,8 @@ _HOMES = {
     "Samples": "rbmscape.sampling.samples",
     "sample": "rbmscape.sampling.sample",
     "equilibrium_samples": "rbmscape.sampling.equilibrium",
+    "conditional_samples": "rbmscape.sampling.conditional",
+    "ConditionalSamples": "rbmscape.sampling.conditional",
     "TrainingConfig": "rbmscape.runs.config",
     "Run": "rbmscape.runs.run",
     "train": "rbmscape.training.train",

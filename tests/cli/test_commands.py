@@ -386,3 +386,29 @@ def test_evaluate_writes_the_probability_of_every_row(tmp_path, trained, capsys)
     assert "--overwrite" in capsys.readouterr().err
     assert table.read_bytes() == before
     assert main(["evaluate", str(trained), "--per-row", str(table), "--overwrite"]) == 0
+
+
+def test_sample_completes_the_rows_of_a_file(tmp_path, trained, capsys):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("1,0,,,1,0,1,0,\n,,,,,,,,\n1,1,1,0,0,0,1,1,1\n")
+    words = ["sample", str(trained), "--given", str(rows), "-n", "5", "--seed", "2", "--out", str(tmp_path / "drawn")]
+    assert main(words) == 0
+    known = np.genfromtxt(rows, delimiter=",")
+    expected = rs.conditional_samples(rs.Run.open(trained), known, 5, seed=2)
+    assert capsys.readouterr().out.splitlines()[0] == str(expected.verdict)
+    with np.load(tmp_path / "drawn.npz") as stored:
+        np.testing.assert_array_equal(stored["samples"], expected.v)
+        np.testing.assert_array_equal(stored["probability"], expected.probability)
+        np.testing.assert_array_equal(stored["missing"], np.isnan(known))
+        assert stored["converged"].all()
+    assert (tmp_path / "drawn.png").stat().st_size > 1000
+
+
+def test_sample_refuses_what_does_not_go_with_given_rows(tmp_path, trained, capsys):
+    np.save(tmp_path / "rows.npy", np.zeros((2, 9)))
+    words = ["sample", str(trained), "--given", str(tmp_path / "rows.npy"), "--out", str(tmp_path / "x")]
+    assert main([*words, "--beta", "0.5"]) == 2
+    assert "--given" in capsys.readouterr().err
+    assert main(words) == 1
+    assert "no missing entries" in capsys.readouterr().err
+    assert not (tmp_path / "x.npz").exists()

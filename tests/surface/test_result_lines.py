@@ -142,7 +142,7 @@ def drawn() -> Iterator[Any]:
     rbm, rows, stream = models[-1], rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train, Stream(0, "lines")
     annealer = select_engine("reference").annealer()
     yield rs.sample(rbm, 8, 5)
-    yield rs.equilibrium_samples(models, 40)
+    yield from (rs.equilibrium_samples(models, 40), rs.conditional_samples(rbm, [1.0, 0.0] + 7 * [np.nan]))
     yield sequence_samples(models, 0, (0, "lines"), sequence_settings({"n_chains": 40, "budget": 1e9}))
     yield choose_ladder(models, stream, annealer)
     sampler = gibbs.make_sampler(rbm, 4, stream, engine="reference")

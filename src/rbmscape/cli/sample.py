@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
     from rbmscape.sampling.samples import Samples
 
-__all__ = ["sample"]
+__all__ = ["sample", "write_png"]
 
 
 class Method(StrEnum):
@@ -57,6 +57,14 @@ def sample(
         str | None,
         typer.Option(help="First states of Gibbs chains: random, data (of the run), or a file with one row a chain."),
     ] = None,
+    given: Annotated[
+        str | None,
+        typer.Option(
+            help="A file of rows with missing entries (NaN or empty fields), which are drawn given the others; "
+            "-n is the number of completions of each row.",
+            metavar="FILE",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     beta: BetaOption = 1.0,
     update: UpdateOption = -1,
@@ -66,18 +74,31 @@ def sample(
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Draw samples: OUT.npz holds `samples` (visible), `hidden` and a verdict, OUT.png shows them."""
+    """Draw samples: OUT.npz holds `samples` (visible), `hidden` and a verdict, OUT.png shows them.
+
+    With --given it also holds `probability` of every unit and its `stderr`, and a verdict on each row.
+    """
+    from rbmscape.cli.given import complete_rows
     from rbmscape.cli.models import check_absent, open_model
     from rbmscape.figures.sample_grid import compute, draw
     from rbmscape.sampling.equilibrium import equilibrium_samples
     from rbmscape.sampling.sample import sample as draw_samples
 
-    _check_method(method, {"--steps": steps, "--start": start, "--beta": None if beta == 1.0 else beta}, budget)
+    chains_only = {"--steps": steps, "--start": start, "--beta": None if beta == 1.0 else beta}
+    _check_method(method, chains_only, budget, given)
     stem = out.removesuffix(".npz").removesuffix(".png")
     files = [Path(f"{stem}.npz"), Path(f"{stem}.png")]
     check_absent(files, overwrite=overwrite)
     shape = None if image_shape is None else parse_image_shape(image_shape)
     opened = open_model(model, update, device)
+    if given is not None:
+        way = "gibbs" if method is Method.GIBBS else "auto"
+        found = complete_rows(
+            opened, given, (files[0], files[1]), shape, n, method=way, seed=seed, budget=budget,
+            engine=engine.value, precision=precision.value, progress=True,
+        )  # fmt: skip
+        _say(str(found.verdict), files)
+        return
     if method is Method.GIBBS:
         samples = draw_samples(
             opened.rbm, n, steps, seed, _first_states(start, opened), beta,
@@ -90,18 +111,24 @@ def sample(
     facts = {"model": opened.name, "verdict": str(samples.verdict), **samples.facts}
     grid = compute(samples.v.cpu().numpy(), shape or opened.image_shape, **facts)
     _write_npz(files[0], samples, facts, (grid.attrs["height"], grid.attrs["width"]))
-    _write_png(files[1], draw(grid), facts)
-    typer.echo(str(samples.verdict))
+    write_png(files[1], draw(grid), facts)
+    _say(str(samples.verdict), files)
+
+
+def _say(verdict: str, files: list[Path]) -> None:
+    typer.echo(verdict)
     for path in files:
         typer.echo(str(path))
 
 
-def _check_method(method: Method, of_gibbs: dict[str, Any], budget: float | None) -> None:
+def _check_method(method: Method, of_gibbs: dict[str, Any], budget: float | None, given: str | None) -> None:
     """Refuse options of the other method."""
-    given = [name for name, value in of_gibbs.items() if value is not None]
-    if method is Method.EQUILIBRIUM and given:
-        raise typer.BadParameter(f"{given[0]} is for chains; add --method gibbs or leave it out")
-    if method is Method.GIBBS and budget is not None:
+    found = [name for name, value in of_gibbs.items() if value is not None]
+    if given is not None and found:
+        raise typer.BadParameter(f"{found[0]} is for chains of whole states; leave it or --given out")
+    if method is Method.EQUILIBRIUM and found:
+        raise typer.BadParameter(f"{found[0]} is for chains; add --method gibbs or leave it out")
+    if given is None and method is Method.GIBBS and budget is not None:
         raise typer.BadParameter("--budget is for equilibrium samples; chains take --steps")
 
 
@@ -141,7 +168,7 @@ def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], shape: tuple
     write_bytes(path, content.getvalue())
 
 
-def _write_png(path: Path, figure: Any, facts: dict[str, Any]) -> None:
+def write_png(path: Path, figure: Any, facts: dict[str, Any]) -> None:
     """The picture, with the facts as text chunks of the file."""
     from rbmscape.files import write_bytes
 

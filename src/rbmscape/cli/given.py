@@ -1,0 +1,62 @@
+"""``sample --given FILE``: the missing entries of a file's rows, drawn from the model."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rbmscape.cli.models import OpenModel
+    from rbmscape.sampling.conditional import ConditionalSamples
+
+__all__ = ["complete_rows"]
+
+MOST_SHOWN = 16
+
+
+def complete_rows(
+    opened: OpenModel, given: str, files: tuple[Path, Path], shape: tuple[int, int] | None, n: int, **options: Any
+) -> ConditionalSamples:
+    """Draw what is missing, and write states with probabilities as .npz and a picture of the first rows.
+
+    Parameters
+    ----------
+    given : a data file whose missing entries (NaN, or empty fields of a table) are to be drawn
+    files : of the states and of the picture
+    n : completions of each row
+    **options : of `rbmscape.conditional_samples`
+    """
+    from rbmscape.cli.sample import write_png
+    from rbmscape.data.readers import read_file
+    from rbmscape.errors import InputError
+    from rbmscape.figures.inpainting import draw, pictures
+    from rbmscape.sampling.conditional import conditional_samples
+
+    rows = read_file(Path(given)).train
+    rows = rows.reshape(len(rows), -1)
+    source = opened.run if opened.run is not None and opened.update == opened.run.updates[-1] else opened.rbm
+    found = conditional_samples(source, rows, n, **options)
+    if not bool(found.known.missing.any()):
+        raise InputError(f"{given} has no missing entries, so there is nothing to draw; leave fields empty or set NaN")
+    facts = {"model": opened.name, "given": given, "verdict": str(found.verdict), **found.facts}
+    _write_npz(files[0], found, facts)
+    write_png(files[1], draw(pictures(found, shape or opened.image_shape).isel(sample=slice(MOST_SHOWN))), facts)
+    return found
+
+
+def _write_npz(path: Path, found: ConditionalSamples, facts: dict[str, Any]) -> None:
+    import numpy as np
+
+    from rbmscape.files import write_bytes
+
+    content = io.BytesIO()
+    np.savez_compressed(
+        content, samples=found.v.cpu().numpy(), hidden=found.h.cpu().numpy(),
+        probability=found.probability.cpu().numpy(), stderr=found.stderr.cpu().numpy(),
+        missing=found.known.missing.cpu().numpy(), seed=np.uint64(found.how["samples_seed"]),
+        converged=np.array([verdict.converged for verdict in found.verdicts]),
+        verdict=np.array([str(verdict) for verdict in found.verdicts]), facts=np.array(json.dumps(facts)),
+    )  # fmt: skip
+    write_bytes(path, content.getvalue())
