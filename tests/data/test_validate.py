@@ -50,7 +50,9 @@ def test_a_wrong_value_is_named_with_its_place(bits, data):
     column = data.draw(st.integers(0, bits.shape[1] - 1))
     values = bits.astype(np.int64)
     values[row, column] = 7
-    with pytest.raises(DataError, match=rf"value 7 at row {row}, column {column} \(counted from 0\).*--threshold"):
+    with pytest.raises(
+        DataError, match=rf"value 7 at row {row}, column {column} \(counted from 0\) is neither 0 nor 1"
+    ):
         as_binary(values)
 
 

@@ -141,7 +141,7 @@ def test_saved_models_come_back_bit_for_bit(tmp_path):
         ((np.zeros((2, 3)), np.zeros(2), np.zeros(2)), ShapeError, r"hidden_bias must have shape \(3,\)"),
         ((np.full((2, 3), np.nan), np.zeros(2), np.zeros(3)), InputError, "6 NaN or infinite"),
         ((np.zeros((2, 3)), np.array([0.0, np.inf]), np.zeros(3)), InputError, "visible_bias holds 1"),
-        ((np.array([["a"]]), np.zeros(1), np.zeros(1)), InputError, "must hold numbers"),
+        ((np.array([["a"]]), np.zeros(1), np.zeros(1)), InputError, "entries such as"),
     ],
 )
 def test_impossible_parameters_are_refused(parameters, error, words):

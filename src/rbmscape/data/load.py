@@ -10,12 +10,14 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from rbmscape.arrays import is_frame
 from rbmscape.checks import suggestion
 from rbmscape.data.binary_mnist import embedded_mnist
 from rbmscape.data.dataset import Contents, Dataset
 from rbmscape.data.ising import ising
 from rbmscape.data.readers import FORMATS, read_file
 from rbmscape.data.synthetic import bars_and_stripes, planted
+from rbmscape.data.tables import split_frame
 from rbmscape.errors import DataError
 from rbmscape.recipe import plain_value
 from rbmscape.rng import Stream
@@ -181,6 +183,10 @@ def _users_data(
 
 def _contents(source: Any, key: str | None, labels: Any) -> Contents:
     named = isinstance(labels, str | int) and not isinstance(labels, bool)
+    if is_frame(source):
+        table = split_frame("the table", source, tuple(map(str, source.columns)), str(labels) if named else None)
+        found = table.labels if named else labels
+        return Contents(table.values, train_labels=found, columns=table.columns, where="the table")
     if not isinstance(source, str | os.PathLike):
         if named:
             raise DataError(f"labels={labels!r} names a part of a file; give an array's labels as an array")

@@ -1,5 +1,7 @@
 """Users' files: .npy, .npz, .csv, .parquet and HDF5, read as numbers only (nothing is ever unpickled).
 
+An .npz file may also be what `scipy.sparse.save_npz` wrote.
+
 Each reader returns `Contents`: the arrays as they are in the file; `rbmscape.data.validate` checks their values.
 HDF5 files may have the layout of the package rbms: ``samples`` (n, n_visible) and optionally ``labels`` (n,).
 """
@@ -35,6 +37,9 @@ _MAGIC = {
 
 FORMATS = {".npy": ".npy", ".npz": ".npz", ".csv": ".csv", ".parquet": ".parquet", ".h5": ".h5", ".hdf5": ".h5"}
 """Known endings and the format that each stands for."""
+
+_SPARSE = {"data", "shape", "format"}
+"""Arrays in every file of `scipy.sparse.save_npz`."""
 
 _DAMAGED = (
     ValueError, KeyError, TypeError, EOFError, SyntaxError, RuntimeError, OverflowError, MemoryError,
@@ -130,6 +135,8 @@ def _read_npz(path: Path, key: str | None, labels: str | None) -> Contents:
                 with archive.open(f"{name}.npy") as handle:
                     return np.lib.format.read_array(handle, allow_pickle=False)
 
+            if key is None and set(axes) >= _SPARSE:
+                return Contents(_sparse(fetch), where=str(path))
             return _from_keys(path, axes, fetch, key, labels)
     except (DataError, FormatError):
         raise
@@ -139,6 +146,24 @@ def _read_npz(path: Path, key: str | None, labels: str | None) -> Contents:
         if error.errno == errno.EINVAL:  # an offset inside the damaged archive points nowhere
             raise _numpy_error(str(path), error) from error
         raise
+
+
+def _sparse(fetch: Callable[[str], Any]) -> Any:
+    """What `scipy.sparse.save_npz` wrote."""
+    import scipy.sparse
+
+    form = fetch("format").item()
+    name = form.decode() if isinstance(form, bytes) else str(form)
+    data, (height, width) = fetch("data"), fetch("shape").tolist()
+    shape = int(height), int(width)
+    if name == "coo":
+        return scipy.sparse.coo_array((data, (fetch("row"), fetch("col"))), shape=shape)
+    if name == "dia":
+        return scipy.sparse.dia_array((data, fetch("offsets")), shape=shape)
+    kinds = {"csr": scipy.sparse.csr_array, "csc": scipy.sparse.csc_array, "bsr": scipy.sparse.bsr_array}
+    if name not in kinds:
+        raise ValueError(f"sparse format {name!r} is not known")
+    return kinds[name]((data, fetch("indices"), fetch("indptr")), shape=shape)
 
 
 def _npy_axes(archive: zipfile.ZipFile, name: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rbmscape.arrays import frame_array
 from rbmscape.brief import OneLine
 from rbmscape.checks import suggestion
 from rbmscape.errors import DataError, FormatError
@@ -15,7 +16,7 @@ from rbmscape.errors import DataError, FormatError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Columns", "read_csv", "read_parquet"]
+__all__ = ["Columns", "read_csv", "read_parquet", "split_frame"]
 
 _VALUE_WORDS = frozenset({"", "true", "false", "na", "n/a", "#n/a", "nan", "null", "none", "<na>"})
 
@@ -57,7 +58,7 @@ def read_csv(path: Path, labels: str | None = None) -> Columns:
         raise FormatError(f"{path} cannot be read as comma-separated text ({str(error).splitlines()[0]})") from error
     if frame.shape[1] != len(first) or frame.isna().to_numpy().any():
         _refuse_ragged(path, separator, len(first))
-    return _split(path, frame, tuple(first) if header else None, labels)
+    return split_frame(path, frame, tuple(first) if header else None, labels)
 
 
 def read_parquet(path: Path, labels: str | None = None) -> Columns:
@@ -79,7 +80,7 @@ def read_parquet(path: Path, labels: str | None = None) -> Columns:
         frame = pyarrow.parquet.ParquetFile(path).read().to_pandas()
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path} is no readable .parquet file ({type(error).__name__}); write it again") from error
-    return _split(path, frame, tuple(str(name) for name in frame.columns), labels)
+    return split_frame(path, frame, tuple(str(name) for name in frame.columns), labels)
 
 
 def _first_lines(path: Path) -> tuple[list[str], list[str], str]:
@@ -135,8 +136,20 @@ def _refuse_ragged(path: Path, separator: str, n_fields: int) -> None:
                 )
 
 
-def _split(path: Path, frame: pd.DataFrame, names: tuple[str, ...] | None, labels: str | None) -> Columns:
-    """Take the label column out and make one array of the others."""
+def split_frame(path: Path | str, frame: pd.DataFrame, names: tuple[str, ...] | None, labels: str | None) -> Columns:
+    """Take the label column out of a table and make one array of the others.
+
+    Parameters
+    ----------
+    path : how messages call the table
+    frame : columns of any type
+    names : of the columns, or None
+    labels : name or number of the label column, or None
+
+    Raises
+    ------
+    DataError : a column holds no numbers, an unknown label column
+    """
     known = names or tuple(str(position) for position in range(frame.shape[1]))
     keep = list(range(frame.shape[1]))
     label_values = None
@@ -145,14 +158,16 @@ def _split(path: Path, frame: pd.DataFrame, names: tuple[str, ...] | None, label
         label_values = frame.iloc[:, position].to_numpy()
         keep.remove(position)
     if names:
-        indices = [position for position in keep if not known[position] and _counts_rows(frame.iloc[:, position])]
+        unnamed = [position for position in keep if not known[position]]
+        indices = [position for position in unnamed if _counts_rows(frame.iloc[:, position])]
         keep = [position for position in keep if position not in indices] or keep
-    _refuse_words(path, frame, keep, known)
-    values = frame.iloc[:, keep].to_numpy(dtype=_common_kind(frame, keep))
-    return Columns(values, label_values, tuple(known[position] for position in keep) if names else None)
+    frame = frame.iloc[:, keep] if len(keep) < frame.shape[1] else frame
+    columns = tuple(known[position] for position in keep)
+    values = frame_array(frame.set_axis(list(columns), axis=1), str(path))
+    return Columns(values, label_values, columns if names else None)
 
 
-def _position(path: Path, known: tuple[str, ...], labels: str) -> int:
+def _position(path: Path | str, known: tuple[str, ...], labels: str) -> int:
     """Column called ``labels``, else the column of that number; negative numbers count from the end."""
     if labels in known:
         return known.index(labels)
@@ -174,24 +189,3 @@ def _counts_rows(column: pd.Series[Any]) -> bool:
         return False
     first = int(column.iloc[0])
     return first in (0, 1) and column.tolist() == list(range(first, first + len(column)))
-
-
-def _refuse_words(path: Path, frame: pd.DataFrame, keep: list[int], known: tuple[str, ...]) -> None:
-    """Refuse the first column that holds anything but numbers; pandas keeps such columns as objects or strings."""
-    for position in keep:
-        column = frame.iloc[:, position]
-        if column.dtype.kind in "buif" or not len(column):
-            continue
-        row, value = next(((i, v) for i, v in enumerate(column) if not _is_value(str(v))), (0, column.iloc[0]))
-        raise DataError(
-            f"{path}: {value!r} at row {row}, column {position} {known[position]!r} (counted from 0) is no number; "
-            "write 0 or 1, or name the column with labels=... (--labels) if it holds labels"
-        )
-
-
-def _common_kind(frame: pd.DataFrame, keep: list[int]) -> str:
-    """float64 where any column has fractions or gaps, else the smallest integers that certainly hold the values."""
-    kinds = {frame.dtypes.iloc[position].kind for position in keep}
-    if "f" in kinds:
-        return "float64"
-    return "bool" if kinds == {"b"} else "int64"

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arrays import number_array, place_of
 from rbmscape.checks import is_whole
 from rbmscape.errors import DataError, ShapeError
 
-__all__ = ["Table", "as_binary", "as_labels", "checked_image_shape", "checked_limit", "plain_array"]
+__all__ = ["Table", "as_binary", "as_labels", "checked_image_shape", "checked_limit"]
 
 _ROWS_A_BLOCK = 4096  # bounds the memory of the checks: float64 data of any length need one mask of this many rows
 
@@ -42,7 +43,7 @@ def as_binary(
     DataError : no rows or no columns, ragged rows, missing values, numbers other than 0 and 1, no numbers at all
     ShapeError : neither two nor three axes
     """
-    array = plain_array(data, where)
+    array = number_array(data, where)
     if array.ndim not in (2, 3):
         raise ShapeError(
             f"{where} has {array.ndim} axes, shape {array.shape}; give (samples, units) or (samples, height, width)"
@@ -58,28 +59,6 @@ def as_binary(
         _check_block(flat, rows, threshold, where, columns)
         values[rows] = flat[rows] if threshold is None else flat[rows] >= threshold
     return Table(values, image_shape)
-
-
-def plain_array(data: Any, where: str) -> NDArray[Any]:
-    """A NumPy array of bools or real numbers from NumPy, torch, pandas or nested lists, without changing any value."""
-    if type(data).__module__.partition(".")[0] == "torch":
-        data = data.detach().cpu()
-        data = (data.float() if data.is_floating_point() else data).numpy()
-    if isinstance(data, np.ma.MaskedArray):
-        masked = np.argwhere(np.ma.getmaskarray(data))
-        if len(masked):
-            raise DataError(
-                f"{where}: the value at {_place(masked[0], None)} is masked; fill in or drop missing values"
-            )
-    _refuse_ragged(data, where)
-    try:
-        array = np.asarray(data)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where} is no rectangular array of numbers ({error}); give rows of equal length") from None
-    if array.dtype.kind not in "buif":
-        found = "no columns" if array.size == 0 else f"{array.dtype} entries such as {array.flat[0]!r}"
-        raise DataError(f"{where} has {found}; give bools, integers or floats with values 0 and 1")
-    return array
 
 
 def as_labels(labels: ArrayLike | None, n_samples: int, where: str) -> NDArray[Any] | None:
@@ -166,44 +145,35 @@ def _check_block(
         return
     if block.dtype.kind == "f" and np.isnan(block).any():
         place = np.argwhere(np.isnan(block))[0] + [rows.start, 0]
-        raise DataError(f"{where}: the value at {_place(place, columns)} is missing (NaN); fill it in or drop that row")
+        raise DataError(
+            f"{where}: the value at {place_of(place, columns)} is missing (NaN); fill it in or drop that row"
+        )
     if threshold is not None:
         return
     good = (block == 0) | (block == 1)
     if not good.all():
         place = np.argwhere(~good)[0] + [rows.start, 0]
-        cure = _suggested_threshold(flat)
+        cure = _suggested_cure(flat, int(place[1]))
         raise DataError(
-            f"{where}: the value {flat[tuple(place)]} at {_place(place, columns)} is neither 0 nor 1; "
-            f"binarise the data or pass threshold={cure} (--threshold {cure}): values from there on become 1"
+            f"{where}: the value {flat[tuple(place)]} at {place_of(place, columns)} is neither 0 nor 1; {cure}"
         )
 
 
-def _suggested_threshold(flat: NDArray[Any]) -> str:
-    """The middle between the smallest and the largest value: 0.5 for [0, 1], 127.5 for bytes, 0.0 for spins."""
-    finite = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
-    if finite.size == 0:
-        return "0.5"
-    return f"{(float(finite.min()) + float(finite.max())) / 2:g}"
+def _suggested_cure(flat: NDArray[Any], column: int) -> str:
+    """A threshold where the columns share a range; else a word on the column.
 
-
-def _place(index: NDArray[np.intp], columns: Sequence[str] | None) -> str:
-    """Row and column, counted from 0 as in the array, with the column's name where it has one."""
-    if len(index) != 2:
-        return f"index {tuple(int(i) for i in index)}"
-    row, column = int(index[0]), int(index[1])
-    name = f" {columns[column]!r}" if columns is not None else ""
-    return f"row {row}, column {column}{name} (counted from 0)"
-
-
-def _refuse_ragged(data: Any, where: str) -> None:
-    """Name the first row of a nested list whose length differs, which NumPy's own message does not."""
-    if not isinstance(data, list | tuple) or not data or not all(hasattr(row, "__len__") for row in data):
-        return
-    lengths = [len(row) for row in data]
-    for row, length in enumerate(lengths):
-        if length != lengths[0]:
-            raise DataError(
-                f"{where}: row {row} (counted from 0) has {length} values but row 0 has {lengths[0]}; "
-                "give rows of equal length"
-            )
+    The threshold is the middle between the smallest and the largest value: 0.5 for [0, 1], 127.5 for bytes, 0 for
+    spins.  It would make constants of bits beside a column of counts or labels.
+    """
+    low, high = (np.asarray(bound, dtype=np.float64) for bound in (flat.min(0), flat.max(0)))
+    finite = np.isfinite(low) & np.isfinite(high)
+    middle = (float(low[finite].min()) + float(high[finite].max())) / 2 if finite.any() else 0.5
+    width = np.where(finite, high - np.where(finite, low, 0.0), 0.0)
+    narrow = (width > 0) & (4 * width < width[column]) & ((low >= middle) | (high < middle))
+    if 10 * narrow.sum() >= max(1, (width > 0).sum()):
+        return (
+            f"that column goes from {low[column]:g} to {high[column]:g}, others from "
+            f"{low[narrow].min():g} to {high[narrow].max():g}: leave it out, or name it as labels (--labels) if it "
+            "holds them"
+        )
+    return f"binarise the data or pass threshold={middle:g} (--threshold {middle:g}): values from there on become 1"

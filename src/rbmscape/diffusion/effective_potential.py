@@ -94,7 +94,13 @@ class EffectivePotential(OneLine):
         return as_layer(z, self.n_visible + self.n_hidden, "reciprocal", self._dtype, self._rbm.device)
 
     def _as_bits(self, m: Arrays, n: Arrays) -> tuple[Tensor, Tensor]:
-        return self._rbm.as_visible(m), self._rbm.as_hidden(n)
+        rbm = self._rbm
+        widths = ("visible", self.n_visible), ("hidden", self.n_hidden)
+        visible, hidden = (
+            as_layer(layer, width, name, rbm.dtype, rbm.device)
+            for layer, (name, width) in zip((m, n), widths, strict=True)
+        )
+        return visible, hidden
 
     def bits(self, z: Arrays) -> tuple[Tensor, Tensor]:
         """Activities m = Ux (..., N), n = Vy (..., M) at points z; two matrix products.

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import math
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from rbmscape.arrays import number_array
 from rbmscape.errors import InputError, ShapeError
 
 __all__ = ["Arrays", "as_float_tensor", "as_layer"]
 
 Arrays: TypeAlias = Tensor | ArrayLike
+ROUNDING: Final = 1e-5
+_CURE: Final = "give 0, 1 or values between them"
 
 
 def as_float_tensor(values: Arrays, name: str) -> Tensor:
@@ -23,12 +27,10 @@ def as_float_tensor(values: Arrays, name: str) -> Tensor:
     ------
     InputError : the values are not numbers, or hold NaN or infinity
     """
-    if isinstance(values, Tensor):
+    if isinstance(values, Tensor) and values.layout == torch.strided and not values.is_complex():
         tensor = values
     else:
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf":
-            raise InputError(f"{name} must hold numbers, found dtype {array.dtype}; convert it first")
+        array = number_array(values, name)
         tensor = torch.from_numpy(np.array(array, dtype=np.float32 if array.dtype.itemsize <= 4 else np.float64))
     if tensor.dtype not in (torch.float32, torch.float64):
         tensor = tensor.to(torch.float32)
@@ -38,37 +40,53 @@ def as_float_tensor(values: Arrays, name: str) -> Tensor:
     return tensor
 
 
-def as_layer(values: Arrays, units: int, layer: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+def as_layer(
+    values: Arrays, units: int, layer: str, dtype: torch.dtype, device: torch.device, *, closed: bool = False
+) -> Tensor:
     """States (or mean values) of one layer as a (..., units) tensor of the model's dtype and device.
+
+    Parameters
+    ----------
+    values : a tensor, or anything that `rbmscape.arrays.number_array` takes
+    units : of the layer
+    layer : how messages call it
+    dtype, device : of the model
+    closed : whether entries must lie between 0 and 1; else any finite number will do
 
     Raises
     ------
     ShapeError : the last axis does not have one entry a unit
-    InputError : an array, not a tensor, with entries that are masked, NaN, infinite or no real numbers
+    InputError : entries that are masked, NaN, infinite, no real numbers, or outside [0, 1]
     """
-    tensor = values if isinstance(values, Tensor) else _numbers(values, f"{layer} states")
+    tensor = _numbers(values, f"{layer} states")
     if tensor.ndim == 0 or tensor.shape[-1] != units:
         raise ShapeError(
             f"{layer} states need {units} values on their last axis (one a {layer} unit), "
             f"found shape {tuple(tensor.shape)}; batch axes come first"
         )
+    if closed:
+        _check_closed(tensor, layer)
     result: Tensor = tensor.to(device=device, dtype=dtype)
     return result
 
 
-def _numbers(values: ArrayLike, name: str) -> Tensor:
-    """A tensor of finite real numbers from anything that NumPy reads, in native and positive memory order."""
-    cure = "give 0, 1 or values between them"
-    if np.ma.is_masked(values):
-        raise InputError(f"{name} have masked entries; fill them in or leave those rows out")
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind == "O":
-            array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} are no array of numbers with rows of equal length ({error}); {cure}") from error
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} must be real numbers, found dtype {array.dtype}; {cure}")
+def _numbers(values: Arrays, name: str) -> Tensor:
+    """A dense tensor of real numbers; those of arrays are finite."""
+    if isinstance(values, Tensor) and values.layout == torch.strided:
+        if values.is_complex():
+            raise InputError(f"{name} must be real numbers, found dtype {values.dtype}; {_CURE}")
+        return values
+    array = number_array(values, name)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"{name} hold NaN or infinite values; {cure}")
-    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
+        raise InputError(f"{name} hold NaN or infinite values; {_CURE}")
+    return torch.from_numpy(np.array(array, order="C"))
+
+
+def _check_closed(states: Tensor, layer: str) -> None:
+    """Refuse entries that are neither 0, 1 nor between them, but for rounding."""
+    if states.dtype == torch.bool or not states.numel():
+        return
+    least, largest = (float(bound) for bound in torch.aminmax(states))
+    if not (least >= -ROUNDING and largest <= 1.0 + ROUNDING):
+        what = "NaN" if math.isnan(least + largest) else f"{least if least < 0 else largest:g}"
+        raise InputError(f"{layer} states hold {what}; {_CURE}")

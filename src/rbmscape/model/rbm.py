@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.errors import FormatError, InputError, ShapeError
+from rbmscape.errors import EngineError, FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
 
@@ -134,8 +134,9 @@ class RBM(OneLine):
         Raises
         ------
         ShapeError : the last axis is not n_visible
+        InputError : entries that are no numbers from 0 to 1
         """
-        return as_layer(v, self.n_visible, "visible", self.dtype, self.device)
+        return as_layer(v, self.n_visible, "visible", self.dtype, self.device, closed=True)
 
     def as_hidden(self, h: Arrays) -> Tensor:
         """(..., M) hidden states or mean values as a tensor of the model's dtype and device.
@@ -143,24 +144,30 @@ class RBM(OneLine):
         Raises
         ------
         ShapeError : the last axis is not n_hidden
+        InputError : entries that are no numbers from 0 to 1
         """
-        return as_layer(h, self.n_hidden, "hidden", self.dtype, self.device)
+        return as_layer(h, self.n_hidden, "hidden", self.dtype, self.device, closed=True)
+
+    def _real(self, values: Arrays, layer: str) -> Tensor:
+        """Any real numbers, one a unit: what is linear in states needs no more."""
+        units = self.n_visible if layer == "visible" else self.n_hidden
+        return as_layer(values, units, layer, self.dtype, self.device)
 
     def hidden_field(self, v: Arrays) -> Tensor:
-        """C = Wᵀv + b of equation 11, (..., M)."""
-        return self.as_visible(v) @ self._weights + self._hidden_bias
+        """C = Wᵀv + b of equation 11, (..., M), for any real v."""
+        return self._real(v, "visible") @ self._weights + self._hidden_bias
 
     def visible_field(self, h: Arrays) -> Tensor:
-        """D = Wh + a, (..., N)."""
-        return self.as_hidden(h) @ self._weights.T + self._visible_bias
+        """D = Wh + a, (..., N), for any real h."""
+        return self._real(h, "hidden") @ self._weights.T + self._visible_bias
 
     def energy(self, v: Arrays, h: Arrays) -> Tensor:
         """E(v, h) = -a·v - b·h - vᵀ W h (equation 3).
 
         Parameters
         ----------
-        v : (..., N), entries 0 or 1
-        h : (..., M), entries 0 or 1, same or broadcastable batch axes
+        v : (..., N), entries 0 or 1, or any real numbers, since E is linear in either layer
+        h : (..., M), likewise, same or broadcastable batch axes
 
         Returns
         -------
@@ -170,7 +177,7 @@ class RBM(OneLine):
         ------
         ShapeError : a last axis does not fit the model
         """
-        visible, hidden = self.as_visible(v), self.as_hidden(h)
+        visible, hidden = self._real(v, "visible"), self._real(h, "hidden")
         coupled = ((visible @ self._weights + self._hidden_bias) * hidden).sum(-1)
         return -(visible @ self._visible_bias) - coupled
 
@@ -189,6 +196,7 @@ class RBM(OneLine):
         Raises
         ------
         ShapeError : the last axis is not n_visible
+        InputError : entries that are no numbers from 0 to 1
         """
         visible = self.as_visible(v)
         fields = visible @ self._weights + self._hidden_bias
@@ -197,11 +205,11 @@ class RBM(OneLine):
 
     def hidden_probability(self, v: Arrays, beta: float = 1.0) -> Tensor:
         """p(h_j = 1 | v) = σ(beta (Wᵀv + b)_j) (equations 10 and 11), (..., M); exact."""
-        return torch.sigmoid(beta * self.hidden_field(v))
+        return torch.sigmoid(beta * self.hidden_field(self.as_visible(v)))
 
     def visible_probability(self, h: Arrays, beta: float = 1.0) -> Tensor:
         """p(v_i = 1 | h) = σ(beta (Wh + a)_i), (..., N); exact."""
-        return torch.sigmoid(beta * self.visible_field(h))
+        return torch.sigmoid(beta * self.visible_field(self.as_hidden(h)))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> RBM:
         """Copy on another device or in another dtype (torch.float32 or torch.float64).
@@ -209,10 +217,17 @@ class RBM(OneLine):
         Raises
         ------
         InputError : the dtype is neither
+        EngineError : the device is not there
         """
         if dtype not in (None, torch.float32, torch.float64):
             raise InputError(f"an RBM's dtype is torch.float32 or torch.float64, found {dtype}")
-        moved = self._weights.to(device=device or self.device, dtype=dtype or self.dtype)
+        try:
+            moved = self._weights.to(device=device or self.device, dtype=dtype or self.dtype)
+        except (RuntimeError, AssertionError) as error:
+            raise EngineError(
+                f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); "
+                f"leave the model on {self.device}"
+            ) from error
         return RBM(moved, self._visible_bias, self._hidden_bias)
 
     def transposed(self) -> RBM:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.arrays import number_array
 from rbmscape.checks import check_choice, check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.interface import Engine
@@ -170,11 +171,11 @@ def _chosen_rows(train: np.ndarray[Any, Any], n_chains: int, stream: Stream) -> 
 
 
 def _given_rows(start: Any, n_chains: int) -> np.ndarray[Any, Any]:
-    from rbmscape.data.validate import as_binary, plain_array
+    from rbmscape.data.validate import as_binary
 
-    array = plain_array(start, "start")
-    if array.ndim == 1:
-        array = np.broadcast_to(array, (n_chains, array.shape[0]))
+    array = number_array(start, "start")
+    if array.ndim == 1 or (array.ndim == 2 and len(array) == 1):
+        array = np.broadcast_to(array, (n_chains, array.shape[-1]))
     return as_binary(array, where="start").values
 
 
