@@ -348,6 +348,7 @@ class Lock:
         except Timeout:
             return False
         except OSError as error:
+            self._lock.release()
             raise _refused(self.path, "written", error) from error
         self._mark = _inode(self.path)
         return True

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import rbmscape
-from rbmscape.files import write_text
+from rbmscape.files import make_directory, write_text
 from rbmscape.report.claims import CLAIMS
 from rbmscape.report.errata import ERRATA
 from rbmscape.report.evidence import Evidence
@@ -44,7 +44,7 @@ def write_ledger(directory: Path, study_name: str, judged: Sequence[Judged], che
     ------
     DiskError : a file cannot be written
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     record = {
         "format": "rbmscape-claims",
         "schema": 1,

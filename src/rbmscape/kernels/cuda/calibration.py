@@ -90,7 +90,6 @@ def _write(known: dict[str, Any]) -> None:
     from rbmscape.errors import DiskError
 
     try:
-        cache_file().parent.mkdir(parents=True, exist_ok=True)
         write_text(cache_file(), json.dumps(known, indent=2) + "\n")
     except (OSError, DiskError):
         return
