@@ -17,6 +17,15 @@ RECIPES = {
     "recommended": TrainingConfig(epochs=40),
     "cd": TrainingConfig(epochs=40, method="cd"),
     "rdm": TrainingConfig(epochs=40, method="rdm"),
+    **{
+        f"{method}-{steps}": TrainingConfig(epochs=40, method=method, gibbs_steps=steps)
+        for method in ("pcd", "cd")
+        for steps in (1, 100)
+    },
+    "rdm-100": TrainingConfig(epochs=40, method="rdm", gibbs_steps=100),
+    "sgd": PAPER.replace(optimizer="sgd", learning_rate=0.05),
+    "centred": PAPER.replace(gradient="centered"),
+    "wide": PAPER.replace(weight_std=0.1),
 }
 
 

@@ -6,7 +6,7 @@ import xarray as xr
 
 from rbmscape.figures.registry import figure_names
 from rbmscape.report.claims import CLAIMS
-from rbmscape.report.findings import MissingEvidenceError
+from rbmscape.report.findings import MissingEvidenceError, Verdict
 from rbmscape.report.rules import (
     in_words,
     last_known,
@@ -86,26 +86,76 @@ def test_evidence_knows_recipes(make_evidence):
     assert evidence.main == "paper"
     assert evidence.like_the_paper(["cd", "recommended"]) == "recommended"
     assert evidence.updates_per_epoch("paper") == 100
-    assert list(evidence.siblings("cd", "rdm")) == [("cd", "rdm")]
-    assert list(evidence.siblings("pcd", "cd")) == [("recommended", "cd")]
+    assert list(evidence.siblings("cd", "rdm")) == [("cd", "rdm"), ("cd-100", "rdm-100")]
+    assert list(evidence.siblings("pcd", "cd")) == [("recommended", "cd"), ("pcd-1", "cd-1"), ("pcd-100", "cd-100")]
+    assert list(evidence.differ_in("weight_std", evidence.recipes)) == [("paper", "wide")]
+    assert evidence.alike("paper", "sgd", "optimizer")
+    assert not evidence.alike("recommended", "sgd", "optimizer"), "the gradient differs as well"
     assert evidence.describe("rdm") == "rdm: centered gradient, SGD 0.8, Rdm-10, 40 epochs"
     assert make_evidence(recipes={"only": TrainingConfig()}).like_the_paper() == "only"
 
 
-def test_samples_that_are_not_shown_to_be_equilibrated_are_named(find):
-    data = xr.Dataset(
+def transition(equilibrated):
+    return xr.Dataset(
         {
             "measured": (("replica", "mode"), [[60.0]]),
             "measured_mean": ("mode", [60.0]),
             "measured_mean_stderr": ("mode", [3.0]),
             "predicted_mean": ("mode", [55.0]),
             "predicted_mean_stderr": ("mode", [2.0]),
-            "samples_equilibrated": ("update", [1.0, 0.0, np.nan]),
-        }
+            "samples_equilibrated": (("replica", "update"), [equilibrated]),
+        },
+        coords={"update": [0, 100, 500]},
     )
-    doubt = "Samples of 'transitions' at 1 of 2 models are not shown to be in equilibrium."
-    assert find("ferromagnetic-transition", {"transitions": data}).measured.endswith(doubt)
-    sure = data.drop_vars("samples_equilibrated").assign_attrs(samples_equilibrated=1)
-    assert "equilibrium" not in find("ferromagnetic-transition", {"transitions": sure}).measured
-    unsure = sure.assign_attrs(samples_equilibrated=0)
-    assert "Samples of 'transitions' are not" in find("ferromagnetic-transition", {"transitions": unsure}).measured
+
+
+def test_doubts_about_samples_stand_under_claims_that_use_them(find):
+    doubt = "Samples of 'transitions' at 1 of 3 models are not shown to be in equilibrium."
+    late = find("ferromagnetic-transition", {"transitions": transition([1.0, 1.0, 0.0])})
+    assert late.measured.endswith(doubt)
+    sure = find("ferromagnetic-transition", {"transitions": transition([1.0, 1.0, 1.0])})
+    assert "equilibrium" not in sure.measured
+    early = find("ferromagnetic-transition", {"transitions": transition([1.0, 0.0, 1.0])})
+    assert early.verdict is Verdict.UNTESTED
+    course = xr.Dataset(
+        {
+            name: (("hidden", "checkpoint"), [values])
+            for name, values in {
+                "epoch": [0.0, 5.0, 10.0],
+                "data_w_mean": [5.0, 0.0, 0.1],
+                "data_u_mean": [0.0, 1.0, 2.0],
+                "data_w_sd": [1.0] * 3,
+                "data_u_sd": [1.0] * 3,
+                "singular_value": [0.5, 10.0, 20.0],
+                "samples_equilibrated": [0.0] * 3,
+            }.items()
+        },
+        coords={"hidden": [500]},
+    )
+    data_only = find("w-flattens", {"symmetry_breaking": course})
+    assert data_only.verdict is Verdict.PART
+    assert "equilibrium" not in data_only.measured
+
+
+def test_identities_are_few_and_marked():
+    assert {claim.key for claim in CLAIMS if claim.identity} == {
+        "energy-splits",
+        "random-state-moments",
+        "rates-are-levels",
+        "gaussian-diffusion-diverges",
+        "constraint-confines",
+    }
+
+
+def test_evidence_without_equilibrium_is_missing(make_evidence):
+    for data, words in (
+        (xr.Dataset(attrs={"samples_equilibrated": 0, "samples_objections": "R-hat 1.3"}), "equilibrium: R-hat 1.3"),
+        (xr.Dataset(), "not shown to be in equilibrium"),
+        (xr.Dataset({"samples_equilibrated": ("update", [1.0, 0.0])}), "not shown to be in equilibrium"),
+    ):
+        with pytest.raises(MissingEvidenceError, match=words):
+            make_evidence({"gallery": data}).equilibrium("gallery")
+    make_evidence({"gallery": xr.Dataset({"samples_equilibrated": ("update", [0.0, 1.0])})}).equilibrium("gallery")
+    early = make_evidence({"gallery": xr.Dataset({"samples_equilibrated": ("update", [0.0, 1.0])})})
+    with pytest.raises(MissingEvidenceError):
+        early.equilibrium("gallery", last=False)

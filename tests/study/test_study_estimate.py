@@ -28,6 +28,7 @@ def test_a_runs_disk_is_what_its_files_take(tiny_plan, tmp_path):
 
 
 def test_training_time_scales_with_updates_and_steps(tiny_plan):
+    tiny_plan = tiny_plan.replace(slice_epochs=10)
     dataset = tiny_plan.data.load()
     sizes = dict.fromkeys(tiny_plan.hidden, 0.0)
     speeds = Speeds(dict.fromkeys(sizes, 1.0), dict.fromkeys(sizes, 0.1), dict.fromkeys(sizes, 0.0), 0.0)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
 
-__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
+__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study", "panel_name"]
 
 
 LAW_POINTS = 200
@@ -65,11 +65,14 @@ def for_study(material: Material) -> xr.Dataset:
     """All sizes and recipes of a study, replicas pooled."""
     groups: dict[tuple[str, int], list[RBM]] = {}
     for key, run in sorted(material.runs.items(), key=lambda item: (item[0].recipe != material.main_recipe, item[0])):
-        method = run.config.method
-        panel = key.recipe if key.recipe == method else f"{key.recipe} ({method})"
-        groups.setdefault((panel, key.hidden), []).append(run.load())
+        groups.setdefault((panel_name(key.recipe, run.config.method), key.hidden), []).append(run.load())
     std = material.run().config.weight_std or None
     return compute(groups, weight_std=std, **material.settings)
+
+
+def panel_name(recipe: str, method: str) -> str:
+    """What a panel is called: the recipe, with the training method where that is not its name."""
+    return recipe if recipe == method else f"{recipe} ({method})"
 
 
 def for_model(subject: Subject) -> xr.Dataset:

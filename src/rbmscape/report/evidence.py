@@ -24,8 +24,14 @@ __all__ = ["LIKELIHOOD", "Evidence"]
 LIKELIHOOD = "results/likelihood"
 """Name under which the single likelihood estimates are found; other names are those of figures."""
 
-_FREE = {"method", "n_chains", "n_hidden", "seed"}
-"""What may differ between recipes that are compared for their method."""
+_SET_BY_STUDY = {"n_hidden", "seed"}
+_FREE = {
+    "method": {"method", "n_chains"},
+    "weight_std": {"weight_std"},
+    "optimizer": {"optimizer", "learning_rate", "schedule", "clip", "averaging"},
+    "gradient": {"gradient"},
+}
+"""What may differ between recipes that are compared for one thing: the thing, and what belongs to it."""
 
 
 class Evidence:
@@ -157,8 +163,47 @@ class Evidence:
         """Pairs of recipes that differ in nothing but their methods, the given two."""
         for one, left in self.recipes.items():
             for other, right in self.recipes.items():
-                if (left.method, right.method) == (first, second) and _rest(left) == _rest(right):
+                if (left.method, right.method) == (first, second) and self.alike(one, other, "method"):
                     yield one, other
+
+    def differ_in(self, what: str, among: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Pairs of some recipes that differ in one number alone, the one with the smaller number first."""
+        names = [name for name in self.recipes if name in set(among)]
+        for one in names:
+            for other in names:
+                smaller, larger = (getattr(self.recipes[name], what) for name in (one, other))
+                if smaller < larger and self.alike(one, other, what):
+                    yield one, other
+
+    def alike(self, one: str, other: str, but_for: str) -> bool:
+        """Whether two recipes agree in all but one thing ("method", "optimizer", "gradient", "weight_std")."""
+        free = _FREE[but_for] | _SET_BY_STUDY
+        left, right = (self.recipes[name].model_dump(exclude=free) for name in (one, other))
+        return left == right
+
+    def equilibrium(self, name: str, last: bool = True) -> None:
+        """Demand that nothing speaks against the equilibrium of a figure's samples.
+
+        Parameters
+        ----------
+        name : of the figure
+        last : ask about its last model only
+
+        Raises
+        ------
+        MissingEvidenceError : something does, or they are judged of no model
+        """
+        dataset = self.data(name)
+        if "samples_equilibrated" in dataset:
+            fine = np.asarray(dataset["samples_equilibrated"].values, dtype=float)
+            fine = fine[..., -1:] if last else fine
+            doubtful, total = int((fine == 0).sum()), int(np.isfinite(fine).sum())
+        else:
+            doubtful, total = int(not dataset.attrs.get("samples_equilibrated", 0)), 1
+        if doubtful or not total:
+            objections = str(dataset.attrs.get("samples_objections", ""))
+            why = f": {objections}" if objections else ""
+            raise MissingEvidenceError(f"the samples of {name!r} that decide are not shown to be in equilibrium{why}")
 
 
 def _not_equilibrated(dataset: xr.Dataset) -> tuple[int, int]:
@@ -168,7 +213,3 @@ def _not_equilibrated(dataset: xr.Dataset) -> tuple[int, int]:
         known = fine[np.isfinite(fine)]
         return int((known == 0).sum()), known.size
     return int(not dataset.attrs.get("samples_equilibrated", 1)), 1
-
-
-def _rest(config: TrainingConfig) -> dict[str, object]:
-    return config.model_dump(exclude=_FREE)

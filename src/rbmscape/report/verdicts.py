@@ -27,6 +27,9 @@ class Claim:
     rule : how the verdict follows, with thresholds and false-alarm rates
     judge : the rule in code
     figure : name of the figure that shows it, or empty
+    samples : whether the rule uses equilibrium samples; doubts about them are told under such claims alone
+    identity : whether the statement follows from definitions, or from how it is computed, so that it can only fail
+        where a computation is wrong; identities are counted apart
     """
 
     key: str
@@ -35,6 +38,8 @@ class Claim:
     rule: str
     judge: Callable[[Evidence], Finding]
     figure: str = ""
+    samples: bool = False
+    identity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,12 @@ class Judged:
 def judge(claim: Claim, evidence: Evidence) -> Judged:
     """Apply a claim's rule; where data are missing the claim is not tested, and the finding says what is missing.
 
-    Doubts about the equilibrium of the samples that the rule used are added to the finding's words.
+    Doubts about the equilibrium of the samples that the rule used are added to the finding's words, if it uses any.
     """
     evidence.forget_used()
     try:
         finding = claim.judge(evidence)
     except MissingEvidenceError as reason:
         return Judged(claim, Finding(Verdict.UNTESTED, str(reason)))
-    doubt = evidence.doubt()
+    doubt = evidence.doubt() if claim.samples else ""
     return Judged(claim, replace(finding, measured=f"{finding.measured} {doubt}") if doubt else finding)

@@ -10,7 +10,8 @@ import numpy as np
 
 from rbmscape.report.evidence import LIKELIHOOD, Evidence
 from rbmscape.report.findings import Finding, MissingEvidenceError, Number, Verdict
-from rbmscape.report.rules import in_words, last_known, mean_over, normal_threshold, separation
+from rbmscape.report.likelihoods import chosen, curve, estimates, levelled_off, trusted_end
+from rbmscape.report.rules import FEW_FALSE_ALARM, in_words, mean_over, normal_threshold, separation, t_threshold
 from rbmscape.report.verdicts import Claim
 from rbmscape.stats import Estimate
 
@@ -21,34 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["CLAIMS"]
 
-
-def _estimates(evidence: Evidence, *columns: str) -> xr.Dataset:
-    """All estimates; those that are not converged have no error, whatever was stored."""
-    found = evidence.data(LIKELIHOOD, "log_likelihood", "stderr", *columns)
-    return found.assign(stderr=found.stderr.where(found.converged != 0.0)) if "converged" in found else found
-
-
-def _chosen(evidence: Evidence) -> tuple[xr.Dataset, str]:
-    """Single estimates of the recipe that is nearest to the paper's."""
-    estimates = _estimates(evidence, "epoch")
-    recipe = evidence.like_the_paper(estimates.recipe.values.tolist())
-    return estimates.sel(recipe=recipe), recipe
+FEWEST_PAIRS = 3
+"""With fewer, the scatter that the test divides by is hardly known."""
 
 
 def _rises(evidence: Evidence) -> Finding:
-    estimates, recipe = _chosen(evidence)
+    found, recipe = chosen(evidence)
     gains: list[tuple[float, float]] = []
     steps: list[tuple[float, float]] = []
-    for hidden, replica in itertools.product(estimates.hidden.values, estimates.replica.values):
-        one = estimates.sel(hidden=hidden, replica=replica)
-        known = np.flatnonzero(np.isfinite(one.log_likelihood.values) & np.isfinite(one.stderr.values))
-        if known.size < 2:
+    for hidden, replica in itertools.product(found.hidden.values, found.replica.values):
+        one = found.sel(hidden=hidden, replica=replica)
+        places = curve(one)
+        if places.size < 2:
             continue
-        value, error = one.log_likelihood.values[known], one.stderr.values[known]
+        value, error = one.log_likelihood.values[places], one.stderr.values[places]
         gains.append((value[-1] - value[0], math.hypot(error[0], error[-1])))
         steps += zip(np.diff(value), np.hypot(error[1:], error[:-1]), strict=True)
     if not gains:
-        raise MissingEvidenceError("no run has a likelihood with an error at two checkpoints")
+        raise MissingEvidenceError("no run has a likelihood with an error, by one estimator, at two checkpoints")
     limit = normal_threshold(len(steps), sides=1)
     up = sum(gain > limit * error for gain, error in gains)
     down = sum(step < -limit * error for step, error in steps)
@@ -67,28 +58,39 @@ def _rises(evidence: Evidence) -> Finding:
     return Finding(verdict, words, numbers, evidence.describe(recipe))
 
 
-def _last_by_size(estimates: xr.Dataset) -> dict[int, Estimate]:
-    """Mean over replicas of the last estimate of each size, with the number of replicas in ``ess``."""
-    found = {}
-    for hidden in estimates.hidden.values:
-        values, errors = [], []
-        for replica in estimates.replica.values:
-            one = estimates.sel(hidden=hidden, replica=replica)
-            place = last_known(one.log_likelihood, "update")
-            if place is not None:
-                values.append(float(one.log_likelihood.values[place]))
-                errors.append(float(one.stderr.values[place]))
-        if values:
-            found[int(hidden)] = mean_over(values, errors)
-    return found
+def _last_by_size(found: xr.Dataset) -> dict[int, Estimate]:
+    """Mean over replicas of the last estimate of each size, with the number of replicas in ``ess``.
+
+    Raises
+    ------
+    MissingEvidenceError : some last estimate is neither exact nor converged
+    """
+    ends: dict[int, list[Estimate]] = {}
+    doubtful = set()
+    for hidden, replica in itertools.product(found.hidden.values.tolist(), found.replica.values):
+        one = found.sel(hidden=hidden, replica=replica)
+        if not np.isfinite(one.log_likelihood.values).any():
+            continue
+        end = trusted_end(one)
+        if end is None:
+            doubtful.add(hidden)
+        else:
+            ends.setdefault(hidden, []).append(end)
+    if doubtful:
+        raise MissingEvidenceError(
+            f"not all last likelihoods of M = {in_words([str(m) for m in sorted(doubtful)])} are converged, and larger "
+            "layers are the harder ones to estimate"
+        )
+    return {m: mean_over([e.value for e in kept], [e.stderr for e in kept]) for m, kept in ends.items()}
 
 
 def _orders(evidence: Evidence) -> Finding:
-    estimates, recipe = _chosen(evidence)
-    best = _last_by_size(estimates)
+    found, recipe = chosen(evidence)
+    best = _last_by_size(found)
     if len(best) < 2:
         raise MissingEvidenceError("the likelihood is known for one size of the hidden layer only")
     sizes = sorted(best)
+    levelled_off(found, sizes)
     steps = [separation(best[small], best[large]) for small, large in itertools.pairwise(sizes)]
     rising = [step.value > limit * step.stderr for step, limit in steps]
     falling = [step.value < -limit * step.stderr for step, limit in steps]
@@ -121,83 +123,113 @@ def _bounds(evidence: Evidence) -> Finding:
 
 
 def _bracket(evidence: Evidence) -> Finding:
-    estimates = evidence.data(LIKELIHOOD)
-    if "lower" not in estimates:
-        raise MissingEvidenceError("likelihoods were estimated from one direction only, so there is no bracket")
-    known = np.isfinite(estimates.lower.values) & np.isfinite(estimates.upper.values)
-    if not known.any():
-        raise MissingEvidenceError("no estimate has both bounds")
-    gap = (estimates.upper - estimates.lower).values[known]
-    error = np.hypot(estimates.upper_stderr.values, estimates.lower_stderr.values)[known]
+    found = evidence.data(LIKELIHOOD)
+    if "lower" not in found:
+        raise MissingEvidenceError("the study has no brackets, which annealing in both directions gives")
+    if "starts_equilibrated" not in found:
+        raise MissingEvidenceError("the brackets do not say whether their reverse starts were in equilibrium")
+    known = np.isfinite(found.lower.values) & np.isfinite(found.upper.values)
+    fair = known & (found.starts_equilibrated.values == 1.0)
+    if not fair.any():
+        raise MissingEvidenceError(
+            f"none of the {int(known.sum())} brackets began its reverse annealing from states that are shown to be in "
+            "equilibrium, without which there is no lower bound to judge"
+        )
+    gap = (found.upper - found.lower).values[fair]
+    error = np.hypot(found.upper_stderr.values, found.lower_stderr.values)[fair]
     crossed = int((gap < -normal_threshold(gap.size, sides=1) * error).sum())
-    done = int(np.nansum(estimates.converged.values[known]))
+    done = int(np.nansum((found.bracketed if "bracketed" in found else found.converged).values[fair]))
     share = done / gap.size
     verdict = Verdict.FAILS if crossed or share < 0.5 else Verdict.HOLDS if share == 1.0 else Verdict.PART
     words = (
-        f"Of {gap.size} brackets {done} are converged; the median gap between the bounds is {np.median(gap):.2f} nats, "
-        f"the largest {gap.max():.2f}; in {crossed} the bounds stand in the wrong order significantly."
+        f"Of {gap.size} brackets whose starts are in equilibrium ({int(known.sum())} were taken) {done} are converged; "
+        f"the median gap between the bounds is {np.median(gap):.2f} nats, the largest {gap.max():.2f}; in {crossed} "
+        "the bounds stand in the wrong order significantly."
     )
     numbers = (
         Number("converged brackets", done, unit="brackets"),
-        Number("brackets", gap.size, unit="brackets"),
+        Number("brackets whose starts are in equilibrium", gap.size, unit="brackets"),
         Number("median gap", float(np.median(gap)), unit="nat"),
         Number("largest gap", float(gap.max()), unit="nat"),
     )
     return Finding(verdict, words, numbers, "all recipes")
 
 
-def _better(better: str, worse: str) -> Callable[[Evidence], Finding]:
+def _better(better: str, worse: str, wanted: tuple[int, ...] = ()) -> Callable[[Evidence], Finding]:
+    """Rule about two methods; ``wanted`` are the Gibbs steps K at which the claim as a whole is judged."""
+
     def rule(evidence: Evidence) -> Finding:
         pairs = list(evidence.siblings(better, worse))
         if not pairs:
             raise MissingEvidenceError(f"no two recipes of the study differ in {better} against {worse} alone")
-        estimates = _estimates(evidence)
-        known = set(estimates.recipe.values.tolist())
+        found = estimates(evidence)
+        means, lacking = {}, []
         for first, second in pairs:
-            if {first, second} <= known:
-                return _compared(evidence, estimates, first, second)
-        raise MissingEvidenceError(f"the likelihood is not known for both {pairs[0][0]!r} and {pairs[0][1]!r}")
+            steps = evidence.recipes[first].gibbs_steps
+            try:
+                means[steps] = (_difference(found, first, second), f"{first} minus {second}")
+            except MissingEvidenceError as reason:
+                lacking.append(f"at K = {steps} {reason}")
+        if not means:
+            raise MissingEvidenceError("; ".join(lacking))
+        lacking += [f"K = {k} is not in the study" for k in wanted if not any(_steps(evidence, p) == k for p in pairs)]
+        recipes = "; ".join(evidence.describe(name) for pair in pairs for name in pair)
+        return _compared(means, lacking, wanted, recipes)
 
     return rule
 
 
-FEWEST_PAIRS = 3
-"""With fewer, the scatter that the test divides by is hardly known."""
+def _steps(evidence: Evidence, pair: tuple[str, str]) -> int:
+    return evidence.recipes[pair[0]].gibbs_steps
 
 
-def _compared(evidence: Evidence, estimates: xr.Dataset, first: str, second: str) -> Finding:
-    """Last estimates of runs of the same size, replica and seed, subtracted."""
-    found = []
-    for hidden, replica in itertools.product(estimates.hidden.values, estimates.replica.values):
-        ends = []
-        for recipe in (first, second):
-            one = estimates.sel(recipe=recipe, hidden=hidden, replica=replica)
-            place = last_known(one.log_likelihood, "update")
-            if place is not None:
-                ends.append((float(one.log_likelihood.values[place]), float(one.stderr.values[place])))
-        if len(ends) == 2:
-            found.append((ends[0][0] - ends[1][0], math.hypot(ends[0][1], ends[1][1])))
-    if not found:
-        raise MissingEvidenceError(f"no size and replica was trained by both {first!r} and {second!r}")
-    if len(found) < FEWEST_PAIRS:
+def _difference(found: xr.Dataset, first: str, second: str) -> Estimate:
+    """Mean of the last likelihoods of runs of the same size, replica and seed, subtracted; ``ess`` counts the pairs."""
+    if not {first, second} <= set(found.recipe.values.tolist()):
+        raise MissingEvidenceError(f"the likelihood is not known for both {first!r} and {second!r}")
+    differences, doubtful = [], 0
+    for hidden, replica in itertools.product(found.hidden.values, found.replica.values):
+        pair = [found.sel(recipe=recipe, hidden=hidden, replica=replica) for recipe in (first, second)]
+        if not all(np.isfinite(one.log_likelihood.values).any() for one in pair):
+            continue
+        one, other = (trusted_end(run) for run in pair)
+        if one is None or other is None:
+            doubtful += 1
+        else:
+            differences.append((one.value - other.value, math.hypot(one.stderr, other.stderr)))
+    if len(differences) < FEWEST_PAIRS:
+        unsure = f" ({doubtful} more have likelihoods that are not converged)" if doubtful else ""
         raise MissingEvidenceError(
-            f"{first!r} and {second!r} have {len(found)} of the {FEWEST_PAIRS} pairs of runs that show a scatter"
+            f"{first!r} and {second!r} have {len(differences)} of the {FEWEST_PAIRS} pairs of runs that show a "
+            f"scatter{unsure}"
         )
-    mean = mean_over(*np.array(found).T)
-    difference, limit = separation(Estimate(0.0, 0.0, 1.0), mean)
-    if abs(difference.value) <= limit * difference.stderr:
-        raise MissingEvidenceError(f"the difference, {mean} nats over {len(found)} pairs of runs, is not significant")
-    verdict = Verdict.HOLDS if difference.value > 0 else Verdict.FAILS
-    words = f"{first} ends {mean} nats above {second} (mean over {len(found)} pairs of runs with the same seed)."
-    return Finding(
-        verdict, words, (Number.of(f"{first} minus {second}", mean, "nat"),),
-        f"{evidence.describe(first)}; {evidence.describe(second)}",
-    )  # fmt: skip
+    return mean_over(*np.array(differences).T)
+
+
+def _compared(
+    means: dict[int, tuple[Estimate, str]], lacking: list[str], wanted: tuple[int, ...], recipes: str
+) -> Finding:
+    """Verdict of a t-test over the pairs of runs at every number of Gibbs steps."""
+    limits = {k: t_threshold(mean.ess - 1.0, len(means)) for k, (mean, _) in means.items()}
+    up = [k for k, (mean, _) in means.items() if mean.value > limits[k] * mean.stderr]
+    down = [k for k, (mean, _) in means.items() if mean.value < -limits[k] * mean.stderr]
+    parts = [f"{mean} nats at K = {k} ({int(mean.ess)} pairs of runs)" for k, (mean, _) in sorted(means.items())]
+    left = f" Not judged: {'; '.join(lacking)}." if lacking else ""
+    if not up and not down:
+        raise MissingEvidenceError(f"the difference is not significant: {in_words(parts)}.{left}")
+    if down:
+        verdict = Verdict.PART if up else Verdict.FAILS
+    else:
+        verdict = Verdict.HOLDS if {*means, *wanted} <= set(up) else Verdict.PART
+    names = in_words([name for _, name in means.values()])
+    numbers = tuple(Number.of(f"{name}, K = {k}", mean, "nat") for k, (mean, name) in sorted(means.items()))
+    return Finding(verdict, f"{names}: {in_words(parts)}.{left}", numbers, recipes)
 
 
 _METHOD_RULE = (
-    "Last estimates of pairs of runs that differ in the method alone, subtracted. Holds or fails where the mean "
-    "differs from 0 by a t-test over pairs at 1 % false alarms; otherwise, and with fewer than three pairs, undecided."
+    "Last likelihoods of pairs of runs that differ in the method alone, subtracted, for every number K of Gibbs steps "
+    "with three pairs or more; only exact and converged ones count. t-test over pairs, "
+    f"{100 * FEW_FALSE_ALARM:.0f} % false alarms over all K. "
 )
 
 CLAIMS = (
@@ -205,7 +237,8 @@ CLAIMS = (
         "likelihood-rises", "2, figure 1",
         "The log-likelihood of the data rises during training.",
         "Holds if every run ends significantly above its first estimate and no step between estimates falls; in part "
-        "if some step falls or only some runs rise. Significant: normal test on the estimates' errors, 0.1 % "
+        "if some step falls or only some runs rise. Each curve is read from one estimator, and what is not converged "
+        "does not count; undecided where that leaves less than two points. Normal test on the estimates' errors, 0.1 % "
         "false alarms over all steps.",
         _rises, "likelihood",
     ),
@@ -213,8 +246,9 @@ CLAIMS = (
         "likelihood-orders", "2, figure 1",
         "Larger hidden layers reach higher log-likelihoods.",
         "Holds if every step to the next larger size rises significantly; in part if only the largest beats the "
-        "smallest; fails if some step falls; undecided where no step is significant. t-test over replicas, 1 % false "
-        "alarms a step (normal test with one replica).",
+        "smallest; fails if some step falls; undecided where no step is significant, where a last likelihood is "
+        "neither exact nor converged, or where training has not levelled off at every size (gain in the last quarter "
+        "below its error, or 0.1 nats). t-test over replicas, 1 % false alarms a step (normal test with one replica).",
         _orders, "likelihood",
     ),
     Claim(
@@ -228,17 +262,22 @@ CLAIMS = (
     Claim(
         "brackets-close", "2, figure 1",
         "Annealing in both directions determines the log-likelihood.",
-        "Holds if every bracket is converged and none is in the wrong order; in part if at least half are converged. "
+        "Of the brackets whose reverse starts are shown to be in equilibrium: holds if every one is converged and none "
+        "is in the wrong order; in part if at least half are converged; undecided where no starts are in equilibrium. "
         "Order: normal test, 0.1 % false alarms over all brackets.",
         _bracket, "likelihood",
     ),
     Claim(
         "cd-beats-rdm", "2", "Contrastive divergence trains better models than chains from random states.",
-        _METHOD_RULE, _better("cd", "rdm"), "likelihood",
+        _METHOD_RULE + "Holds if it is better at every such K, in part if at some, fails if it is worse at some and "
+        "better at none; otherwise undecided.",
+        _better("cd", "rdm"), "likelihood",
     ),
     Claim(
         "pcd-beats-cd", "2", "Persistent chains train better models than contrastive divergence.",
-        _METHOD_RULE, _better("pcd", "cd"), "likelihood",
+        _METHOD_RULE + "Holds if it is better at K = 1, 10 and 100, in part if at some K, fails if it is worse at some "
+        "and better at none; otherwise undecided.",
+        _better("pcd", "cd", (1, 10, 100)), "likelihood",
     ),
 )  # fmt: skip
 """In the paper's order."""
