@@ -158,7 +158,9 @@ def test_summary_counts_the_verdicts(text, study):
     record = json.loads((study.directory / "results" / "claims.json").read_text(encoding="utf-8"))
     tiles = re.findall(r"<b>(\d+) <span[^>]*>.</span></b><span>([a-z ]+)</span>", text)
     assert {verdict: int(count) for count, verdict in tiles} == record["counts"]
-    assert sum(record["counts"].values()) == len(CLAIMS)
+    assert sum(record["counts"].values()) == sum(not claim.identity for claim in CLAIMS)
+    assert sum(record["identities"].values()) == sum(claim.identity for claim in CLAIMS)
+    assert {claim["key"] for claim in record["claims"] if claim["identity"]} == {c.key for c in CLAIMS if c.identity}
     assert record["counts"]["not tested at this profile"] > 30
     assert text.index("claims of the paper, judged") < text.index("<nav")
 

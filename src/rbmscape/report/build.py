@@ -14,7 +14,7 @@ from rbmscape.files import write_text
 from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.findings import Verdict
-from rbmscape.report.ledger import count_verdicts, judge_all, write_ledger
+from rbmscape.report.ledger import count_verdicts, identities, judge_all, write_ledger
 from rbmscape.report.runs import headlines, run_rows
 from rbmscape.report.words import duration, format_estimate, format_number, real_minus
 
@@ -87,6 +87,7 @@ def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Pat
         headlines=headlines(study, rows),
         judged=judged,
         counts=count_verdicts(judged),
+        identities=identities(judged),
         against=[one for one in judged if one.finding.verdict is Verdict.FAILS],
         errata=[(erratum, evidence.checks[erratum.key]) for erratum in ERRATA],
         recipes={name: evidence.describe(name) for name in evidence.recipes},

@@ -20,7 +20,7 @@ from rbmscape.report.evidence import Evidence
 from rbmscape.report.findings import Check, Number, Verdict
 from rbmscape.report.verdicts import Judged, judge
 
-__all__ = ["COLUMNS", "count_verdicts", "judge_all", "write_ledger"]
+__all__ = ["COLUMNS", "count_verdicts", "identities", "judge_all", "write_ledger"]
 
 COLUMNS = ("claim", "section", "verdict", "recipe", "quantity", "value", "stderr", "unit", "figure")
 """Of ``claims.csv``: one line a number; claims without one have a line with empty numbers."""
@@ -32,9 +32,14 @@ def judge_all(evidence: Evidence) -> list[Judged]:
 
 
 def count_verdicts(judged: Sequence[Judged]) -> dict[Verdict, int]:
-    """How many claims have each verdict, all verdicts listed."""
-    counts = Counter(one.finding.verdict for one in judged)
+    """How many claims have each verdict, all verdicts listed; identities, which cannot but hold, are not counted."""
+    counts = Counter(one.finding.verdict for one in judged if not one.claim.identity)
     return {verdict: counts[verdict] for verdict in Verdict}
+
+
+def identities(judged: Sequence[Judged]) -> dict[Verdict, int]:
+    """The same for the identities, verdicts that occur."""
+    return dict(Counter(one.finding.verdict for one in judged if one.claim.identity))
 
 
 def write_ledger(directory: Path, study_name: str, judged: Sequence[Judged], checks: Mapping[str, Check]) -> None:
@@ -51,6 +56,7 @@ def write_ledger(directory: Path, study_name: str, judged: Sequence[Judged], che
         "study": study_name,
         "rbmscape": rbmscape.__version__,
         "counts": {str(verdict): count for verdict, count in count_verdicts(judged).items()},
+        "identities": {str(verdict): count for verdict, count in identities(judged).items()},
         "claims": [_claim_record(one) for one in judged],
         "errata": [
             {
@@ -81,6 +87,7 @@ def _claim_record(one: Judged) -> dict[str, Any]:
         "measured": finding.measured,
         "recipe": finding.recipe,
         "figure": claim.figure,
+        "identity": claim.identity,
         "numbers": [_number_record(number) for number in finding.numbers],
     }
 
