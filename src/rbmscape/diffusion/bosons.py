@@ -41,6 +41,9 @@ __all__ = [
     "schrodinger_matrix",
 ]
 
+MOST_UNITS = 16_000
+"""Visible and hidden units of which a dense curvature matrix is made."""
+
 FloatArray = NDArray[np.float64]
 
 
@@ -179,8 +182,18 @@ def dressed_weights(rbm: RBM, visible_variance: Tensor, hidden_variance: Tensor)
 
 
 def curvature_matrix(rbm: RBM, reference: Reference, beta: float = 1.0) -> Tensor:
-    """A = β ∂²U_eff over the bits (m, n): (N + M, N + M), symmetric, float64."""
-    split = rbm.n_visible
+    """A = β ∂²U_eff over the bits (m, n): (N + M, N + M), symmetric, float64.
+
+    Raises
+    ------
+    InputError : the matrix alone would take more than 2 GB
+    """
+    split, units = rbm.n_visible, rbm.n_visible + rbm.n_hidden
+    if units > MOST_UNITS:
+        raise InputError(
+            f"the curvature of {units} units is a matrix of {8e-9 * units**2:.1f} GB, beyond "
+            f"{8e-9 * MOST_UNITS**2:.0f} GB; use a smaller model, or dressed singular values (slow_modes)"
+        )
     matrix = torch.diag(torch.cat([1.0 / reference.visible_variance, 1.0 / reference.hidden_variance]))
     coupling = -beta * rbm.weights.double()
     matrix[:split, split:], matrix[split:, :split] = coupling, coupling.mT

@@ -68,8 +68,15 @@ class EffectivePotential(OneLine):
 
     @cached_property
     def modes(self) -> Modes:
-        """Singular modes behind the z coordinates."""
-        return Modes.of(self._rbm) if self._given_modes is None else self._given_modes
+        """Singular modes behind the z coordinates.
+
+        Raises
+        ------
+        InputError : their bases are not complete
+        """
+        modes = Modes.of(self._rbm) if self._given_modes is None else self._given_modes
+        modes.check_complete("the potential in z")
+        return modes
 
     @cached_property
     def _rotations(self) -> tuple[Tensor, Tensor]:

@@ -28,10 +28,10 @@ from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
-from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.runs.run import Run
 from rbmscape.sampling import gibbs
+from rbmscape.sampling.ladder import leading_modes
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
@@ -184,7 +184,7 @@ def mixing_audit(
         "data": rows[torch.from_numpy(picks).to(rows.device)],
         "random": gibbs.random_start(n_chains, rbm.n_visible, stream, 0, rbm.device),
     }
-    modes = Modes.of(rbm).left[:, : min(n_modes, rbm.n_visible, rbm.n_hidden)]
+    modes = leading_modes(rbm.weights, n_modes).flip(1)
     lengths = [factor * training_steps for factor in factors]
     seen: dict[str, list[FloatArray]] = {}
     with reporting(progress, "Gibbs steps", len(starts) * n_chains * lengths[-1]) as advance:

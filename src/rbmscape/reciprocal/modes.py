@@ -3,6 +3,9 @@ r"""Modes of a model: the energy as a sum of independent saddles (arXiv:2503.215
 ``W = U Σ Vᵀ``, ``x = Uᵀv``, ``y = Vᵀh``, ``a0 = Uᵀa``, ``b0 = Vᵀb`` turn the energy into ``Σ_i E_i(x_i, y_i)`` with
 ``E_i = -a0_i x_i - b0_i y_i - λ_i x_i y_i`` for the L = min(N, M) paired modes, plus ``-a0_i x_i`` (N > M) or
 ``-b0_i y_i`` (M > N) for the |N - M| unpaired ones.  Shapes: batch axes lead, modes are columns of U (N, N), V (M, M).
+
+Any basis of the unpaired subspace will do.  In the one that begins with the bias's part in it, a single unpaired mode
+carries all of the energy there; models with a layer of thousands of units get that mode alone, (N, L + 1) for (N, N).
 """
 
 from __future__ import annotations
@@ -17,15 +20,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_choice
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.alignment import Alignment, match_vectors, mode_crossings, transport_basis
 from rbmscape.reciprocal.coordinates import Coordinates
-from rbmscape.reciprocal.factorize import flat_modes, full_svd
+from rbmscape.reciprocal.factorize import flat_modes, full_svd, thin_svd
 from rbmscape.reciprocal.rotation import rotate, rotate_back
 
-__all__ = ["Modes"]
+__all__ = ["MOST_COMPLETE", "Modes"]
+
+MOST_COMPLETE = 4096
+"""Units of a layer up to which its basis is completed by default: 134 MB, and half a minute at worst."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +42,7 @@ class Modes(OneLine):
     Attributes
     ----------
     left : (N, N) orthogonal U, mode i in column i; columns from L on, without a singular value, are an arbitrary basis
-        of their subspace (the same holds for ``right``)
+        of their subspace, or the one vector of it along the bias (the same holds for ``right``)
     right : (M, M) orthogonal V
     singular_values : (L,) λ >= 0, falling (unless reordered by :meth:`aligned_to`); energy unit k_B T at beta = 1
     visible_bias : (N,) ``a0 = Uᵀa``
@@ -56,9 +63,24 @@ class Modes(OneLine):
         return f"{self.n_visible} visible, {self.n_hidden} hidden, {self.n_paired} singular values {largest}, …"
 
     @classmethod
-    def of(cls, rbm: RBM) -> Modes:
-        """Full singular value decomposition of a model's weights in the canonical gauge; exact to rounding."""
-        left, singular_values, right = full_svd(rbm.weights.to(torch.float64))
+    def of(cls, rbm: RBM, unpaired: str = "auto") -> Modes:
+        """Singular value decomposition of a model's weights in the canonical gauge; exact to rounding.
+
+        Parameters
+        ----------
+        unpaired : "all" completes the bases of both layers, which takes memory of the order of the longer layer
+            squared; "bias" adds the one unpaired mode that has energy; "auto" takes all up to 4096 units
+
+        Raises
+        ------
+        InputError : another word
+        """
+        check_choice("unpaired", unpaired, ("auto", "all", "bias"))
+        weights, biases = rbm.weights.to(torch.float64), (rbm.visible_bias, rbm.hidden_bias)
+        if unpaired == "all" or (unpaired == "auto" and max(weights.shape) <= MOST_COMPLETE):
+            left, singular_values, right = full_svd(weights)
+        else:
+            left, singular_values, right = thin_svd(weights, *(bias.to(torch.float64) for bias in biases))
         return cls(
             left=left,
             right=right,
@@ -84,8 +106,27 @@ class Modes(OneLine):
 
     @property
     def n_modes(self) -> int:
-        """Number max(N, M) of terms of the energy."""
-        return max(self.n_visible, self.n_hidden)
+        """Number of terms of the energy: max(N, M), or L + 1 where one unpaired mode stands for all."""
+        return max(int(self.left.shape[1]), int(self.right.shape[1]))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether both bases are complete, so that states can be had back from coordinates."""
+        return self.n_modes == max(self.n_visible, self.n_hidden)
+
+    def check_complete(self, purpose: str) -> None:
+        """Refuse what needs all unpaired modes where there is one for all.
+
+        Raises
+        ------
+        InputError : the bases are not complete
+        """
+        if not self.is_complete:
+            size = 8e-9 * (self.n_visible**2 + self.n_hidden**2)
+            raise InputError(
+                f"{purpose} needs the complete bases of {self.n_visible} visible and {self.n_hidden} hidden units, "
+                f"{size:.1f} GB, and more to work with; where there is room pass modes=Modes.of(rbm, unpaired='all')"
+            )
 
     @property
     def device(self) -> torch.device:
@@ -95,7 +136,7 @@ class Modes(OneLine):
     @cached_property
     def flat(self) -> Tensor:
         """(L,) bool: ``λ_i <= max(N, M)·eps·λ_1``; such a mode has no saddle, its x0, y0, u and w are NaN."""
-        return flat_modes(self.singular_values, self.n_modes)
+        return flat_modes(self.singular_values, max(self.n_visible, self.n_hidden))
 
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
@@ -159,7 +200,13 @@ class Modes(OneLine):
         return Coordinates(x=x, y=y, u=u, w=w)
 
     def from_z(self, z: Arrays) -> Coordinates:
-        """Coordinates of points z = [u, w, unpaired], (..., N + M); NaN for flat modes, which have no u and w."""
+        """Coordinates of points z = [u, w, unpaired], (..., N + M); NaN for flat modes, which have no u and w.
+
+        Raises
+        ------
+        InputError : the bases are not complete
+        """
+        self.check_complete("a point of the reciprocal space")
         point = as_layer(z, self.n_visible + self.n_hidden, "reciprocal", torch.float64, self.device)
         u, w, unpaired = torch.split(point, [self.n_paired, self.n_paired, self.n_modes - self.n_paired], dim=-1)
         along_x, along_y = rotate_back(u, w)
@@ -171,7 +218,13 @@ class Modes(OneLine):
         return Coordinates(x=x, y=y, u=u, w=w)
 
     def restore(self, coordinates: Coordinates) -> tuple[Tensor, Tensor]:
-        """(v, h) = (U x, V y): the inverse of :meth:`project`, exact to rounding, float64, (..., N) and (..., M)."""
+        """(v, h) = (U x, V y): the inverse of :meth:`project`, exact to rounding, float64, (..., N) and (..., M).
+
+        Raises
+        ------
+        InputError : the bases are not complete
+        """
+        self.check_complete("to restore states")
         return coordinates.x @ self.left.mT, coordinates.y @ self.right.mT
 
     def mode_energy(self, i: int, x: Arrays, y: Arrays) -> Tensor:

@@ -328,10 +328,17 @@ def floor_rung(ladder: Ladder, states: Tensor, stream: Stream, annealer: Anneale
 
 
 def leading_modes(weights: Tensor, count: int = 4) -> Tensor:
-    """(N, count) leading left singular vectors of W, float64; their signs do not matter here."""
+    """(N, count) leading left singular vectors of W, the first one last, float64; their signs do not matter here.
+
+    Of fewer than count singular values there are no more vectors.  The smaller Gram matrix is diagonalised.
+    """
     matrix = weights.to(torch.float64)
-    vectors: Tensor = torch.linalg.eigh(matrix @ matrix.T)[1]
-    return vectors[:, -count:]
+    if matrix.shape[0] <= matrix.shape[1]:
+        vectors: Tensor = torch.linalg.eigh(matrix @ matrix.T)[1]
+        return vectors[:, -count:]
+    right = torch.linalg.eigh(matrix.T @ matrix)[1][:, -count:]
+    orthonormal: Tensor = torch.linalg.qr((matrix @ right).flip(1))[0]
+    return orthonormal.flip(1)
 
 
 def _correction(acceptance: float, target: float) -> float:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.errors import DataError, InputError, MissingInputError, ShapeError
@@ -30,6 +31,8 @@ from rbmscape.stats import Estimate
 __all__ = ["LinearGrowth", "MeasuredGrowth", "linear_growth", "measured_growth"]
 
 FloatArray = NDArray[np.float64]
+WIDE = 4096
+"""Units up to which the whole matrix C - D is diagonalised."""
 _WEAK = 0.3
 _LAG = 0.1
 
@@ -115,16 +118,38 @@ def linear_growth(data: ArrayLike, n_modes: int = 4) -> LinearGrowth:
     bits = samples.to(torch.float32)
     mean = bits.mean(0, dtype=torch.float64)
     bits = bits - mean.float()
-    covariance = (bits.T @ bits).double() / count
-    variances = covariance.diagonal().clone()
-    covariance.fill_diagonal_(0.0)
-    values, vectors = torch.linalg.eigh(covariance)
-    leading = vectors.flip(1)[:, :n_modes]
+    if units > WIDE:
+        values, leading, variances = _leading_of_wide(bits, n_modes)
+    else:
+        covariance = (bits.T @ bits).double() / count
+        variances = covariance.diagonal().clone()
+        covariance.fill_diagonal_(0.0)
+        rising, vectors = torch.linalg.eigh(covariance)
+        values, leading = rising.flip(0)[:n_modes], vectors.flip(1)[:, :n_modes]
     leading = leading * torch.where(leading.sum(0) < 0, -1.0, 1.0).double()
     squares = (bits @ leading.float()).square().var(0, correction=0).double()
     independent = variances @ leading.square()
-    kept = values.flip(0)[:n_modes]
-    return LinearGrowth(*(part.numpy() for part in (kept, leading, mean, squares, independent)))
+    return LinearGrowth(*(part.numpy() for part in (values, leading, mean, squares, independent)))
+
+
+def _leading_of_wide(deviations: Tensor, n_modes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The leading eigenvalues and eigenvectors of C - D, and D, by Lanczos iterations without the matrix C."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    count, units = deviations.shape
+    variances = deviations.square().mean(0, dtype=torch.float64)
+
+    def product(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+        given = torch.from_numpy(np.ascontiguousarray(vector).reshape(units))
+        along = (deviations @ given.float()).double() / count
+        result: NDArray[np.float64] = ((deviations.T @ along.float()).double() - variances * given).numpy()
+        return result
+
+    operator = LinearOperator((units, units), matvec=product, dtype=np.float64)
+    start = np.ones(units) / math.sqrt(units)
+    values, vectors = eigsh(operator, k=n_modes, which="LA", v0=start, tol=1e-6)
+    order = torch.from_numpy(np.argsort(-values))
+    return torch.from_numpy(values)[order], torch.from_numpy(vectors)[:, order], variances
 
 
 def measured_growth(

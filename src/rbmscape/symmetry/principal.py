@@ -95,17 +95,27 @@ def principal_components(data: ArrayLike, n_components: int = 10, centred: bool 
         raise DataError(
             f"principal components need a (n, N) matrix of at least 2 samples, found shape {tuple(samples.shape)}"
         )
-    count, units = samples.shape
+    units = samples.shape[1]
     if not 1 <= n_components <= units:
         raise InputError(f"n_components must be from 1 to {units} (the number of visible units), found {n_components}")
     mean = samples.mean(0, dtype=torch.float64)
     deviations = samples - mean.to(torch.float32) if centred else samples
-    moments = (deviations.T @ deviations).to(torch.float64) / count
-    values, vectors = torch.linalg.eigh(moments)
+    values, vectors = _eigenvectors(deviations, n_components)
     leading = vectors.flip(1)[:, :n_components]
     signs = torch.where(leading.sum(0) < 0, -1.0, 1.0).to(torch.float64)
     variances = values.flip(0)[:n_components].clamp_min(0.0).numpy()
     return PrincipalComponents(leading * signs, variances, mean, centred)
+
+
+def _eigenvectors(samples: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+    """Rising eigenvalues and eigenvectors of the moments (N, N), by way of the smaller Gram matrix that has enough."""
+    count, units = samples.shape
+    if units <= max(count, wanted) or count < wanted:
+        values, vectors = torch.linalg.eigh((samples.T @ samples).to(torch.float64) / count)
+        return values, vectors
+    values, weights = torch.linalg.eigh((samples @ samples.T).to(torch.float64) / count)
+    vectors = torch.linalg.qr((samples.T @ weights.float()).to(torch.float64).flip(1))[0].flip(1)
+    return values, vectors
 
 
 def align_with_components(

@@ -278,10 +278,12 @@ def rotate_weights(modes: Modes, weights: Tensor, left: Rotation, right: Rotatio
     Raises
     ------
     ShapeError : a rotation has the wrong dimension
+    InputError : the modes' bases are not complete
     """
     n_visible, n_hidden = weights.shape
     if (left.size, right.size) != (n_visible, n_hidden):
         raise ShapeError(f"weights {n_visible} x {n_hidden} need such rotations, found {left.size} and {right.size}")
+    modes.check_complete("a rotation of all modes")
     device, paired = weights.device, modes.singular_values.shape[0]
     left_core, right_core = left.core.T.to(device), right.core.to(device)
     sigma = torch.zeros(n_visible, n_hidden, dtype=torch.float64, device=device)
