@@ -378,9 +378,10 @@ def test_evaluate_writes_the_probability_of_every_row(tmp_path, trained, capsys)
     assert head == "part,row,log_probability,common_stderr"
     run = rs.Run.open(trained)
     found = [float(line.split(",")[2]) for line in lines]
-    expected = exact_log_likelihood(run.load(), run.dataset().train).tolist()
+    data = run.dataset()
+    expected = exact_log_likelihood(run.load(), np.concatenate((data.train, data.test)))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert {line.split(",")[0] for line in lines} == {"train"}
+    assert [line.split(",")[0] for line in lines] == ["train"] * len(data.train) + ["test"] * len(data.test)
     before = table.read_bytes()
     assert main(["evaluate", str(trained), "--per-row", str(table)]) == 1
     assert "--overwrite" in capsys.readouterr().err
