@@ -26,6 +26,7 @@ from rbmscape.runs.config import TrainingConfig
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
+    from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
 __all__ = ["train"]
@@ -43,7 +44,7 @@ def train(
         str | None,
         typer.Argument(
             help="mnist, bars-and-stripes, planted, or a .npy, .npz, .csv, .parquet or .h5 file; "
-            "not needed with --resume.",
+            "not needed with --resume, or with --init and a run.",
             show_default=False,
         ),
     ] = None,
@@ -59,6 +60,14 @@ def train(
         str | None,
         typer.Option(
             help="The run is kept in this directory.", show_default="runs/DATA-HIDDEN-seedSEED", rich_help_panel=_RUN
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="Training begins with the model of this run, and its chains, or with this model file.",
+            metavar="RUN|MODEL",
+            rich_help_panel=_RUN,
         ),
     ] = None,
     resume: Annotated[
@@ -87,6 +96,9 @@ def train(
 
     The run's directory gets checkpoints, metrics and the state to resume from. Ctrl-C ends training cleanly.
     """
+    from rbmscape.runs.run import Run
+    from rbmscape.training.beginning import recipe_for
+
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
         digits=digits, n_train=n_train, n_test=n_test, seed=data_seed,
@@ -95,9 +107,19 @@ def train(
         raise typer.BadParameter("--resume continues a run and --overwrite replaces it; choose one")
     known = _run_to_resume(out) if resume else None
     config = _config(recipe, {name: value for name, value in values.items() if value is not None}, known)
-    dataset = _dataset(data, loading, known)
+    begin = None if init is None else _beginning(init)
+    dataset = _dataset(data, loading, known or (begin if isinstance(begin, Run) else None))
+    config = config if known is not None else recipe_for(config, begin)
     directory = Path(out) if out is not None else Path("runs") / f"{dataset.name}-{config.n_hidden}-seed{config.seed}"
-    _train(dataset, config, directory, resume=resume, overwrite=overwrite, quiet=quiet)
+    _train(dataset, config, directory, begin, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+def _beginning(init: str) -> Run | RBM:
+    """The run, or the model in a file."""
+    from rbmscape.cli.models import open_model
+
+    opened = open_model(init, device="cpu")
+    return opened.rbm if opened.run is None else opened.run
 
 
 def _run_to_resume(out: str | None) -> Run | None:
@@ -135,7 +157,14 @@ def _dataset(data: str | None, loading: dict[str, Any], known: Run | None) -> Da
 
 
 def _train(
-    dataset: Dataset, config: TrainingConfig, directory: Path, *, resume: bool, overwrite: bool, quiet: bool
+    dataset: Dataset,
+    config: TrainingConfig,
+    directory: Path,
+    init: Run | RBM | None,
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
 ) -> None:
     from rbmscape.training.audit import audit_training, save_audit
     from rbmscape.training.display import TrainingDisplay
@@ -147,7 +176,7 @@ def _train(
     )
     try:
         run = train_model(
-            dataset, config, directory, resume=resume, overwrite=overwrite,
+            dataset, config, directory, init=init, resume=resume, overwrite=overwrite,
             progress=False if quiet else TrainingDisplay(title),
         )  # fmt: skip
     except KeyboardInterrupt:

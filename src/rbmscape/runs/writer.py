@@ -122,7 +122,7 @@ class RunWriter:
         self._check_same(found, record)
         self._run_id = found.get("run_id")
         if found["config"] != record["config"]:
-            kept = {name: found[name] for name in ("engine", "precision", "run_id") if name in found}
+            kept = {name: found[name] for name in ("engine", "precision", "run_id", "init") if name in found}
             return self._write_record(dict(record) | kept)
         return found
 
@@ -170,7 +170,8 @@ class RunWriter:
             key = differing[0]
             raise ConfigError(
                 f"{self.layout.directory} was trained with {key}={getattr(old, key)!r}, not {getattr(new, key)!r}; "
-                f"resume with the same recipe (more epochs only with schedule='constant') or choose another directory"
+                f"resume with the same recipe (more epochs only with schedule='constant'), or go on from this run in "
+                f"another directory: train(..., init=run) (--init {self.layout.directory})"
             )
 
     def _write(self, path: Path, tensors: Mapping[str, Tensor], kind: str, **facts: str) -> None:

@@ -164,6 +164,9 @@ def _how_to_go_on(batch: Batch, sessions: list[Session]) -> str:
 
 
 def may_join(directory: str | os.PathLike[str], resume: bool) -> bool:
-    """Whether a run that is there was begun in the same number format."""
-    record = RunLayout(Path(directory)).config
-    return not (resume and record.is_file()) or read_json(record).get("precision") == "fixed"
+    """Whether a run that is there was begun in the same number format, and with an untrained model."""
+    place = RunLayout(Path(directory)).config
+    if not (resume and place.is_file()):
+        return True
+    record = read_json(place)
+    return record.get("precision") == "fixed" and "init" not in record

@@ -9,12 +9,15 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError, FormatError, InputError, LadderStalledError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import best_device, select_engine
+from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, Reporter
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.layout import read_json
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter, same_numbers
 from rbmscape.training.batch import can_batch
+from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for
 from rbmscape.training.display import make_reporter
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.session import Session, record_of
@@ -29,6 +32,7 @@ def train(
     config: TrainingConfig | None = None,
     directory: str | os.PathLike[str] | None = None,
     *,
+    init: Run | RBM | None = None,
     resume: bool = False,
     overwrite: bool = False,
     until_update: int | None = None,
@@ -39,8 +43,10 @@ def train(
     Parameters
     ----------
     dataset : binary samples, from `load_dataset` or `Dataset.from_array`
-    config : the recipe; `TrainingConfig.recommended()` by default
+    config : the recipe; by default that of `init` where it is a run, else `TrainingConfig.recommended()`
     directory : where the run is kept; by default a temporary one that vanishes with the returned run
+    init : begin with the model of a run, and with its chains, or with a model: for fine-tuning, or for more epochs
+        under a new schedule; not needed again to resume
     resume : continue the run in ``directory`` if there is one, bit for bit as if it had never stopped
     overwrite : replace a run that is in ``directory``
     until_update : stop (resumably) after this many updates in all, to train in slices
@@ -55,7 +61,8 @@ def train(
     InputError : data or recipe of another kind, or both resume and overwrite
     RunExistsError : ``directory`` holds a run and neither resume nor overwrite was asked for
     RunLockedError : another process or thread trains there
-    ConfigError : the run to be resumed has another recipe or other data
+    ConfigError : the run to be resumed has another recipe, other data or another beginning
+    ShapeError : the model to begin with does not fit the data or the recipe
     DivergenceError : parameters left the finite numbers; the last good checkpoint is kept
     KeyboardInterrupt : Ctrl-C or SIGTERM; everything is saved, and the message says how to continue
     """
@@ -64,13 +71,15 @@ def train(
         raise InputError("resume=True continues a run and overwrite=True replaces it, found both; choose one")
     last = None if until_update is None else check_count("until_update", until_update, 0)
     reporter = make_reporter(progress)
-    recipe = TrainingConfig.recommended() if config is None else config
+    begin = beginning_of(init)
+    recipe = recipe_for(config, init)
+    check_beginning(begin, dataset, recipe)
     engine = engine_for(recipe, dataset)
     if directory is not None:
-        _train(dataset, recipe, engine, directory, reporter, last, resume=resume, overwrite=overwrite)
+        _train(dataset, recipe, engine, directory, reporter, last, begin, resume=resume, overwrite=overwrite)
         return Run.open(directory)
     with temporary_directory() as place:
-        _train(dataset, recipe, engine, place, reporter, last, resume=resume, overwrite=overwrite)
+        _train(dataset, recipe, engine, place, reporter, last, begin, resume=resume, overwrite=overwrite)
     return Run(place, Keeper(place))
 
 
@@ -81,17 +90,18 @@ def _train(
     directory: str | os.PathLike[str],
     reporter: Reporter,
     until_update: int | None,
+    begin: Beginning | None,
     *,
     resume: bool,
     overwrite: bool,
 ) -> None:
-    if can_batch(config, engine) and may_join(directory, resume):
+    if begin is None and can_batch(config, engine) and may_join(directory, resume):
         train_together(
             dataset, [config], [directory], engine, reporter, until_update, resume=resume, overwrite=overwrite
         )
         return
     with RunWriter(directory) as writer, naming_a_lost_device(engine):
-        trainer = _start(writer, dataset, config, engine, resume=resume, overwrite=overwrite)
+        trainer = _start(writer, dataset, config, engine, begin, resume=resume, overwrite=overwrite)
         _run(trainer, Session(trainer, writer, dataset), reporter, until_update)
 
 
@@ -149,15 +159,26 @@ def engine_for(config: TrainingConfig, dataset: Dataset, runs: int = 1) -> Engin
 
 
 def _start(
-    writer: RunWriter, dataset: Dataset, config: TrainingConfig, engine: Engine, *, resume: bool, overwrite: bool
+    writer: RunWriter,
+    dataset: Dataset,
+    config: TrainingConfig,
+    engine: Engine,
+    begin: Beginning | None,
+    *,
+    resume: bool,
+    overwrite: bool,
 ) -> Trainer:
     """A trainer at the beginning of a new run, or where an existing one stands."""
-    trainer = Trainer(dataset, config, engine)
+    if resume and writer.exists:
+        place, has_state = str(writer.layout.directory), writer.layout.state.is_file()
+        check_record(read_json(writer.layout.config), begin, place, has_state=has_state)
+    trainer = Trainer(dataset, config, engine, begin)
     wanted = record_of(dataset, config, engine, trainer.updates_per_epoch)
+    wanted |= {} if begin is None else {"init": begin.facts}
     record = writer.begin(wanted, resume=resume, overwrite=overwrite)
     if not same_numbers(record, wanted):
         engine = select_engine(record["engine"], record["precision"], engine.device)
-        trainer = Trainer(dataset, config, engine)
+        trainer = Trainer(dataset, config, engine, begin)
     found = writer.read_state()
     if found is not None:
         tensors, metadata = found

@@ -21,6 +21,7 @@ from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
+from rbmscape.training.beginning import Beginning
 from rbmscape.training.gradient import center
 from rbmscape.training.initial import first_chains, initial_model, longest_gradient
 from rbmscape.training.ladder.control import Action
@@ -41,6 +42,7 @@ class Trainer:
     dataset : what is learned; ``dataset.train`` is (n, N) uint8
     config : the recipe
     engine : what samples the negative phase
+    begin : model and chains to begin with; by default untrained ones
 
     Attributes
     ----------
@@ -48,7 +50,9 @@ class Trainer:
     updates_per_epoch, total_updates : length of an epoch and of the whole training
     """
 
-    def __init__(self, dataset: Dataset, config: TrainingConfig, engine: Engine) -> None:
+    def __init__(
+        self, dataset: Dataset, config: TrainingConfig, engine: Engine, begin: Beginning | None = None
+    ) -> None:
         self.config, self.engine = config, engine
         self.update = 0
         device, dtype = engine.device, torch.float64 if engine.precision == "fp64" else torch.float32
@@ -59,7 +63,7 @@ class Trainer:
         self.updates_per_epoch = config.updates_per_epoch(n_train)
         self.total_updates = config.epochs * self.updates_per_epoch
         self._streams = {name: Stream(config.seed, f"training/{name}") for name in ("chains", "shuffle", "start")}
-        start = initial_model(self.train, config, dtype)
+        start = initial_model(self.train, config, dtype) if begin is None else begin.model.to(device, dtype)
         self._parameters = {name: getattr(start, name).clone() for name in PARAMETER_NAMES}
         self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
         self._optimizer = self._make_optimizer()
@@ -69,7 +73,9 @@ class Trainer:
         self._sampler = engine.bind(self._present, self.n_chains)
         self._phases = self._sampler.gradient(self.batch_size)
         self._order: tuple[int, Tensor] | None = None
-        self._sampler.v.copy_(first_chains(self.train, self._streams["start"], self.n_chains))
+        known = None if begin is None else begin.first_chains(self.n_chains)
+        chains = first_chains(self.train, self._streams["start"], self.n_chains) if known is None else known
+        self._sampler.v.copy_(chains)
         self._follower = self._make_follower(start) if config.method == "ptt" else None
         self._safe_average = None if self._follower is None or self._average is None else _copies(self._average)
 
