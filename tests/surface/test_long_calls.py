@@ -80,6 +80,9 @@ def test_a_long_call_counts_what_it_announces(name):
 
 UNKNOWN = {
     "model_samples": lambda progress: model_samples(RBM, n_chains=20, budget=1e9, progress=progress),
+    "conditional_samples": lambda progress: rs.conditional_samples(
+        RBM, 9 * [float("nan")], method="gibbs", budget=1e7, progress=progress
+    ),
     "equilibrium_samples": lambda progress: rs.equilibrium_samples(RBM, 20, progress=progress),
     "likelihood_bracket": lambda progress: rs.likelihood_bracket(
         RBM, ROWS, 20, 20, max_betas=20, n_rounds=20, progress=progress
