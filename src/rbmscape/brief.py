@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["LONGEST", "OneLine", "in_brief"]
+__all__ = ["LONGEST", "OneLine", "in_brief", "printable"]
 
 LONGEST: Final = 180
 """Characters at most of the line between the parentheses."""
@@ -46,3 +46,8 @@ def in_brief(value: Any) -> str:
 
 def _is_large(part: Any) -> bool:
     return not isinstance(part, bool | int | float | str | None)
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out, so that names from files cannot steer a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from rbmscape.brief import printable
 from rbmscape.errors import RbmscapeError
 
 __all__ = ["COMMANDS", "DONE", "FAILED", "INTERRUPTED", "WRONG_USAGE", "build", "main"]
@@ -156,7 +157,7 @@ def _options(
 
 def _say(message: str, code: int) -> int:
     """One line on stderr, whatever the message holds; returns the exit code."""
-    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.stderr.write(printable(" ".join(message.split())) + "\n")
     return code
 
 

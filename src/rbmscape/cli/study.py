@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rbmscape.errors import ConfigError
+
 if TYPE_CHECKING:
     from rbmscape.study.config import StudyConfig
     from rbmscape.study.study import Study
@@ -76,7 +78,7 @@ def study(
         if tables is not None:
             raise typer.BadParameter("--tables needs the directory of a study, not a plan")
         config = read_plan(plan)
-        directory = Path("studies") / config.name if out is None else out
+        directory = _place(config.name) if out is None else out
     carry_out(config, directory, dry_run=dry_run, workers=workers, scheduler=scheduler, overwrite=overwrite)
 
 
@@ -116,3 +118,16 @@ def carry_out(
     if outcome.failures:
         name, reason = next(iter(outcome.failures.items()))
         raise StudyError(f"{len(outcome.failures)} tasks of the study could not be done, the first is {name}: {reason}")
+
+
+def _place(name: str) -> Path:
+    """Directory of a study that was given none.
+
+    Raises
+    ------
+    ConfigError : the name is no file name
+    """
+    plain = name.isprintable() and name == name.strip() and name.strip(".") and len(name) <= 200
+    if not plain or Path(name).name != name or "\\" in name:
+        raise ConfigError(f"the study's name {name!r} is no name of a directory; give one with --out")
+    return Path("studies") / name

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rbmscape.brief import printable
+
 __all__ = ["print_table", "write_json"]
 
 
@@ -18,13 +20,20 @@ def print_table(title: str, rows: Iterable[Sequence[str]], header: Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_header=bool(header), pad_edge=False)
+    table = Table(
+        title=Text(printable(title), style="table.title"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_header=bool(header),
+        pad_edge=False,
+    )
     body = [list(row) for row in rows]
     n_columns = max((len(row) for row in [list(header), *body]), default=1)
     for position in range(n_columns):
-        table.add_column(header[position] if position < len(header) else "", overflow="fold")
+        name = header[position] if position < len(header) else ""
+        table.add_column(Text(printable(name)), overflow="fold")
     for row in body:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)
 
 

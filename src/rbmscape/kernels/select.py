@@ -11,6 +11,7 @@ Torch is imported when something is chosen, not before, so that names are at han
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -40,9 +41,12 @@ def has_table_lookup() -> bool:
     """Whether this processor has what ``fixed`` needs: AVX-512 with the instructions for bytes, words and doublewords.
 
     Tables of 16-bit integers are looked up in its registers; where there is a matrix unit as well, that one multiplies.
+    Where Numba is told to compile for another processor, that one counts.
     """
     import torch
 
+    if any(os.environ.get(name) for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")):
+        return False
     capabilities = torch.cpu.get_capabilities()
     return all(capabilities.get(f"avx512_{feature}", False) for feature in ("f", "bw", "dq"))
 
@@ -72,7 +76,11 @@ def _nothing_missing() -> str:
 
 
 def _missing_numba() -> str:
-    return "" if find_spec("numba") else "engine 'cpu' needs numba, which is not installed; use engine='reference'"
+    if not find_spec("numba"):
+        return "engine 'cpu' needs numba, which is not installed; use engine='reference'"
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return "engine 'cpu' is compiled by numba, which NUMBA_DISABLE_JIT forbids; unset it, or use engine='reference'"
+    return ""
 
 
 def _missing_tables() -> str:
