@@ -73,6 +73,7 @@ def study(tmp_path_factory):
         likelihood=LikelihoodPlan(method="exact"),
         figure_options={"gallery": {"n_samples": 3, "sampling": {"n_chains": 20, "budget": 1e9}}},
         figures=("likelihood", "gallery"),
+        ledger=True,
     )
     return run_study(plan, tmp_path_factory.mktemp("report") / "s", progress=False)
 

@@ -86,7 +86,11 @@ def test_a_table_has_one_row_a_number():
 
 def test_tables_hold_what_the_results_hold(study, tmp_path):
     files = write_tables(study, tmp_path / "tables")
-    assert [file.stem for file in files] == list(study.result_names()) == ["gallery", "likelihood", "training"]
+    assert (
+        [file.stem for file in files]
+        == list(study.result_names())
+        == ["baselines", "gallery", "likelihood", "training"]
+    )
     table = pd.read_csv(tmp_path / "tables" / "likelihood.csv")
     values = table[table.variable == "log_likelihood"].set_index(["recipe", "hidden", "replica", "update"])["value"]
     dataset = study.result("likelihood").log_likelihood

@@ -19,6 +19,7 @@ _KINDS: Final = {
     "collect-training": "collect metrics",
     "likelihood": "likelihoods of a run",
     "collect-likelihood": "collect likelihoods",
+    "baselines": "models without hidden units",
     "samples": "equilibrium samples of a run",
     "compute": "data of a figure",
     "figure": "picture of a figure",

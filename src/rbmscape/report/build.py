@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.findings import Verdict
 from rbmscape.report.ledger import count_verdicts, identities, judge_all, write_ledger
+from rbmscape.report.overview import best_sentence, groups, next_steps, study_baselines
 from rbmscape.report.runs import headlines, run_rows
 from rbmscape.report.words import duration, format_estimate, format_number, real_minus
 
@@ -50,7 +51,7 @@ class FigureBlock:
 
 
 def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Path:
-    """Write ``report.html``, ``results/claims.json`` and ``results/claims.csv`` into a study's directory.
+    """Write ``report.html`` into a study's directory, and ``results/claims.json|csv`` where it reproduces the paper.
 
     Parameters
     ----------
@@ -70,27 +71,22 @@ def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Pat
     rows = run_rows(study)
     if not rows:
         raise StudyError(f"{study.directory} has no run yet, so there is nothing to report; train it first")
-    evidence = Evidence.of_study(study, records, failures)
-    evidence.checks = run_checks(evidence)
-    judged = judge_all(evidence)
-    write_ledger(study.directory / "results", study.config.name, judged, evidence.checks)
-    blocks = figure_blocks(study, records)
+    blocks, ordered, known = figure_blocks(study, records), groups(study, rows), study_baselines(study)
     page = _environment().get_template("report.html.j2").render(
         study=study,
         config=study.config,
         info=study.info,
         rows=rows,
-        brackets=any(row.converged is not None for row in rows),
-        paper_figures=[block for block in blocks if block.number],
-        more_figures=[block for block in blocks if not block.number],
+        verdicts=any(row.converged is not None for row in rows),
+        brackets=any(row.lower is not None for row in rows),
+        **_sections(study, blocks),
         shown={block.name for block in blocks},
         headlines=headlines(study, rows),
-        judged=judged,
-        counts=count_verdicts(judged),
-        identities=identities(judged),
-        against=[one for one in judged if one.finding.verdict is Verdict.FAILS],
-        errata=[(erratum, evidence.checks[erratum.key]) for erratum in ERRATA],
-        recipes={name: evidence.describe(name) for name in evidence.recipes},
+        groups=ordered,
+        baselines=known,
+        best=best_sentence(ordered),
+        next_steps=next_steps(study, ordered, known),
+        ledger=_judged(study, records, failures) if study.config.reproduces_paper else None,
         missing=missing_figures(study, records, failures),
         failures=other_failures(failures),
         computing_seconds=sum(record["seconds"] for record in records.values()),
@@ -101,6 +97,31 @@ def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Pat
     target = study.directory / "report.html"
     write_text(target, page)
     return target
+
+
+def _sections(study: Study, blocks: list[FigureBlock]) -> dict[str, list[FigureBlock]]:
+    """The paper's figures and others; in a study of other data there is no such difference, and no number."""
+    if not study.config.reproduces_paper:
+        return {"paper_figures": [], "more_figures": [replace(block, number="") for block in blocks]}
+    paper = [block for block in blocks if block.number]
+    return {"paper_figures": paper, "more_figures": [block for block in blocks if not block.number]}
+
+
+def _judged(
+    study: Study, records: Mapping[str, Mapping[str, Any]], failures: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """The claims and errata of the paper with what the study says of them, also written as data."""
+    evidence = Evidence.of_study(study, records, failures)
+    evidence.checks = run_checks(evidence)
+    judged = judge_all(evidence)
+    write_ledger(study.directory / "results", study.config.name, judged, evidence.checks)
+    return {
+        "judged": judged,
+        "counts": count_verdicts(judged),
+        "identities": identities(judged),
+        "against": [one for one in judged if one.finding.verdict is Verdict.FAILS],
+        "errata": [(erratum, evidence.checks[erratum.key]) for erratum in ERRATA],
+    }
 
 
 def _environment() -> Environment:
@@ -149,7 +170,7 @@ def png_size(content: bytes) -> tuple[int, int]:
 def missing_figures(
     study: Study, records: Mapping[str, Any], failures: Mapping[str, str] | None
 ) -> list[tuple[str, str]]:
-    """Title and reason of every figure of the plan, or of the paper, that the page does not show."""
+    """Title and reason of every figure of the plan, or of the paper it reproduces, that the page does not show."""
     planned = select(study.config.figures)
     found = []
     for entry in in_order({*planned, *all_figures()}):
@@ -159,7 +180,7 @@ def missing_figures(
         if entry in planned:
             reasons = [(failures or {}).get(name) for name in (f"compute/{entry.name}", task)]
             found.append((entry.spec.title, next(filter(None, reasons), "not computed yet")))
-        elif entry.spec.paper:
+        elif entry.spec.paper and study.config.reproduces_paper:
             found.append((entry.spec.title, f"the paper's figure {entry.spec.paper} is not in this study's plan"))
     return found
 

@@ -38,7 +38,7 @@ class RunRow:
     updates_per_second : over the last stretch of training
     likelihood : of the last evaluated checkpoint, nats
     lower, upper : bounds of its bracket, nats
-    converged : whether the bracket is; None without a bracket
+    converged : whether the estimate is; None where it has no verdict
     """
 
     name: str
@@ -110,32 +110,35 @@ def _last_likelihoods(study: Study) -> dict[tuple[str, int, int], _Last]:
 
 def _of_point(point: xr.Dataset) -> _Last:
     best = Estimate(float(point.log_likelihood), float(point.stderr), float(point.ess))
-    if "lower" not in point or not math.isfinite(float(point.lower)):
+    if "converged" not in point or not math.isfinite(float(point.converged)):
         return _Last(best)
-    lower, upper = (Estimate(float(point[name]), float(point[f"{name}_stderr"])) for name in ("lower", "upper"))
     converged = bool(float(point.converged) == 1.0)
-    return _Last(best if converged else replace(best, stderr=math.nan), lower, upper, converged)
+    best = best if converged else replace(best, stderr=math.nan)
+    if "lower" not in point or not math.isfinite(float(point.lower)):
+        return _Last(best, converged=converged)
+    lower, upper = (Estimate(float(point[name]), float(point[f"{name}_stderr"])) for name in ("lower", "upper"))
+    return _Last(best, lower, upper, converged)
 
 
 def headlines(study: Study, rows: list[RunRow]) -> list[str]:
-    """What a busy reader should know about the likelihood, said from the numbers alone."""
-    main = next(iter(study.config.recipes))
+    """What a busy reader should know about the likelihood, said from the numbers of every recipe alone."""
     lines = []
-    best = mean_by_size([row for row in rows if row.recipe == main])
-    if best:
-        parts = [f"{format_estimate(value)} with {hidden} hidden units" for hidden, value in sorted(best.items())]
-        lines.append(f"Test log-likelihood in nats after training ({main}): {', '.join(parts)} (mean over replicas).")
-    if len(best) > 1:
-        lines.append(order_sentence(best))
-    curve = _curve(study, main)
-    if curve is not None:
-        lines.append(rise_sentence(curve))
-    bracketed = [row for row in rows if row.converged is not None]
-    if bracketed:
-        sure = sum(bool(row.converged) for row in bracketed)
-        lines.append(
-            f"The bracket of the last checkpoint is converged in {sure} of {len(bracketed)} runs that have one."
-        )
+    for recipe in study.config.recipes:
+        best = mean_by_size([row for row in rows if row.recipe == recipe])
+        if best:
+            parts = [f"{format_estimate(value)} with {hidden} hidden units" for hidden, value in sorted(best.items())]
+            lines.append(
+                f"Test log-likelihood in nats after training, {recipe}: {in_words(parts)} (means over replicas)."
+            )
+        if len(best) > 1:
+            lines.append(order_sentence(best))
+        curve = _curve(study, recipe)
+        if best and curve is not None:
+            lines.append(rise_sentence(curve))
+    judged = [row for row in rows if row.converged is not None]
+    if judged:
+        sure = sum(bool(row.converged) for row in judged)
+        lines.append(f"The last likelihood is converged in {sure} of {len(judged)} runs whose estimate has a verdict.")
     return lines
 
 

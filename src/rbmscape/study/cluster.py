@@ -35,7 +35,7 @@ SECONDS_WITHOUT_SCHEDULER: Final = 10.0
 SECONDS_BETWEEN_COUNTS: Final = 2.0
 _LOGS: Final = ("distributed", "asyncio", "tornado")
 """Loggers of Dask, and of its event loop, which reports the lost connection once more when the program ends."""
-NEEDS_NO_GPU: Final = ("collect-training", "collect-likelihood", "figure")
+NEEDS_NO_GPU: Final = ("collect-training", "collect-likelihood", "baselines", "figure")
 
 _ONE_AT_A_TIME = threading.Lock()
 

@@ -209,6 +209,7 @@ class StudyConfig(_Plan):
         ``{"gallery": {"n_samples": 20}}``
     slice_epochs : epochs that one task trains; by default about a minute's work; changing it never changes numbers
     seed : of everything random in the study
+    ledger : whether the report judges the paper's claims; by default for the paper's data, MNIST
 
     Raises
     ------
@@ -226,6 +227,7 @@ class StudyConfig(_Plan):
     figure_options: dict[str, Values] = Field(default_factory=dict)
     slice_epochs: PositiveInt | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    ledger: bool | None = None
 
     @field_validator("hidden")
     @classmethod
@@ -261,6 +263,11 @@ class StudyConfig(_Plan):
     def from_mapping(cls, values: Mapping[str, Any]) -> StudyConfig:
         """From parsed JSON or TOML; ConfigError as for the class."""
         return cls(**dict(values))
+
+    @property
+    def reproduces_paper(self) -> bool:
+        """Whether the study is about the paper's claims, which are judged in its report."""
+        return self.data.source == "mnist" if self.ledger is None else self.ledger
 
     def replace(self, **changes: Any) -> StudyConfig:
         """Copy with some values changed, checked again."""

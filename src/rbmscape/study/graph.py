@@ -150,6 +150,7 @@ def build_graph(config: StudyConfig, dataset: Dataset, sources: Sources | None =
     _add_result(plan, "training", whole)
     if any("likelihood" in entry.spec.results for entry in entries) or config.figures is None:
         _add_likelihoods(plan, trained)
+        _add_baselines(plan)
     for entry in entries:
         _add_figure(plan, entry, (*whole, *_add_samples(plan, entry, trained)))
     return plan.graph
@@ -235,6 +236,13 @@ def _add_likelihoods(plan: _Plan, trained: Mapping[RunKey, _Trained]) -> None:
             outputs, cost = (points_file(name),), len(updates) * _likelihood_cost(method, key, dataset)
             points.append(plan.graph.add(name, "likelihood", parameters, needs=needs, outputs=outputs, cost=cost))
     _add_result(plan, "likelihood", points)
+
+
+def _add_baselines(plan: _Plan) -> None:
+    """What models without hidden structure are worth, to see whether training was worth it."""
+    parameters = {"data": plan.dataset.fingerprint, "seed": plan.config.seed}
+    parameters["source"] = plan.sources.of_module("rbmscape.likelihood.baselines")
+    plan.graph.add("results/baselines", "baselines", parameters, outputs=("results/baselines.nc",), cost=2 * UNIT)
 
 
 def points_file(name: str) -> str:

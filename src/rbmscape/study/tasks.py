@@ -175,6 +175,28 @@ def _collect_likelihood(context: StudyContext, task: Task, reporter: StudyReport
     return {"points": len(rows)}
 
 
+def _baselines(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+    """Log-likelihoods of independent units and of a mixture of products, fitted to the training data."""
+    import xarray as xr
+
+    from rbmscape.likelihood.baselines import baselines
+
+    began = time.perf_counter()
+    found = baselines(context.dataset, seed=context.config.seed)
+    both, nats = (found.independent, found.mixture), {"units": "nat"}
+    dataset = xr.Dataset(
+        {
+            "log_likelihood": ("baseline", [one.value for one in both], nats),
+            "stderr": ("baseline", [one.stderr for one in both], nats),
+        },
+        coords={"baseline": ["independent", "mixture"]},
+        attrs={"n_products": found.n_products},
+    )
+    _write_result(context, task, dataset, time.perf_counter() - began)
+    reporter.advance(task, 1.0)
+    return {"value": found.mixture.value, "stderr": found.mixture.stderr}
+
+
 def _write_result(context: StudyContext, task: Task, dataset: xr.Dataset, seconds: float) -> None:
     dataset.attrs |= result_attrs(context, task, seconds)
     write_dataset(dataset, context.store.directory / task.outputs[0])
@@ -233,6 +255,7 @@ RUNNERS: Mapping[str, Callable[[StudyContext, Task, StudyReporter], dict[str, An
     "collect-training": _collect_training,
     "likelihood": _likelihood,
     "collect-likelihood": _collect_likelihood,
+    "baselines": _baselines,
     "samples": _samples,
     "compute": _compute,
     "figure": _draw,
