@@ -70,6 +70,7 @@ _HOMES = {
     "read_model": "rbmscape.interop.convert",
     "write_model": "rbmscape.interop.convert",
     "check": "rbmscape.study.check",
+    "explore": "rbmscape.explorer.explore",
     "RbmscapeError": "rbmscape.errors",
 }
 

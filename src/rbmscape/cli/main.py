@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "study": "Carry out a plan of one's own, on this machine or on many; goes on where it stopped.",
     "convert": "Models of other tools into rbmscape's files, and the other way round.",
     "check": "Compare the files of a run or a study with what was written.",
+    "explore": "Look at a run, a study or a model in the browser; without one, train a small model and watch it.",
     "bench": "Measure the speed of sampling on this machine.",
     "info": "Versions, sampling engine, processor, GPU and threads.",
 }

@@ -1,0 +1,1 @@
+export const title = "diffusion"; export const lead = ""; export async function load() { return () => {}; }

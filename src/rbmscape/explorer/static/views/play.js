@@ -1,0 +1,1 @@
+export const title = "play"; export const lead = ""; export async function load() { return () => {}; }

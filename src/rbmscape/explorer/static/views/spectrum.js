@@ -1,0 +1,1 @@
+export const title = "spectrum"; export const lead = ""; export async function load() { return () => {}; }

@@ -1,0 +1,1 @@
+export const title = "symmetry"; export const lead = ""; export async function load() { return () => {}; }

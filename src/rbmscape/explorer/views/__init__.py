@@ -1,0 +1,1 @@
+"""One file a view; found here by `rbmscape.explorer.registry`."""
