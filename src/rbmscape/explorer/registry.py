@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["View", "all_views", "find_view"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """What one file of ``views`` has.
 
