@@ -23,6 +23,7 @@ from matplotlib.transforms import Bbox
 
 from rbmscape.figures.style import is_cut
 
+SAVED_DPI = 200
 SLACK = 0.12
 """Share of a text's height by which boxes may touch: they hold room for descenders that most words lack."""
 DIMENSIONAL = re.compile(
@@ -46,7 +47,8 @@ class Box(NamedTuple):
 
 def faults(figure: Figure) -> list[str]:
     """One sentence a fault; empty for a figure that is as it should be."""
-    figure.canvas.draw()
+    figure.set_dpi(SAVED_DPI)
+    figure.draw_without_rendering()
     boxes = [_box(text) for text in _texts(figure)]
     found = list(_overlaps(boxes))
     found += _outside(figure, boxes)

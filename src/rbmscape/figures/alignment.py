@@ -15,9 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rbmscape.errors import InputError
+from rbmscape.figures.along_training import epochs_above, updates_axis
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    legend_below,
+    log_axis,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.symmetry.principal import (
     PrincipalComponents,
@@ -36,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EARLY", "SPEC", "Options", "alt_text", "compute", "draw", "for_study"]
 
+_MOST_COLUMNS = 4
 EARLY = 60
 """Updates in which the modes are asked to be principal components."""
 
@@ -153,20 +164,37 @@ def _one_run(run: Run, components: Mapping[bool, PrincipalComponents], n_values:
 def draw(dataset: xr.Dataset) -> Figure:
     """A column a recipe: overlaps above, singular values below; the first replica is drawn strongly, others thinly."""
     recipes = dataset.recipe.values
-    width = min(PAGE_WIDTH, 1.0 + 2.4 * len(recipes))
-    figure, axes = new_figure(2, len(recipes), size=(width, 4.2), sharex="col", sharey="row")
-    for column, recipe in enumerate(recipes):
-        chosen = dataset.sel(recipe=recipe)
-        _draw_overlaps(axes[0, column], chosen)
-        _draw_values(axes[1, column], chosen)
-        axes[0, column].set_title(str(recipe), loc="right")
-        axes[1, column].set_xlabel("updates")
-    axes[0, 0].set_ylabel("overlap")
-    axes[1, 0].set_ylabel("singular values")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    panel_letters(axes)
+    columns = min(_MOST_COLUMNS, len(recipes))
+    blocks = -(-len(recipes) // columns)
+    width = min(PAGE_WIDTH, 1.4 + 2.4 * columns)
+    figure, axes = new_figure(2 * blocks, columns, size=(width, 0.5 + 4.0 * blocks), sharey="row")
+    for panel in axes.ravel():
+        panel.set_visible(False)
+    shown = []
+    for place, recipe in enumerate(recipes):
+        pair = axes[2 * (place // columns) : 2 * (place // columns) + 2, place % columns]
+        _draw_recipe(pair, dataset.sel(recipe=recipe))
+        pair[0].set_title(str(recipe), loc="right")
+        if place % columns == 0:
+            pair[0].set_ylabel("overlap")
+            pair[1].set_ylabel("singular value λ ($k_BT$)")
+        shown += list(pair)
+    legend_below(figure, shown[0])
+    panel_letters(shown)
     return figure
+
+
+def _draw_recipe(pair: Any, chosen: xr.Dataset) -> None:
+    """Overlaps above, singular values below."""
+    for panel in pair:
+        panel.set_visible(True)
+    _draw_overlaps(pair[0], chosen)
+    _draw_values(pair[1], chosen)
+    one = chosen.isel(replica=0)
+    updates_axis(pair[0], chosen["update"].values, None)
+    pair[0].tick_params(labelbottom=False)
+    epochs_above(pair[0], one["update"].values, one.epoch.values)
+    updates_axis(pair[1], chosen["update"].values)
 
 
 def _draw_overlaps(panel: Axes, recipe: xr.Dataset) -> None:
@@ -192,9 +220,7 @@ def _draw_overlaps(panel: Axes, recipe: xr.Dataset) -> None:
             label="mode 1, uniform hidden units" if strong else None,
         )
     panel.axhline(0.9, color="0.6", linewidth=0.6)
-    panel.set_ylim(0, 1.02)
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_xlim(left=0)
+    panel.set_ylim(-0.06, 1.06)
 
 
 def _draw_values(panel: Axes, recipe: xr.Dataset) -> None:
@@ -208,7 +234,7 @@ def _draw_values(panel: Axes, recipe: xr.Dataset) -> None:
             linewidth=1.2 if rank < recipe.sizes["mode"] else 0.6,
         )
     panel.axhline(4.0, color="black", linestyle="--", linewidth=0.8)
-    panel.set_yscale("log")
+    log_axis(panel)
 
 
 def alt_text(dataset: xr.Dataset) -> str:

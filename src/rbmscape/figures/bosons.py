@@ -16,6 +16,7 @@ from rbmscape.diffusion.bosons import curvature_matrix, dressed_singular_values
 from rbmscape.diffusion.cascade import crossings
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import MissingInputError
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
@@ -23,6 +24,8 @@ from rbmscape.figures.style import (
     DIVERGING,
     PAGE_WIDTH,
     colour,
+    legend_below,
+    log_axis,
     marker,
     new_figure,
     panel_letters,
@@ -153,7 +156,7 @@ def compute(run: Run, dataset: Dataset, **options: Any) -> xr.Dataset:
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Frequencies for both references, stability map, cascade."""
-    figure, axes = new_figure(2, 2, size=(PAGE_WIDTH, 4.8))
+    figure, axes = new_figure(2, 2, size=(PAGE_WIDTH, 5.2))
     for panel, name, title in (
         (axes[0, 0], "frequency_uniform", "activities ½, uncoupled"),
         (axes[0, 1], "frequency_data", "data's activities, coupled"),
@@ -161,6 +164,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         _draw_frequencies(panel, dataset, name, title)
     _draw_map(figure, axes[1, 0], dataset)
     _draw_cascade(axes[1, 1], dataset)
+    legend_below(figure, axes[0, 0], axes[1, 1])
     panel_letters(axes)
     return figure
 
@@ -168,14 +172,13 @@ def draw(dataset: xr.Dataset) -> Figure:
 def _draw_frequencies(panel: Axes, dataset: xr.Dataset, name: str, title: str) -> None:
     values = dataset[name].values
     for rank in range(min(N_DRAWN, values.shape[1])):
-        panel.plot(dataset["update"], values[:, rank], color=colour(rank), marker=marker(rank), label=f"{rank + 1}")
+        panel.plot(
+            dataset["update"], values[:, rank], color=colour(rank), marker=marker(rank), label=f"rank {rank + 1}"
+        )
     panel.axhline(0.0, color="black", linestyle="--", linewidth=0.8)
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_xlim(left=0)
-    panel.set_xlabel("updates")
-    panel.set_ylabel("boson frequency ω")
+    updates_axis(panel, dataset["update"].values)
+    panel.set_ylabel("boson frequency ω ($k_BT$)")
     panel.set_title(title)
-    panel.legend(title="rank", ncols=2, loc="lower left")
 
 
 def _draw_map(figure: Figure, panel: Axes, dataset: xr.Dataset) -> None:
@@ -190,10 +193,10 @@ def _draw_map(figure: Figure, panel: Axes, dataset: xr.Dataset) -> None:
         panel.contour(rows[:-1] + 0.5, np.arange(len(values)) + 1, values, levels=[1.0], colors="black", linewidths=1.0)
     ticks = np.unique(np.linspace(0, dataset.sizes["update"] - 1, 6).astype(int))
     panel.set_xticks(ticks, [f"{int(dataset['update'].values[tick])}" for tick in ticks])
-    panel.set_yscale("log")
+    log_axis(panel)
     panel.set_xlabel("updates (one column a checkpoint)")
     panel.set_ylabel("rank")
-    figure.colorbar(mesh, ax=panel, label="β · dressed singular value")
+    figure.colorbar(mesh, ax=panel, label="β · dressed singular value (1)")
 
 
 def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
@@ -207,13 +210,12 @@ def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
             linestyle="none",
             label=label,
         )
-    panel.set_xscale("log")
+    log_axis(panel, "x")
     if panel.get_xlim()[1] < 20:
         panel.xaxis.set_major_formatter("{x:g}")
         panel.xaxis.set_minor_formatter("{x:g}")
     if np.isfinite(dataset["crossing_bare"].values).any() or np.isfinite(dataset["crossing_dressed"].values).any():
-        panel.set_yscale("log")
-        panel.legend(loc="best")
+        log_axis(panel)
     else:
         panel.annotate("no mode crosses its threshold", (0.5, 0.5), xycoords="axes fraction", ha="center")
         panel.set_yticks([])

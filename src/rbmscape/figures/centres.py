@@ -20,7 +20,16 @@ from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    legend_below,
+    log_axis,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
@@ -210,13 +219,15 @@ def _energy_at(rbm: RBM, modes: Modes, z: torch.Tensor) -> float:
 def draw(dataset: xr.Dataset) -> Figure:
     """Distances of all modes by stage, and the first mode's three positions by size, for the main recipe."""
     main = dataset.isel(run=np.flatnonzero(dataset.recipe.values == dataset.attrs["main_recipe"]))
-    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 2.7))
-    panel_letters(axes)
+    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 3.0))
     _draw_distances(axes[0, 0], main)
     _draw_positions(axes[0, 1], main.sel(stage="trained").isel(mode=0))
+    legend_below(figure, *axes[0])
+    panel_letters(axes)
     return figure
 
 
+_APART = 0.08  # logarithmic distance between replicas
 LABELS = {"weights": "initial weights, no biases", "initial": "initial weights and biases", "trained": "trained"}
 
 
@@ -224,16 +235,20 @@ def _draw_distances(panel: Axes, main: xr.Dataset) -> None:
     for index, stage in enumerate(STAGES):
         one = main.sel(stage=stage)
         panel.plot(
-            one.hidden, one.median_distance, marker(index), color=colour(index), linestyle="none", label=LABELS[stage]
+            _beside(one), one.median_distance, marker(index), color=colour(index), linestyle="none", label=LABELS[stage]
         )
     panel.axhline(NEAR, color="0.4", linestyle="--", linewidth=0.7)
-    panel.set_xscale("log")
-    panel.set_yscale("log")
+    log_axis(panel, "x")
+    log_axis(panel)
     _label_sizes(panel, main)
     panel.set_ylabel("data from saddle (standard deviations)")
     panel.set_title("median over modes", fontsize=8)
-    panel.set_ylim(top=12.0 * panel.get_ylim()[1])  # room for the legend
-    panel.legend(loc="upper left", fontsize=6.5)
+
+
+def _beside(runs: xr.Dataset) -> NDArray[np.float64]:
+    """Sizes of the hidden layer, those of replicas moved apart."""
+    replica = runs.replica.values
+    return np.asarray(runs.hidden.values * np.exp(_APART * (replica - replica.max() / 2)))
 
 
 def _label_sizes(panel: Axes, runs: xr.Dataset) -> None:
@@ -248,15 +263,13 @@ def _draw_positions(panel: Axes, one: xr.Dataset) -> None:
     for index, (name, label) in enumerate({"random_u": "μ (random states)", "data_u": "test data"}.items()):
         error = one.data_u_sd if name == "data_u" else None
         panel.errorbar(
-            one.hidden, sign * one[name], yerr=error, color=colour(index), marker=marker(index), linestyle="none",
+            _beside(one), sign * one[name], yerr=error, color=colour(index), marker=marker(index), linestyle="none",
             label=label, alpha=0.8,
         )  # fmt: skip
     panel.axhline(0.0, color="0.4", linestyle="--", linewidth=0.7, label="saddle")
-    panel.set_xscale("log")
+    log_axis(panel, "x")
     _label_sizes(panel, one)
     panel.set_ylabel("u of the first mode, trained")
-    panel.margins(y=0.2)
-    panel.legend(loc="upper left", fontsize=6.5)
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -114,7 +114,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     figure, axes = new_figure(1, 3, size=(PAGE_WIDTH, 2.5))
     limit = float(np.quantile(np.abs(dataset.pair_coupling.values), 0.999)) or 1.0
     image = axes[0, 0].imshow(dataset.coupling.values, cmap=DIVERGING, vmin=-limit, vmax=limit)
-    figure.colorbar(image, ax=axes[0, 0], shrink=0.8, label="coupling")
+    figure.colorbar(image, ax=axes[0, 0], shrink=0.8, label="coupling ($k_BT$)")
     axes[0, 0].set_xlabel("unit")
     axes[0, 0].set_ylabel("unit")
     _draw_distances(axes[0, 1], dataset)
@@ -135,7 +135,7 @@ def _draw_distances(panel: Axes, dataset: xr.Dataset) -> None:
     if "truth" in dataset.attrs:
         panel.axhline(dataset.attrs["truth"], color="#D55E00", linestyle="--", linewidth=0.9)
     panel.set_xlabel("distance in pixels")
-    panel.set_ylabel("coupling")
+    panel.set_ylabel("coupling ($k_BT$)")
 
 
 def _draw_network(panel: Axes, dataset: xr.Dataset) -> None:

@@ -14,7 +14,7 @@ from rbmscape.figures.along_training import draw_density, epochs_above, updates_
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, goes_on, new_figure, panel_letters, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, goes_on, log_axis, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import RunSamples
@@ -140,7 +140,7 @@ def _draw_singular_values(panel: Axes, dataset: xr.Dataset) -> None:
     if "bulk_threshold" in dataset.attrs:
         panel.axhline(float(dataset.attrs["bulk_threshold"]), color="black", linestyle=":", label="edge of random bulk")
     panel.axhline(4.0, color="black", linestyle="--", linewidth=0.8, label="λ = 4")
-    panel.set_yscale("log")
+    log_axis(panel)
     positive = ordered[ordered > 0.0]
     if positive.size:  # rank-deficient weights have values of rounding's size
         panel.set_ylim(bottom=max(0.9 * float(positive.min()), 1e-3 * float(positive.max())))

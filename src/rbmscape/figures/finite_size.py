@@ -14,7 +14,16 @@ from rbmscape.diffusion.curie_weiss import CurieWeiss
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    legend_below,
+    log_axis,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.runs.schedule import exposure
 from rbmscape.stats import Estimate
 from rbmscape.symmetry.growth import linear_growth
@@ -208,7 +217,7 @@ def _trend(rows: list[tuple[float, float, float, float]]) -> Estimate:
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Collapse, crossings, critical updates."""
-    figure, axes = new_figure(1, 3, size=(PAGE_WIDTH, 2.7))
+    figure, axes = new_figure(1, 3, size=(PAGE_WIDTH, 3.0))
     for index in range(dataset.sizes["size"]):
         one = dataset.isel(size=index)
         root = math.sqrt(float(one.units))
@@ -218,20 +227,20 @@ def draw(dataset: xr.Dataset) -> Figure:
         )  # fmt: skip
     grid = np.linspace(OFFSETS[0], OFFSETS[-1], 40)
     exact = [CurieWeiss(400, 400, 1 + x / 20).moments()[0] / 20 for x in grid]
-    axes[0, 0].plot(grid, exact, color="black", linewidth=0.9)
+    axes[0, 0].plot(grid, exact, color="black", linewidth=0.9, label="exact or predicted")
     axes[0, 0].set_xlabel("(d - 1)√n")
     axes[0, 0].set_ylabel("R/√n")
-    axes[0, 0].set_yscale("log")
-    axes[0, 0].legend(loc="upper left")
+    log_axis(axes[0, 0])
     inverse = 1 / dataset.units.values
     axes[0, 1].errorbar(
         inverse, dataset.crossing, dataset.crossing_stderr, marker="o", color="#0072B2", linestyle="none"
     )
     axes[0, 1].plot(inverse, dataset.exact_crossing, color="black", linewidth=0.9)
-    axes[0, 1].set_xlim(left=0)
+    axes[0, 1].set_xlim(-0.06 * inverse.max(), 1.06 * inverse.max())
     axes[0, 1].set_xlabel("1/n")
     axes[0, 1].set_ylabel("d where Binder is critical")
     _draw_updates(axes[0, 2], dataset)
+    legend_below(figure, *axes[0])
     panel_letters(axes)
     return figure
 
@@ -245,12 +254,12 @@ def _draw_updates(panel: Axes, dataset: xr.Dataset) -> None:
     order = np.argsort(dataset.hidden.values)
     panel.errorbar(
         dataset.hidden, dataset.critical, dataset.critical_stderr, color="#0072B2", marker="o", linestyle="none",
-        label="measured",
+        label="measured in training",
     )  # fmt: skip
-    panel.plot(dataset.hidden.values[order], dataset.predicted.values[order], "x-", color="black", label="predicted")
-    panel.set_xscale("log")
-    panel.set_ylim(bottom=0)
-    panel.legend(loc="lower left")
+    panel.plot(dataset.hidden.values[order], dataset.predicted.values[order], "x-", color="black")
+    log_axis(panel, "x")
+    highest = max(float(np.nanmax(dataset.critical + dataset.critical_stderr)), float(np.nanmax(dataset.predicted)))
+    panel.set_ylim(0, 1.1 * highest)
 
 
 def alt_text(dataset: xr.Dataset) -> str:

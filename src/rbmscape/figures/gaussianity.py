@@ -14,7 +14,7 @@ from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.landscapes import default_modes
 from rbmscape.figures.samples import sampled
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, log_axis, marker, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.reciprocal.random_states import (
@@ -202,7 +202,7 @@ def _draw_distances(panel: Axes, dataset: xr.Dataset, layer: str) -> None:
         panel.plot(one["mode"], one.distance, marker(index), color=colour(index), markersize=1.8, alpha=0.7)
     # Kolmogorov's asymptotic 1 % point
     panel.axhline(1.628 / np.sqrt(float(dataset.attrs["n_states"])), color="0.35", linestyle="--", linewidth=0.8)
-    panel.set_xscale("log")
+    log_axis(panel, "x")
     panel.set_xlabel("mode number i")
     panel.set_ylabel(f"KS distance of ${layer}_i$\nfrom Normal(μ, ½)")
 

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    legend_below,
+    log_axis,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.runs.schedule import exposure
 from rbmscape.stats import Estimate
 from rbmscape.symmetry.growth import linear_growth, measured_growth
@@ -122,18 +132,16 @@ def draw(dataset: xr.Dataset) -> Figure:
             marker=marker(int(mode)),
             linestyle="none",
         )
-    axes[0, 0].set_yscale("log")
-    axes[0, 0].set_xscale("symlog", linthresh=1)
-    axes[0, 0].set_xlim(left=0)
-    axes[0, 0].set_xlabel("updates")
+    log_axis(axes[0, 0])
+    updates_axis(axes[0, 0], updates)
     axes[0, 0].set_ylabel("amplitude of the mode")
-    axes[0, 0].legend(loc="upper left")
+    legend_below(figure, axes[0, 0])
     limit = 1.1 * float(np.nanmax([dataset.predicted.max(), dataset.rate.max()]))
     axes[0, 1].plot([0, limit], [0, limit], color="black", linewidth=0.8, linestyle="--")
     axes[0, 1].set_xlim(0, limit)
     axes[0, 1].set_ylim(0, limit)
-    axes[0, 1].set_xlabel("predicted rate e/4")
-    axes[0, 1].set_ylabel("measured rate")
+    axes[0, 1].set_xlabel("predicted rate e/4 (1/ηt)")
+    axes[0, 1].set_ylabel("measured rate (1/ηt)")
     panel_letters(axes)
     return figure
 

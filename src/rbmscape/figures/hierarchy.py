@@ -18,7 +18,7 @@ from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.mosaic import draw_row, is_image
 from rbmscape.figures.samples import sampled, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, legend_below, log_axis, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.sampling.sample import sample
@@ -241,7 +241,7 @@ def draw(dataset: xr.Dataset) -> Figure:
         panels = list(axes[0])
     else:
         row = PAGE_WIDTH * 0.85 / dataset.sizes["sample"] * shape[0] / shape[1]
-        figure, axes = new_figure(4, 1, size=(PAGE_WIDTH, 3 * row + 2.4), height_ratios=[row, row, row, 2.2])
+        figure, axes = new_figure(4, 1, size=(PAGE_WIDTH, 3 * row + 2.6), height_ratios=[row, row, row, 2.2])
         for panel, states, label in zip(axes[:3, 0], dataset.state.values, dataset.group.values, strict=True):
             words = str(label).replace(" and", "\nand").replace("later ", "later\n")
             draw_row(panel, states, shape, words)
@@ -249,13 +249,12 @@ def draw(dataset: xr.Dataset) -> Figure:
         axes[3, 0].remove()
         panels = [figure.add_subplot(place[0, k]) for k in range(3)]
     _curve(panels[0], dataset, "pixels_changed", "pixels changed", 0)
-    _curve(panels[-1], dataset, "spread", "pixels sharing the change", 0)
+    _curve(panels[-1], dataset, "spread", "pixels that share it", 0)
     if len(panels) == 3:
         _curve(panels[1], dataset, "connected", "largest connected part", 0, "change")
         _curve(panels[1], dataset, "connected_random", "largest connected part", 1, "as many at random")
         _curve(panels[1], dataset, "area", "share", 2, "bounding box / image")
-        panels[1].set_ylim(0, 1.05)
-        panels[1].legend(loc="upper left")
+        legend_below(figure, panels[1], title="middle panel")
     else:
         panels[0].set_title("no image shape: connectedness is not defined", loc="right")
     panel_letters(panels)
@@ -271,9 +270,11 @@ def _curve(panel: Axes, dataset: xr.Dataset, name: str, ylabel: str, index: int,
         marker="os^"[index],
         label=label,
     )
-    panel.set_xscale("log")
+    log_axis(panel, "x")
     panel.set_xlabel("mode index")
-    panel.set_ylim(bottom=0)
+    highest = float(np.nanmax(dataset[name].values + dataset[f"{name}_stderr"].values, initial=0.0))
+    top = max(1.08 * highest, panel.get_ylim()[1] if index else 0.0) or 1.0
+    panel.set_ylim(-0.06 * top, top)
     panel.set_ylabel(ylabel)
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from rbmscape.diffusion.hysteresis import hysteresis
 from rbmscape.errors import UnresolvedError
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.checkpoints import spread_updates
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, SEQUENTIAL, new_figure, panel_letters, print_style
+from rbmscape.figures.style import PAGE_WIDTH, SEQUENTIAL, legend_below, new_figure, panel_letters, print_style
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -113,26 +114,23 @@ def draw(dataset: xr.Dataset) -> Figure:
     """Loops; area and jumps against updates."""
     import matplotlib
 
-    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 3.0))
+    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 3.4))
     shades = matplotlib.colormaps[SEQUENTIAL](np.linspace(0.0, 0.9, dataset.sizes["update"]))
     for shade, update in zip(shades, dataset["update"].values, strict=True):
         one = dataset.sel(update=update)
-        axes[0, 0].plot(one.field, one.up, color=shade, linewidth=1.0, label=f"{update}")
+        axes[0, 0].plot(one.field, one.up, color=shade, linewidth=1.0, label=f"update {update}")
         axes[0, 0].plot(one.field, one.down, color=shade, linewidth=1.0)
     axes[0, 0].axvline(0.0, color="grey", linewidth=0.6)
-    axes[0, 0].set_xlabel("field along the mode")
+    axes[0, 0].set_xlabel("field along the mode ($k_BT$ a unit)")
     axes[0, 0].set_ylabel("magnetisation along the mode")
-    axes[0, 0].legend(title="update", loc="upper left", fontsize=5.5, title_fontsize=6)
     updates = dataset["update"].values
     axes[0, 1].plot(updates, dataset.area, "o-", color="black", label="area")
     axes[0, 1].plot(updates, dataset.jump_up, "^", color="#0072B2", label="jump up")
     axes[0, 1].plot(updates, dataset.jump_down, "v", color="#D55E00", label="jump down")
     axes[0, 1].axhline(0.0, color="grey", linewidth=0.6)
-    axes[0, 1].set_xscale("symlog", linthresh=1)
-    axes[0, 1].set_xlim(left=0)
-    axes[0, 1].set_xlabel("updates")
-    axes[0, 1].set_ylabel("area, field of the jumps")
-    axes[0, 1].legend(loc="best")
+    updates_axis(axes[0, 1], updates)
+    axes[0, 1].set_ylabel("area, field of the jumps ($k_BT$ a unit)")
+    legend_below(figure, *axes[0])
     panel_letters(axes)
     return figure
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import FigureSpec
-from rbmscape.figures.style import colour, marker, new_figure, print_style
+from rbmscape.figures.style import COLUMN_WIDTH, colour, legend_below, marker, new_figure, print_style
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,8 +37,9 @@ SPEC = FigureSpec(
     caption=(
         "Mean log-likelihood of the test data against epochs for each size of the hidden layer, as on the left of the "
         "paper's figure 1. Points are means over replicas, thin lines single replicas, bars the standard deviation "
-        "over replicas (with one replica, the estimate's own standard error). Where brackets were taken, bands reach "
-        "from the lower to the upper bound, and hollow points are those without a converged bracket in every replica."
+        "over replicas (with one replica, the estimate's own standard error). Where brackets were taken, bands and "
+        "pale bars reach from the lower to the upper bound, and hollow points are those without a converged bracket in "
+        "every replica."
     ),
     order=10,
     paper="1, left",
@@ -97,14 +98,16 @@ def draw(dataset: xr.Dataset) -> Figure:
     """One curve a size: means with bars, single replicas as thin lines."""
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = new_figure()
+    figure, axes = new_figure(size=(COLUMN_WIDTH, 3.2))
     panel = axes[0, 0]
     for index, hidden in enumerate(dataset.hidden.values):
         _draw_size(panel, dataset.sel(hidden=hidden), index)
     panel.set_xlabel("epochs")
     panel.set_ylabel("log-likelihood of test data (nats)")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.legend(title="hidden units", loc="best")
+    if "sure" in dataset and bool((dataset.sure.where(dataset["mean"].notnull()) < 1.0).any()):
+        panel.plot([], [], "o", color="0.3", mfc="white", label="hollow: no converged bracket")
+    legend_below(figure, panel)
     return figure
 
 
@@ -117,6 +120,7 @@ def _draw_size(panel: Axes, size: xr.Dataset, index: int) -> None:
     if "low" in size:
         low, high = size.low.values, size.high.values
         panel.fill_between(epoch[known], low[known], high[known], color=colour(index), alpha=0.2, linewidth=0)
+        panel.vlines(epoch[known], low[known], high[known], color=colour(index), alpha=0.35, linewidth=4)
     if "sure" in size:
         doubtful = known & (size.sure.values < 1.0)
         panel.plot(epoch[doubtful], mean[doubtful], marker(index), color=colour(index), mfc="white", zorder=5)

@@ -17,14 +17,7 @@ from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import (
-    PAGE_WIDTH,
-    SEQUENTIAL,
-    colour,
-    new_figure,
-    panel_letters,
-    print_style,
-)
+from rbmscape.figures.style import PAGE_WIDTH, SEQUENTIAL, colour, log_axis, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 
 if TYPE_CHECKING:
@@ -197,7 +190,7 @@ def draw(dataset: xr.Dataset) -> Figure:
             shading="nearest",
             rasterized=True,
         )
-        panel.set_yscale("log")
+        log_axis(panel)
         panel.set_xlabel(f"u of mode {int(dataset.attrs['mode']) + 1}")
         panel.set_ylabel("time (friction 1)")
         panel.set_title(title)

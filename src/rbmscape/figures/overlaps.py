@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, SEQUENTIAL, colour, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    SEQUENTIAL,
+    colour,
+    legend_below,
+    log_axis,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.symmetry.overlaps import layer_overlaps
 
 if TYPE_CHECKING:
@@ -109,7 +119,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     """Two panels of distributions, one of the spread."""
     import matplotlib
 
-    figure, axes = new_figure(1, 3, size=(PAGE_WIDTH, 2.6))
+    figure, axes = new_figure(1, 3, size=(PAGE_WIDTH, 3.0))
     updates = dataset["update"].values
     shown = np.unique(np.linspace(0, updates.size - 1, min(SHOWN, updates.size)).round().astype(int))
     shades = matplotlib.colormaps[SEQUENTIAL](np.linspace(0.0, 0.9, shown.size))
@@ -117,23 +127,20 @@ def draw(dataset: xr.Dataset) -> Figure:
         one = dataset.sel(layer=layer)
         for shade, position in zip(shades, shown, strict=True):
             at = one.isel(update=position)
-            panel.plot(one.overlap, at.density, color=shade, drawstyle="steps-mid", label=f"{updates[position]}")
+            panel.plot(one.overlap, at.density, color=shade, drawstyle="steps-mid", label=f"update {updates[position]}")
         panel.set_xlabel(f"overlap, {layer}")
-        panel.set_xlim(-1, 1)
+        panel.set_xlim(-1.05, 1.05)
         panel.set_ylim(bottom=0)
     axes[0, 0].set_ylabel("density")
-    axes[0, 0].legend(title="update", loc="upper left", fontsize=5.5, title_fontsize=6)
     for index, layer in enumerate(LAYERS):
         one = dataset.sel(layer=layer)
         look = {"color": colour(index), "marker": "os"[index], "label": layer}
         axes[0, 2].errorbar(updates, one.spread, one.spread_stderr, **look)
     axes[0, 2].axhline(1.0, color="black", linestyle="--", linewidth=0.8)
-    axes[0, 2].set_xscale("symlog", linthresh=1)
-    axes[0, 2].set_yscale("log")
-    axes[0, 2].set_xlim(left=0)
-    axes[0, 2].set_xlabel("updates")
+    log_axis(axes[0, 2])
+    updates_axis(axes[0, 2], updates)
     axes[0, 2].set_ylabel("units × ⟨q²⟩, centred")
-    axes[0, 2].legend(loc="upper left")
+    legend_below(figure, axes[0, 0], axes[0, 2])
     panel_letters(axes)
     return figure
 

@@ -12,7 +12,7 @@ import torch
 
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, legend_below, new_figure, panel_letters, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import spectrum_test
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
@@ -133,14 +133,14 @@ def draw(dataset: xr.Dataset) -> Figure:
     n_panels = dataset.sizes["hidden"]
     columns = min(2, n_panels)
     rows = -(-n_panels // columns)
-    figure, axes = new_figure(rows, columns, size=(PAGE_WIDTH, 2.3 * rows))
+    figure, axes = new_figure(rows, columns, size=(PAGE_WIDTH, 2.3 * rows + 0.3))
     panels = axes.ravel()
     for panel in panels[n_panels:]:
         panel.set_axis_off()
     panel_letters(panels[:n_panels])
     for panel, hidden in zip(panels, dataset.hidden.values, strict=False):
         _draw_size(panel, dataset.sel(hidden=hidden))
-    panels[0].legend(loc="upper left")
+    legend_below(figure, panels[0])
     return figure
 
 

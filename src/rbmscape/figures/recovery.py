@@ -11,7 +11,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.data.synthetic import planted
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import colour, marker, new_figure, print_style
+from rbmscape.figures.style import colour, legend_below, log_axis, marker, new_figure, print_style
 from rbmscape.symmetry.recovery import planted_strengths, recovery, recovery_theory, squared_overlaps
 
 if TYPE_CHECKING:
@@ -136,13 +136,13 @@ def draw(dataset: xr.Dataset) -> Figure:
     if dataset.sizes["model"]:
         ratio = np.full(dataset.sizes["model"], dataset.attrs["model_ratio"])
         panel.plot(ratio, dataset.model_overlap, "k*", label="trained")
-    panel.set_xscale("log")
+    log_axis(panel, "x")
     panel.set_xticks([0.25, 0.5, 1, 2, 4, 8], ["¼", "½", "1", "2", "4", "8"])
     panel.minorticks_off()
-    panel.set_ylim(0, 1)
+    panel.set_ylim(-0.04, 1.04)
     panel.set_xlabel("samples a unit, 1/γ")
     panel.set_ylabel("squared overlap")
-    panel.legend(loc="lower right")
+    legend_below(figure, panel)
     return figure
 
 

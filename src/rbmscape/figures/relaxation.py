@@ -262,10 +262,12 @@ def _tried(measure: Any) -> Estimate | None:
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Gaussian rates against theory, both diffusions against λ, Gibbs rates against the mean field's."""
-    figure, axes = new_figure(1, 3, size=(PAGE_WIDTH, 2.9))
+    figure, axes = new_figure(1, 3, size=(PAGE_WIDTH, 3.3))
     _draw_gaussian(axes[0, 0], dataset)
     _draw_confined(axes[0, 1], dataset)
     _draw_gibbs(axes[0, 2], dataset)
+    for panel in axes[0]:
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), labelspacing=0.3)
     panel_letters(axes)
     return figure
 
@@ -287,7 +289,6 @@ def _draw_gaussian(panel: Axes, dataset: xr.Dataset) -> None:
     panel.axhline(0, color="black", linewidth=0.4)
     panel.set_xlabel("predicted rate (1/time)")
     panel.set_ylabel("Gaussian diffusion (1/time)")
-    panel.legend(loc="upper left")
 
 
 def _draw_confined(panel: Axes, dataset: xr.Dataset) -> None:
@@ -308,9 +309,8 @@ def _draw_confined(panel: Axes, dataset: xr.Dataset) -> None:
         )
     panel.axhline(0, color="black", linewidth=0.4)
     panel.axvline(4, color="black", linestyle="--", linewidth=0.8)
-    panel.set_xlabel("singular value λ")
+    panel.set_xlabel("singular value λ ($k_BT$)")
     panel.set_ylabel("relaxation rate of u (1/time)")
-    panel.legend(loc="lower left")
 
 
 def _draw_gibbs(panel: Axes, dataset: xr.Dataset) -> None:
@@ -330,11 +330,13 @@ def _draw_gibbs(panel: Axes, dataset: xr.Dataset) -> None:
     both = np.isfinite(dataset["predicted_gibbs"].values) & np.isfinite(dataset["gibbs"].values)
     if both.any():
         ends = np.array([0.0, max(dataset["predicted_gibbs"].values[both].max(), dataset["gibbs"].values[both].max())])
-        panel.plot(ends, ends, color="black", linewidth=0.8)
+        panel.plot(ends, ends, color="black", linewidth=0.8, label="equal")
+    else:
+        panel.annotate("no rate could be measured", (0.5, 0.5), xycoords="axes fraction", ha="center")
+        panel.set_xticks([])
+        panel.set_yticks([])
     panel.set_xlabel("predicted -2 ln d (1/sweep)")
     panel.set_ylabel("Gibbs sampling (1/sweep)")
-    if panel.get_legend_handles_labels()[0]:
-        panel.legend(loc="best")
 
 
 def alt_text(dataset: xr.Dataset) -> str:

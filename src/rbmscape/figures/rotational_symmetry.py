@@ -15,9 +15,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rbmscape.errors import InputError
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureScene, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    legend_below,
+    log_axis,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.symmetry.divergence import BINS, distances, entry_histograms, null_divergences, rotation_divergence
 from rbmscape.symmetry.rotations import Planes, rotated_weights
@@ -236,7 +246,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     """Divergence against size, against updates, and the densities of up to four sizes."""
     sizes = dataset.hidden.values[:4]
     columns = max(2, len(sizes))
-    figure, axes = new_figure(2, columns, size=(PAGE_WIDTH, 4.6))
+    figure, axes = new_figure(2, columns, size=(PAGE_WIDTH, 4.9))
     grid = axes[0, 0].get_gridspec()
     for panel in axes[0]:
         panel.remove()
@@ -250,8 +260,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     for index, hidden in enumerate(sizes):
         _draw_density(axes[1, index], dataset.sel(hidden=hidden))
     axes[1, 0].set_ylabel("density")
-    handles, labels = axes[1, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    legend_below(figure, against_size, along, axes[1, 0])
     panel_letters([against_size, along, *axes[1, : len(sizes)]])
     return figure
 
@@ -271,15 +280,12 @@ def _draw_sizes(panel: Axes, dataset: xr.Dataset) -> None:
         marker="_",
         label="untrained",
     )
-    panel.set_yscale("log")
-    panel.set_xscale("log")
+    log_axis(panel)
+    log_axis(panel, "x")
     panel.set_xticks(hidden, [str(size) for size in hidden])
     panel.minorticks_off()
     panel.set_xlabel("hidden units M")
     panel.set_ylabel("Jensen-Shannon\ndivergence (nats)")
-    low, high = panel.get_ylim()
-    panel.set_ylim(low, high * (high / low) ** 0.55)  # room for the legend
-    panel.legend(loc="upper right", handletextpad=0.4, fontsize=6.5, labelspacing=0.2)
 
 
 def _draw_along(panel: Axes, dataset: xr.Dataset) -> None:
@@ -296,18 +302,15 @@ def _draw_along(panel: Axes, dataset: xr.Dataset) -> None:
         )
         level, sd = float(size.null_mean), float(size.null_sd)
         panel.axhspan(max(level - 2 * sd, level / 2), level + 2 * sd, color=colour(index), alpha=0.2, linewidth=0)
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_xlim(left=0)
-    panel.set_yscale("log")
-    panel.set_xlabel("updates (bands: untrained, ± 2 sd)")
+    updates_axis(panel, dataset["update"].values, "updates (bands: untrained, ± 2 sd)")
+    log_axis(panel)
     panel.set_ylabel("divergence (nats)")
-    panel.legend()
 
 
 def _draw_density(panel: Axes, size: xr.Dataset) -> None:
-    panel.plot(size.weight, size.density_before, color=colour(0), linewidth=0.8, label="W")
-    panel.plot(size.weight, size.density_after, color=colour(1), linewidth=0.8, label="rotated")
-    panel.set_yscale("log")
+    panel.plot(size.weight, size.density_before, color=colour(0), linewidth=0.8, label="density of W")
+    panel.plot(size.weight, size.density_after, color=colour(1), linewidth=0.8, label="of rotated W")
+    log_axis(panel)
     panel.set_xlabel("weight")
     panel.set_title(f"M = {int(size.hidden)}", loc="right")
 

@@ -8,10 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rbmscape.diffusion.slowing import SlowModes, slow_modes, theory_rate
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.checkpoints import spread_updates
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    goes_on,
+    legend_below,
+    log_axis,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.rng import Stream
 
 if TYPE_CHECKING:
@@ -129,11 +140,16 @@ def _theory(one: SlowModes) -> np.ndarray[Any, np.dtype[np.float64]]:
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Times against dressed values with the theory; times against updates."""
-    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 3.0), sharey=True)
+    figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 3.3), sharey=True)
     longest = dataset.attrs["longest"]
     below = np.linspace(0.2, 0.999, 200)
-    axes[0, 0].plot(below, -0.5 / np.log(below), color="black", linestyle="--", linewidth=0.9, label="-1/ln d²")
-    axes[0, 0].plot(dataset.curve_dressed, dataset.curve_time, color="black", linewidth=0.9, label="Curie-Weiss, exact")
+    theory = axes[0, 0].plot(
+        below, -0.5 / np.log(below), color="black", linestyle="--", linewidth=0.9, label="-1/ln d²"
+    )
+    theory += axes[0, 0].plot(
+        dataset.curve_dressed, dataset.curve_time, color="black", linewidth=0.9, label="Curie-Weiss, exact"
+    )
+    goes_on(*theory)
     for mode in dataset["mode"].values:
         one, shade = dataset.sel(mode=mode), colour(int(mode))
         seen = np.isfinite(one.time.values) & (one.time.values > 0)
@@ -145,15 +161,13 @@ def draw(dataset: xr.Dataset) -> Figure:
             )  # fmt: skip
             panel.plot(x[slow], np.full(slow.sum(), longest), linestyle="none", marker=r"$\uparrow$", color=shade)
     for panel in axes[0]:
-        panel.set_yscale("log")
-        panel.set_ylim(0.2, 5 * longest)
+        log_axis(panel)
+        panel.set_ylim(0.12, 5 * longest)
     axes[0, 0].axvline(1.0, color="grey", linewidth=0.6)
     axes[0, 0].set_xlabel("dressed value d")
     axes[0, 0].set_ylabel("relaxation time in sweeps")
-    axes[0, 0].legend(loc="upper left")
-    axes[0, 1].set_xscale("symlog", linthresh=1)
-    axes[0, 1].set_xlim(left=0)
-    axes[0, 1].set_xlabel("updates")
+    updates_axis(axes[0, 1], dataset["update"].values)
+    legend_below(figure, axes[0, 0])
     panel_letters(axes)
     return figure
 

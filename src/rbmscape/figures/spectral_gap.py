@@ -19,7 +19,7 @@ from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, legend_below, new_figure, print_style
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -197,16 +197,15 @@ def draw(dataset: xr.Dataset) -> Figure:
     for panel, recipe in zip(axes.ravel(), recipes, strict=False):
         _draw_recipe(panel, dataset.isel(run=np.flatnonzero(dataset.recipe.values == recipe)), dataset.attrs)
         panel.set_title(recipe)
-    roomy = axes[0, 0].get_ylim()[1] > 1.6 * float(dataset.attrs["window_high"])  # above the window, else below it
-    for panel in axes.ravel()[: len(recipes)]:
-        panel.legend(loc="upper left", bbox_to_anchor=(0.0, 1.02 if roomy else 0.89), fontsize=6.5)
+    legend_below(figure, *axes.ravel()[: len(recipes)])
     for panel in axes[:, 0]:
         panel.set_ylabel("largest singular values ($k_BT$)")
     return figure
 
 
 def _draw_recipe(panel: Axes, runs: xr.Dataset, attrs: Mapping[str, Any]) -> None:
-    panel.axhspan(float(attrs["window_low"]), float(attrs["window_high"]), color="0.85", linewidth=0)
+    low, high = float(attrs["window_low"]), float(attrs["window_high"])
+    panel.axhspan(low, high, color="0.85", linewidth=0, label=f"λ from {low:g} to {high:g}, none in the paper")
     sizes = sorted(set(runs.hidden.values.tolist()))
     for index, hidden in enumerate(sizes):
         one = runs.isel(run=int(np.flatnonzero(runs.hidden.values == hidden)[0])).isel(rank=slice(_SHOWN))

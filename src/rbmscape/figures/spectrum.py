@@ -15,7 +15,7 @@ import torch
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, goes_on, legend_below, log_axis, new_figure, print_style
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.bulk import bulk_std, bulk_threshold
 from rbmscape.reciprocal.marchenko_pastur import MarchenkoPastur
@@ -49,7 +49,8 @@ SPEC = FigureSpec(
     title="Singular values of trained models",
     caption=(
         "Distribution of singular values by training method and size of the hidden layer, replicas pooled, as in the "
-        "paper's figure 3 f; ticks above mark single modes, dotted is the law of the initial weights."
+        "paper's figure 3 f; ticks above mark single modes, dotted is the law of the initial weights, the numbers are "
+        "those of modes outside its bulk."
     ),
     order=60,
     paper="3 f",
@@ -162,15 +163,28 @@ def draw(dataset: xr.Dataset) -> Figure:
     columns = min(3, len(methods))
     rows = -(-len(methods) // columns)
     width = PAGE_WIDTH if columns > 1 else 4.6
-    figure, axes = new_figure(rows, columns, size=(width, 2.9 * rows), sharex=True, sharey=True)
+    figure, axes = new_figure(rows, columns, size=(width, 2.9 * rows + 0.3))
     for panel in axes.ravel()[len(methods) :]:
         panel.set_axis_off()
     for panel, method in zip(axes.ravel(), methods, strict=False):
         one = dataset.isel(group=np.flatnonzero(dataset.method.values == method))
         _draw_method(panel, one, sizes)
         panel.set_title(str(method), pad=6.0 + 5.0 * len(sizes))
-        panel.legend(loc="upper right", fontsize=6.5, title="modes outside the random bulk", title_fontsize=6.5)
+        _same_limits(panel, dataset)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("density ($1/k_BT$)")
+    legend_below(figure, *axes.ravel()[: len(methods)])
     return figure
+
+
+def _same_limits(panel: Axes, dataset: xr.Dataset) -> None:
+    """Limits that hold every bin of every panel, and room above for how many modes left the bulk."""
+    edges, heights = dataset.bin_edge.values, np.concatenate([dataset.density.values, dataset.law.values], axis=None)
+    positive = dataset.density.values[dataset.density.values > 0.0]
+    low, high = (0.6 * positive.min(), 1.6 * heights.max()) if positive.size else (0.1, 1.0)
+    log_axis(panel)
+    panel.set_xlim(-0.03 * edges[-1], 1.03 * edges[-1])
+    panel.set_ylim(low, high)
 
 
 def _draw_method(panel: Axes, one: xr.Dataset, sizes: list[int]) -> None:
@@ -178,21 +192,19 @@ def _draw_method(panel: Axes, one: xr.Dataset, sizes: list[int]) -> None:
     for group in range(one.sizes["group"]):
         single = one.isel(group=group)
         index = sizes.index(int(single.hidden))
-        label = f"M = {int(single.hidden)}: {float(single.outside):.0f}"
-        panel.stairs(single.density.values, edges, color=colour(index), label=label)
+        panel.stairs(single.density.values, edges, color=colour(index), label=f"M = {int(single.hidden)}")
+        words = f"{float(single.outside):.0f} outside the bulk" if group == 0 else f"{float(single.outside):.0f}"
+        panel.text(0.98, 0.97 - 0.085 * group, words, transform=panel.transAxes, ha="right", va="top", fontsize=7,
+                   color=colour(index))  # fmt: skip
         values = single.singular_value.values
         values = values[np.isfinite(values)]
         place = 1.03 + 0.035 * index
         panel.plot(values, np.full(values.size, place), "|", color=colour(index), markersize=3, markeredgewidth=0.5,
                    transform=panel.get_xaxis_transform(), clip_on=False)  # fmt: skip
-        words = "random weights" if group == one.sizes["group"] - 1 else None
         inside = single.law.values > 0.0
-        panel.plot(single.law_at.values[inside], single.law.values[inside], ":", color=colour(index), label=words)
-    smallest = one.density.values[one.density.values > 0.0]
-    panel.set_yscale("log")
-    panel.set_ylim(bottom=0.6 * float(smallest.min()) if smallest.size else None)
+        goes_on(*panel.plot(single.law_at.values[inside], single.law.values[inside], ":", color=colour(index)))
+    panel.plot([], [], ":", color="0.3", label="random weights")
     panel.set_xlabel("singular value λ ($k_BT$)")
-    panel.set_ylabel("density ($1/k_BT$)")
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rbmscape.errors import MissingInputError
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.checkpoints import spread_updates
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, new_figure, panel_letters, print_style
+from rbmscape.figures.style import PAGE_WIDTH, legend_below, new_figure, panel_letters, print_style
 from rbmscape.stats import Estimate
 from rbmscape.symmetry.spins import SpinObservables, spin_observables
 
@@ -123,7 +124,7 @@ def _pairs(found: SpinObservables) -> list[tuple[float, float]]:
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """One panel an observable."""
-    figure, axes = new_figure(2, 3, size=(PAGE_WIDTH, 4.0), sharex=True)
+    figure, axes = new_figure(2, 3, size=(PAGE_WIDTH, 4.3), sharex=True)
     updates = dataset["update"].values
     for panel, name, label in zip(axes.ravel(), NAMES, LABELS, strict=True):
         one = dataset.sel(observable=name)
@@ -134,11 +135,9 @@ def draw(dataset: xr.Dataset) -> Figure:
             panel.axhline(float(one.exact), color="black", linestyle="--", linewidth=0.8, label="exact")
         panel.errorbar(updates, one.model, one.model_stderr, color="#0072B2", marker="o", label="model")
         panel.set_ylabel(label)
-        panel.set_xscale("symlog", linthresh=1)
-        panel.set_xlim(left=0)
     for panel in axes[1]:
-        panel.set_xlabel("updates")
-    axes[0, 0].legend(loc="best")
+        updates_axis(panel, updates)
+    legend_below(figure, *axes.ravel())
     panel_letters(axes)
     return figure
 

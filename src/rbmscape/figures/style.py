@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,8 @@ __all__ = [
     "colour",
     "goes_on",
     "is_cut",
+    "legend_below",
+    "log_axis",
     "marker",
     "new_figure",
     "panel_letters",
@@ -168,6 +170,47 @@ def goes_on(*artists: Artist) -> None:
 def is_cut(artist: Artist) -> bool:
     """Whether an artist may go on beyond the limits of its panel."""
     return artist.get_gid() == _CUT
+
+
+def legend_below(figure: Figure, *panels: Axes, **keywords: Any) -> None:
+    """One legend for all panels under the figure, where it covers no data, in as many columns as fit its width.
+
+    Parameters
+    ----------
+    *panels : whose labelled artists it names, each label once
+    **keywords : for ``Figure.legend``
+    """
+    found: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if not found:
+        return
+    with print_style():
+        for columns in range(len(found), 0, -1):
+            legend = figure.legend(
+                found.values(), found, loc="outside lower center", ncols=columns, columnspacing=1.2, **keywords
+            )
+            if columns == 1 or legend.get_window_extent().width < 0.96 * figure.bbox.width:
+                return
+            legend.remove()
+
+
+def log_axis(panel: Axes, which: Literal["x", "y"] = "y") -> None:
+    """Logarithmic scale whose numbers are plain: 60 and 0.5, and powers of ten where they are far from 1."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
+    class Plain(LogFormatterSciNotation):
+        """As the usual labels, but for what they write as 6 × 10¹."""
+
+        def __call__(self, value: float, pos: int | None = None) -> str:
+            usual = str(super().__call__(value, pos))
+            return f"{value:.3g}" if usual and (1e-3 < value < 1e4 or "times" in usual) else usual
+
+    axis = panel.xaxis if which == "x" else panel.yaxis
+    getattr(panel, f"set_{which}scale")("log")
+    axis.set_major_formatter(Plain())
+    axis.set_minor_formatter(Plain(minor_thresholds=(1.3, 0.4)))
 
 
 def panel_letters(axes: Iterable[Axes] | AxesGrid, start: str = "a") -> None:

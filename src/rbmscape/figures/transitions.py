@@ -17,11 +17,21 @@ from scipy.linalg import eigvalsh
 from rbmscape.diffusion.bosons import dressed_weights
 from rbmscape.diffusion.reference import reference_point
 from rbmscape.errors import InputError
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    legend_below,
+    log_axis,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.runs.samples import RunSamples
 from rbmscape.stats import Estimate
 from rbmscape.symmetry.order import CRITICAL_BINDER
@@ -218,23 +228,23 @@ def _over_replicas(result: xr.Dataset, name: str, mode: int) -> Estimate:
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Dressed values, susceptibility, Binder cumulant, and critical updates by mode."""
-    figure, axes = new_figure(2, 2, size=(PAGE_WIDTH, 4.6))
+    figure, axes = new_figure(2, 2, size=(PAGE_WIDTH, 5.2))
     panels = axes.ravel()
     for mode in dataset["mode"].values:
         _draw_mode(panels[:3], dataset.sel(mode=mode), int(mode))
     panels[0].axhline(1.0, color="black", linestyle="--", linewidth=0.8)
-    panels[0].set_ylabel("dressed value d (× 1 - 1/R)")
-    panels[0].legend(loc="upper left")
-    panels[1].set_yscale("log")
+    panels[0].set_ylabel("dressed singular value d (1)")
+    words = "(a) 1 - 1/R of the samples, equal to d in Gaussian theory"
+    panels[0].plot([], [], "x", color="0.3", linestyle="none", label=words)
+    panels[1].plot([], [], "--", color="0.3", linewidth=0.8, label="(a) to (c): critical value")
+    log_axis(panels[1])
     panels[1].set_ylabel("fluctuation ratio R")
     panels[2].set_ylabel("Binder cumulant")
-    panels[2].set_ylim(-1.0, 0.75)
     panels[2].axhline(dataset.attrs["critical_binder"], color="black", linestyle="--", linewidth=0.8)
     for panel in panels[:3]:
-        panel.set_xscale("symlog", linthresh=1)
-        panel.set_xlim(left=0)
-        panel.set_xlabel("updates")
+        updates_axis(panel, dataset["update"].values)
     _draw_critical(panels[3], dataset)
+    legend_below(figure, *panels)
     panel_letters(axes)
     return figure
 
@@ -257,7 +267,8 @@ def _draw_mode(panels: Any, one: xr.Dataset, mode: int) -> None:
 
 def _draw_critical(panel: Axes, dataset: xr.Dataset) -> None:
     modes = dataset["mode"].values + 1
-    for index, (name, label) in enumerate((("predicted", "predicted (d = 1)"), ("measured", "measured (R critical)"))):
+    labels = {"predicted": "(d) predicted, d = 1", "measured": "(d) measured, R critical"}
+    for index, (name, label) in enumerate(labels.items()):
         panel.errorbar(
             modes + 0.12 * (index - 0.5),
             dataset[f"{name}_mean"],
@@ -271,9 +282,7 @@ def _draw_critical(panel: Axes, dataset: xr.Dataset) -> None:
     panel.set_xlabel("mode")
     panel.set_ylabel("critical update")
     panel.set_ylim(bottom=0)
-    if np.isfinite(dataset.predicted_mean.values).any() or np.isfinite(dataset.measured_mean.values).any():
-        panel.legend(loc="best")
-    else:
+    if not np.isfinite(dataset.predicted_mean.values).any() and not np.isfinite(dataset.measured_mean.values).any():
         panel.annotate("no mode is critical in all replicas", (0.5, 0.5), xycoords="axes fraction", ha="center")
         panel.set_yticks([])
 

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rbmscape.diffusion.tree import FixedPointTree, fixed_point_tree
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.checkpoints import spread_updates
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    CLASS_COLOURS,
+    PAGE_WIDTH,
+    legend_below,
+    log_axis,
+    new_figure,
+    panel_letters,
+    print_style,
+)
 from rbmscape.rng import Stream
 
 if TYPE_CHECKING:
@@ -150,17 +159,16 @@ def draw(dataset: xr.Dataset) -> Figure:
     panel.plot(dataset["update"], dataset.nodes, "o-", color="#0072B2", label="fixed points")
     if int(dataset.unconverged.sum()):
         panel.plot(dataset["update"], dataset.unconverged, "x", color="black", label="not converged")
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_yscale("symlog", linthresh=1)
-    panel.set_xlim(left=0)
-    panel.set_xlabel("updates")
+    updates_axis(panel, dataset["update"].values)
+    log_axis(panel)
+    panel.set_ylim(0.8, 1.4 * float(max(dataset.nodes.max(), dataset.unconverged.max())))
     panel.set_ylabel("fixed points")
     if dataset.attrs["classes"]:
         twin = panel.twinx()
         twin.plot(dataset["update"], dataset.purity, "s--", color="#D55E00", label="share of the branch's class")
-        twin.set_ylim(0, 1)
+        twin.set_ylim(-0.04, 1.04)
         twin.set_ylabel("share of the branch's class", color="#D55E00")
-    panel.legend(loc="upper left")
+    legend_below(figure, axes[0, 0], panel)
     panel_letters(axes)
     return figure
 
@@ -185,13 +193,9 @@ def _draw_tree(panel: Axes, dataset: xr.Dataset) -> None:
         )
     for number, name in enumerate(names):
         panel.plot([], [], color=CLASS_COLOURS[number % len(CLASS_COLOURS)], linewidth=2, label=name)
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_xlim(0, 1.05 * float(updates[-1]))
+    updates_axis(panel, updates)
     panel.set_ylim(-0.02, 1.02)
     panel.set_yticks([])
-    panel.set_xlabel("updates")
-    if names:
-        panel.legend(loc="upper left", ncols=2, fontsize=6)
 
 
 def alt_text(dataset: xr.Dataset) -> str:
