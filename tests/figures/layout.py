@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import Collection, PathCollection
+from matplotlib.collections import Collection, LineCollection, PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -24,6 +25,8 @@ from matplotlib.transforms import Bbox
 from rbmscape.figures.style import is_cut
 
 SAVED_DPI = 200
+LONGEST = 1.15
+"""Length of an axis' label in units of the axis."""
 SLACK = 0.12
 """Share of a text's height by which boxes may touch: they hold room for descenders that most words lack."""
 DIMENSIONAL = re.compile(
@@ -32,6 +35,7 @@ DIMENSIONAL = re.compile(
 )
 """Words of quantities that have a unit."""
 UNIT = re.compile(r"\(.+\)|/")
+NUMBER = re.compile(r"[−-]?[\d.]+|\$\\mathdefault.*")
 
 
 class Box(NamedTuple):
@@ -48,7 +52,8 @@ class Box(NamedTuple):
 def faults(figure: Figure) -> list[str]:
     """One sentence a fault; empty for a figure that is as it should be."""
     figure.set_dpi(SAVED_DPI)
-    figure.draw_without_rendering()
+    for _ in range(2):  # as when it is saved
+        figure.draw_without_rendering()
     boxes = [_box(text) for text in _texts(figure)]
     found = list(_overlaps(boxes))
     found += _outside(figure, boxes)
@@ -142,6 +147,13 @@ def _points(axes: Axes) -> Iterator[tuple[object, np.ndarray]]:
     for collection in axes.collections:
         if isinstance(collection, PathCollection) and collection.get_offset_transform() == axes.transData:
             yield collection, _finite(np.ma.filled(collection.get_offsets(), np.nan))
+        elif isinstance(collection, LineCollection | PolyCollection) and collection.get_transform() == axes.transData:
+            paths = [path.vertices for path in collection.get_paths()]
+            yield collection, _finite(np.concatenate(paths) if paths else np.empty((0, 2)))
+    for patch in axes.patches:
+        if isinstance(patch, StepPatch):
+            heights, edges, _ = patch.get_data()
+            yield patch, _finite(np.column_stack([np.repeat(edges, 2)[1:-1], np.repeat(heights, 2)]))
 
 
 def _finite(points: np.ndarray) -> np.ndarray:
@@ -160,7 +172,7 @@ def _cut(axes: Axes) -> Iterator[str]:
             values = points[:, column]
             room = 1e-9 * (high - low)
             beyond = values[(values < low - room) | (values > high + room)]
-            if axis.get_scale() == "log":
+            if axis.get_scale() == "log" or isinstance(artist, StepPatch):
                 beyond = beyond[beyond > 0]
             if beyond.size:
                 yield (
@@ -171,6 +183,8 @@ def _cut(axes: Axes) -> Iterator[str]:
 
 def _radius(artist: object) -> float:
     """Half the size of a marker in pixels; 0 for none."""
+    if not isinstance(artist, Line2D | PathCollection):
+        return 0.0
     if isinstance(artist, Line2D):
         if artist.get_marker() in (None, "", " ", "None", "none", ",", "|", "_"):
             return 0.0
@@ -195,12 +209,22 @@ def _unlabelled(figure: Figure, axes: Axes) -> Iterator[str]:
     if not axes.axison:
         return
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
-        numbered = any(label.get_text() and label.get_visible() for label in axis.get_ticklabels())
+        shown = [label.get_text() for label in axis.get_ticklabels() if label.get_text() and label.get_visible()]
+        numbered = any(NUMBER.fullmatch(words) for words in shown)
+        yield from (f"{_title(axes)} has the tick number {words}" for words in shown if "times" in words)
         words = axis.get_label_text()
         if numbered and not words and not _label_nearby(figure, axes, name):
             yield f"{_title(axes)} has numbers but no label along {name}"
+        if words and not _fits(axis.label, axes, name):
+            yield f"the label {words!r} is longer than its axis"
         if words and DIMENSIONAL.search(words) and not UNIT.search(words):
             yield f"the label {words!r} names no unit"
+
+
+def _fits(label: Text, axes: Axes, name: str) -> bool:
+    extent = label.get_window_extent()
+    along, room = (extent.width, axes.bbox.width) if name == "x" else (extent.height, axes.bbox.height)
+    return along <= LONGEST * room
 
 
 def _label_nearby(figure: Figure, axes: Axes, name: str) -> bool:

@@ -67,7 +67,7 @@ def test_data_without_image_shape_are_drawn_as_rows(images):
     dataset = compute({"m": drawn(independent_pixels(0.5))}, flat, n_samples=4)
     shown = np.asarray(draw(dataset).axes[1].images[0].get_array())
     assert np.array_equal(shown, dataset.state.sel(group="m").values)
-    assert "Rows of 4 binary pictures" in alt_text(dataset)
+    assert "Rows of 4 binary states, one a line, white for 1" in alt_text(dataset)
 
 
 def test_bad_input(images):

@@ -62,6 +62,7 @@ class Dataset(OneLine):
     attributes : facts known about the data, for example the planted directions or the exact log-likelihood
     origin : ``{"source": ..., "options": {...}}`` in JSON types with which `load_dataset` gives the same data again, or
         None where that is not possible (arrays in memory, changes after loading)
+    columns : names of the visible units, those of the file's columns where it has a header, or None
 
     Use `load_dataset` or `Dataset.from_array`, which check values; the constructor trusts its arrays.
     """
@@ -74,6 +75,7 @@ class Dataset(OneLine):
     image_shape: tuple[int, int] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] | None = None
+    columns: tuple[str, ...] | None = None
 
     @classmethod
     def from_array(
@@ -130,6 +132,7 @@ class Dataset(OneLine):
             train_labels=as_labels(contents.train_labels, len(table.values), f"{where}, labels"),
             test_labels=as_labels(contents.test_labels, len(test), f"{contents.test_where or where}, test labels"),
             image_shape=checked_image_shape(image_shape or table.image_shape, n_visible),
+            columns=contents.columns,
         )
 
     @property

@@ -42,7 +42,7 @@ def rescaled(dataset: Dataset, image_shape: tuple[int, int]) -> Dataset:
     name = f"{dataset.name}-{height}x{width}"
     return replace(
         dataset, name=name, train=shrink(dataset.train), test=shrink(dataset.test), image_shape=(height, width),
-        attributes={}, origin=None,
+        attributes={}, origin=None, columns=None,
     )  # fmt: skip
 
 
@@ -67,4 +67,5 @@ def subsampled(dataset: Dataset, n_visible: int, seed: int = 0) -> Dataset:
     return replace(
         dataset, name=f"{dataset.name}-{n_visible}-units", train=np.ascontiguousarray(dataset.train[:, kept]),
         test=np.ascontiguousarray(dataset.test[:, kept]), image_shape=None, attributes={}, origin=None,
+        columns=None if dataset.columns is None else tuple(dataset.columns[unit] for unit in kept),
     )  # fmt: skip

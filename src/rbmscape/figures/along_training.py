@@ -89,4 +89,7 @@ def draw_density(panel: Axes, updates: Any, edges: Any, density: Any, shade: str
     sides = _update(np.concatenate([[place[0] - _ROOM], between, [place[-1] + _ROOM]]))
     share = height / np.maximum(height.max(1, keepdims=True), 1e-300)
     tint = LinearSegmentedColormap.from_list("density", ["white", shade])
-    panel.pcolormesh(sides, edges, share.T, cmap=tint, norm=PowerNorm(0.6, 0.0, 1.0), rasterized=True, zorder=0.5)
+    mesh = panel.pcolormesh(
+        sides, edges, share.T, cmap=tint, norm=PowerNorm(0.6, 0.0, 1.0), rasterized=True, zorder=0.5
+    )
+    mesh.sticky_edges.y.clear()

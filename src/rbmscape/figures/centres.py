@@ -241,7 +241,7 @@ def _draw_distances(panel: Axes, main: xr.Dataset) -> None:
     log_axis(panel, "x")
     log_axis(panel)
     _label_sizes(panel, main)
-    panel.set_ylabel("data from saddle (standard deviations)")
+    panel.set_ylabel("data from the saddle (sd)")
     panel.set_title("median over modes", fontsize=8)
 
 

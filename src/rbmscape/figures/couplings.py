@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rbmscape.figures.datasets import provenance_attrs
+from rbmscape.figures.mosaic import column_names, columns_attr, is_image, shortened
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import DIVERGING, PAGE_WIDTH, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.couplings import effective_couplings
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
 MOST_DISTANCES = 14
+MOST_NAMED = 12
 
 
 class Options(FigureOptions):
@@ -44,7 +48,8 @@ SPEC = FigureSpec(
     caption=(
         "Two-body couplings of the visible units that the hidden layer stands for, exact: all pairs as a matrix; their "
         "distribution at each distance of two pixels (median, middle half and nine tenths; for Ising spins the true "
-        "coupling of neighbours is a dashed line); and the strongest ones drawn between their pixels."
+        "coupling of neighbours is a dashed line); and the strongest ones drawn between their pixels. Of data that are "
+        "no images, the strongest pairs by name, and the units on a circle."
     ),
     order=440,
     analysis=(),
@@ -57,12 +62,13 @@ SPEC = FigureSpec(
 def for_study(material: Material) -> xr.Dataset:
     """The model of the size nearest to the paper's, M = 500."""
     dataset = material.dataset
-    return compute(material.run().load(), dataset.image_shape, _truth(dataset), **material.settings)
+    return compute(material.run().load(), dataset.image_shape, _truth(dataset), dataset.columns, **material.settings)
 
 
 def for_model(subject: Subject) -> xr.Dataset:
     """The subject's model."""
-    return compute(subject.model, subject.image_shape, _truth(subject.dataset))
+    columns = None if subject.dataset is None else subject.dataset.columns
+    return compute(subject.model, subject.image_shape, _truth(subject.dataset), columns)
 
 
 def _truth(dataset: Dataset | None) -> float | None:
@@ -70,7 +76,11 @@ def _truth(dataset: Dataset | None) -> float | None:
 
 
 def compute(
-    rbm: RBM, image_shape: tuple[int, int] | None = None, truth: float | None = None, **options: Any
+    rbm: RBM,
+    image_shape: tuple[int, int] | None = None,
+    truth: float | None = None,
+    columns: Sequence[str] | None = None,
+    **options: Any,
 ) -> xr.Dataset:
     """All pairs, and their distances on the pixels.
 
@@ -79,6 +89,7 @@ def compute(
     rbm : the model
     image_shape : (height, width); None takes units in a row
     truth : coupling of neighbours of the Ising model that the data come from
+    columns : names of the units
     **options : of `Options`
 
     Returns
@@ -91,19 +102,19 @@ def compute(
     asked = Options(**options)
     shape = image_shape or (1, rbm.n_visible)
     pairs = effective_couplings(rbm, 2, asked.states)
-    rows, columns = np.triu_indices(rbm.n_visible, 1)
-    steps = [np.abs(axis[rows] - axis[columns]) for axis in np.divmod(np.arange(rbm.n_visible), shape[1])]
+    first, second = np.triu_indices(rbm.n_visible, 1)
+    steps = [np.abs(axis[first] - axis[second]) for axis in np.divmod(np.arange(rbm.n_visible), shape[1])]
     if truth is not None:
         steps = [np.minimum(step, length - step) for step, length in zip(steps, shape, strict=True)]
     return xr.Dataset(
         {
             "coupling": (("unit", "other"), pairs.astype(np.float32), {"units": "k_B T"}),
-            "pair_coupling": ("pair", pairs[rows, columns].astype(np.float32), {"units": "k_B T"}),
+            "pair_coupling": ("pair", pairs[first, second].astype(np.float32), {"units": "k_B T"}),
             "distance": ("pair", np.hypot(*steps).astype(np.float32), {"units": "pixels"}),
         },
         attrs=provenance_attrs(
             states=asked.states, n_links=asked.n_links, height=shape[0], width=shape[1], truth=truth,
-            n_hidden=rbm.n_hidden,
+            n_hidden=rbm.n_hidden, columns=columns_attr(columns),
         ),
     )  # fmt: skip
 
@@ -117,8 +128,12 @@ def draw(dataset: xr.Dataset) -> Figure:
     figure.colorbar(image, ax=axes[0, 0], shrink=0.8, label="coupling ($k_BT$)")
     axes[0, 0].set_xlabel("unit")
     axes[0, 0].set_ylabel("unit")
-    _draw_distances(axes[0, 1], dataset)
-    _draw_network(axes[0, 2], dataset)
+    if is_image((int(dataset.attrs["height"]), int(dataset.attrs["width"]))):
+        _draw_distances(axes[0, 1], dataset)
+        _draw_network(axes[0, 2], dataset)
+    else:
+        _draw_strongest(axes[0, 1], dataset)
+        _draw_ring(axes[0, 2], dataset)
     panel_letters(axes)
     return figure
 
@@ -138,25 +153,64 @@ def _draw_distances(panel: Axes, dataset: xr.Dataset) -> None:
     panel.set_ylabel("coupling ($k_BT$)")
 
 
-def _draw_network(panel: Axes, dataset: xr.Dataset) -> None:
-    """The strongest couplings as lines between pixels, attractive orange and repulsive violet as in the matrix."""
-    import matplotlib
-    from matplotlib.collections import LineCollection
-
-    width = int(dataset.attrs["width"])
+def _strongest(dataset: xr.Dataset, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Both units and the coupling of the strongest pairs, weakest first."""
     pairs = dataset.coupling.values
     rows, columns = np.triu_indices(len(pairs), 1)
     values = pairs[rows, columns]
-    strongest = np.argsort(-np.abs(values))[: int(dataset.attrs["n_links"])]
-    place = np.stack(np.divmod(np.arange(len(pairs)), width)[::-1], 1)
-    # Links across the edges of a torus would cross the whole picture.
-    length = np.abs(place[rows[strongest]] - place[columns[strongest]]).max(1)
-    torus = "truth" in dataset.attrs
-    kept = strongest[length <= width / 2] if torus else strongest
-    lines = np.stack([place[rows[kept]], place[columns[kept]]], 1)
-    shade = matplotlib.colormaps[DIVERGING](0.5 + 0.5 * np.sign(values[kept]) * 0.85)
-    widths = 1.8 * np.abs(values[kept]) / max(float(np.abs(values[kept]).max(initial=0.0)), 1e-12)
-    panel.add_collection(LineCollection(list(lines), colors=shade, linewidths=widths))
+    kept = np.argsort(np.abs(values))[-count:]
+    return rows[kept], columns[kept], values[kept]
+
+
+def _shades(values: NDArray[np.float64]) -> Any:
+    """Attractive orange and repulsive violet, as in the matrix."""
+    import matplotlib
+
+    return matplotlib.colormaps[DIVERGING](0.5 + 0.5 * np.sign(values) * 0.85)
+
+
+def _draw_strongest(panel: Axes, dataset: xr.Dataset) -> None:
+    """The strongest couplings of units that are no pixels, by name."""
+    names = [shortened(name, 12) for name in column_names(dataset)] or [
+        str(unit) for unit in range(dataset.sizes["unit"])
+    ]
+    rows, columns, values = _strongest(dataset, MOST_NAMED)
+    panel.barh(np.arange(values.size), values, color=_shades(values))
+    panel.axvline(0.0, color="grey", linewidth=0.6)
+    panel.set_yticks(np.arange(values.size), [f"{names[i]}, {names[j]}" for i, j in zip(rows, columns, strict=True)])
+    panel.tick_params(axis="y", labelsize=6)
+    panel.set_xlabel("coupling ($k_BT$)")
+    panel.locator_params(axis="x", nbins=4)
+
+
+def _draw_ring(panel: Axes, dataset: xr.Dataset) -> None:
+    """The strongest couplings between units on a circle, the first on the right, counted against the clock."""
+    rows, columns, values = _strongest(dataset, int(dataset.attrs["n_links"]))
+    turn = 2 * np.pi * np.arange(dataset.sizes["unit"]) / dataset.sizes["unit"]
+    place = np.stack([np.cos(turn), np.sin(turn)], 1)
+    _add_links(panel, place[rows], place[columns], values)
+    panel.plot(*place.T, "o", color="black", markersize=2)
+    panel.set_aspect("equal")
+    panel.set_axis_off()
+
+
+def _add_links(panel: Axes, start: NDArray[Any], stop: NDArray[Any], values: NDArray[np.float64]) -> None:
+    """Lines (n, 2) to (n, 2), as wide as the couplings are strong."""
+    from matplotlib.collections import LineCollection
+
+    widths = 1.8 * np.abs(values) / max(float(np.abs(values).max(initial=0.0)), 1e-12)
+    panel.add_collection(LineCollection(list(np.stack([start, stop], 1)), colors=_shades(values), linewidths=widths))
+
+
+def _draw_network(panel: Axes, dataset: xr.Dataset) -> None:
+    """The strongest couplings as lines between pixels, attractive orange and repulsive violet as in the matrix."""
+    width = int(dataset.attrs["width"])
+    rows, columns, values = _strongest(dataset, int(dataset.attrs["n_links"]))
+    place = np.stack(np.divmod(np.arange(dataset.sizes["unit"]), width)[::-1], 1)
+    if "truth" in dataset.attrs:  # links across the edges of a torus would cross the whole picture
+        short = np.abs(place[rows] - place[columns]).max(1) <= width / 2
+        rows, columns, values = rows[short], columns[short], values[short]
+    _add_links(panel, place[rows], place[columns], values)
     panel.set_xlim(-0.5, width - 0.5)
     panel.set_ylim(dataset.attrs["height"] - 0.5, -0.5)
     panel.set_aspect("equal" if dataset.attrs["height"] > 1 else "auto")
@@ -166,6 +220,8 @@ def _draw_network(panel: Axes, dataset: xr.Dataset) -> None:
 
 def alt_text(dataset: xr.Dataset) -> str:
     """Median coupling of neighbours and of all pairs."""
+    if not is_image((int(dataset.attrs["height"]), int(dataset.attrs["width"]))):
+        return _strongest_in_words(dataset)
     near = dataset.pair_coupling.values[dataset.distance.values < 1.01]
     words = f", true value {dataset.attrs['truth']:.4g}" if "truth" in dataset.attrs else ""
     low, middle, high = np.quantile(near, [0.25, 0.5, 0.75])
@@ -173,4 +229,15 @@ def alt_text(dataset: xr.Dataset) -> str:
         f"Effective couplings of {dataset.sizes['unit']} {dataset.attrs['states']}: neighbours have the median "
         f"{middle:.3g} (middle half {low:.3g} to {high:.3g}){words}; all pairs have "
         f"{np.median(dataset.pair_coupling.values):.3g}."
+    )
+
+
+def _strongest_in_words(dataset: xr.Dataset) -> str:
+    names = column_names(dataset) or [f"unit {unit}" for unit in range(dataset.sizes["unit"])]
+    rows, columns, values = _strongest(dataset, 3)
+    found = zip(rows[::-1], columns[::-1], values[::-1], strict=True)
+    words = "; ".join(f"{names[i]} with {names[j]} {value:.3g} k_B T" for i, j, value in found)
+    return (
+        f"Effective couplings of {dataset.sizes['unit']} {dataset.attrs['states']}, the strongest pairs: {words}; the "
+        f"median of all pairs is {np.median(dataset.pair_coupling.values):.3g} k_B T."
     )

@@ -16,10 +16,10 @@ from pydantic import Field
 from rbmscape.diffusion.langevin import langevin, largest_stable_step
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
-from rbmscape.figures.mosaic import is_image, mosaic
+from rbmscape.figures.mosaic import is_image, mosaic, show_states
 from rbmscape.figures.samples import sampled, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, legend_below, marker, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.sampling.samples import Samples
@@ -47,7 +47,7 @@ class Options(FigureOptions):
 
     Parameters
     ----------
-    diffusions : D of the quenches, all from the same bits uniform in the cube; the last is shown along time
+    diffusions : D of the quenches, all from the same activities, uniform in the cube; the last is shown along time
     n_chains : chains
     n_shown : how many of them are drawn
     time : diffusion time of each quench
@@ -64,8 +64,9 @@ class Options(FigureOptions):
 SPEC = FigureSpec(
     title="Diffusion that generates images",
     caption=(
-        "Confined Langevin dynamics from random bits, decoded to pixels, at D = 1/β and at smaller D, the smallest "
-        "along time; equilibrium samples below. Means and standard deviations of u by mode, and free energies."
+        "Confined Langevin dynamics from activities that are uniform in the cube, decoded to pixels (white is 1), at "
+        "D = 1/β and at smaller D, the smallest along time; equilibrium samples below. Means and standard deviations "
+        "of u by mode, and free energies."
     ),
     order=310,
     samples="main",
@@ -87,7 +88,7 @@ def for_model(subject: Subject) -> xr.Dataset:
 
 
 def compute(samples: Samples, image_shape: tuple[int, int] | None = None, seed: int = 0, **options: Any) -> xr.Dataset:
-    """Quench random bits by the confined diffusion at several D and compare with equilibrium samples.
+    """Quench activities uniform in the cube by the confined diffusion at several D, and compare with samples.
 
     Parameters
     ----------
@@ -216,12 +217,16 @@ def draw(dataset: xr.Dataset) -> Figure:
     names = [str(name).replace("Gibbs", "samples") for name in dataset["stage"].values]
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
     n_shown = dataset.sizes["sample"]
-    row = PAGE_WIDTH / n_shown * 0.85
-    figure, axes = new_figure(2, 1, size=(PAGE_WIDTH, row * len(names) + 2.4), height_ratios=[row * len(names), 2.2])
+    states = dataset["picture"].values
+    pictured = is_image(shape)
+    row = PAGE_WIDTH / n_shown * 0.85 * shape[0] / shape[1] if pictured else 0.25 + 0.03 * n_shown
+    figure, axes = new_figure(2, 1, size=(PAGE_WIDTH, row * len(names) + 3.2), height_ratios=[row * len(names), 2.7])
     picture = axes[0, 0]
-    pictures = dataset["picture"].values.reshape(len(names) * n_shown, -1)
-    shown = mosaic(pictures, shape if is_image(shape) else (1, pictures.shape[1]), n_shown)
-    picture.imshow(shown, cmap="gray", vmin=0, vmax=1, aspect="auto")
+    if pictured:
+        shown = mosaic(states.reshape(len(names) * n_shown, -1), shape, n_shown)
+    else:
+        shown = mosaic(states.reshape(len(names), -1), (n_shown, states.shape[-1]), 1)
+    show_states(picture, shown, "auto")
     edges = np.arange(len(names)) + 0.5
     total = picture.get_ylim()[0] + 0.5
     picture.set_yticks(edges * total / len(names), names)
@@ -229,23 +234,25 @@ def draw(dataset: xr.Dataset) -> Figure:
     picture.tick_params(length=0)
     for spine in picture.spines.values():
         spine.set_visible(False)
-    axes[1, 0].set_axis_off()
-    left, middle, right = (axes[1, 0].inset_axes((0.36 * k, 0.0, 0.26, 1.0)) for k in range(3))
+    place = axes[1, 0].get_subplotspec().subgridspec(1, 3)
+    axes[1, 0].remove()
+    left, middle, right = (figure.add_subplot(place[0, k]) for k in range(3))
     compared = [name for name in names[1:] if ", t" not in name or name == names[-2]]
     for index, name in enumerate(compared):
         _draw_stage(left, middle, dataset.isel(stage=names.index(name)), index, name)
-    left.set_ylabel("mean of u")
+    left.set_ylabel("mean of u (1)")
     middle.set_ylabel("standard deviation of u")
     for panel in (left, middle):
         panel.set_xlabel("mode")
-    middle.set_ylim(bottom=0, top=1.5 * float(dataset["sd"].max()))
-    middle.legend(loc="upper right", fontsize=6.5)
+    middle.set_ylim(bottom=0)
     places = np.arange(len(names))
     right.errorbar(
         places, dataset["free_energy"], dataset["free_energy_sd"], color=colour(0), marker="o", linestyle="none"
     )
-    right.set_xticks(places, names, rotation=60, ha="right", fontsize=6)
-    right.set_ylabel("free energy F(v) ± sd (k$_B$T)")
+    right.set_xticks(places, names, rotation=90, fontsize=6.5)
+    right.set_ylabel("free energy F(v) ± sd ($k_BT$)")
+    legend_below(figure, left)
+    panel_letters([picture, left, middle, right])
     return figure
 
 
@@ -275,9 +282,10 @@ def alt_text(dataset: xr.Dataset) -> str:
             f"means {found['mean_distance']:.2f}, free energy {found['free_energy_excess']:+.0f} ± "
             f"{found['free_energy_excess_stderr']:.1g} k_B T from that of the samples"
         )
+    decoded = "pixels" if is_image((int(dataset.attrs["height"]), int(dataset.attrs["width"]))) else "activities"
     return (
-        f"Confined diffusion decoded to pixels, beside equilibrium samples; {'; '.join(parts)}. {_judgement(dataset)} "
-        f"{verdict(dataset)}"
+        f"Confined diffusion decoded to {decoded}, beside equilibrium samples; {'; '.join(parts)}. "
+        f"{_judgement(dataset)} {verdict(dataset)}"
     )
 
 
@@ -289,7 +297,7 @@ def _judgement(dataset: xr.Dataset) -> str:
     if same and abs(attrs["sd_ratio"] - 1) < 0.1:
         return f"At D = {spread:g} the diffusion generates what the model does, within errors."
     return (
-        f"At D = {spread:g} the diffusion does not generate the model's images: modes have {attrs['sd_ratio']:.2f} of "
+        f"At D = {spread:g} the diffusion does not generate the model's states: modes have {attrs['sd_ratio']:.2f} of "
         "their width (median), for U_eff is a saddle-point potential, without the fluctuations of the bits about their "
         "activities."
     )

@@ -14,7 +14,16 @@ from rbmscape.figures.along_training import draw_density, epochs_above, updates_
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, goes_on, log_axis, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    goes_on,
+    log_axis,
+    new_figure,
+    panel_letters,
+    print_style,
+    symlog_axis,
+)
 from rbmscape.reciprocal.evolution import run_evolution
 from rbmscape.rng import Stream
 from rbmscape.runs.samples import RunSamples
@@ -150,7 +159,7 @@ def _draw_singular_values(panel: Axes, dataset: xr.Dataset) -> None:
 def _draw_saddles(panel: Axes, dataset: xr.Dataset) -> None:
     for k in range(min(N_SHOWN, dataset.sizes["mode"])):
         panel.plot(dataset["update"], dataset.saddle_energy.isel(mode=k), color=colour(k))
-    panel.set_yscale("symlog", linthresh=1.0)
+    symlog_axis(panel, 1.0)
     panel.set_ylabel("saddle, $a_{0i}b_{0i}/λ_i$ ($k_BT$)")
 
 
@@ -163,7 +172,7 @@ def _draw_states(panel: Axes, dataset: xr.Dataset, kind: str, axis: str, shade: 
         updates, dataset[f"random_{axis}"].isel(mode=0), "o", color="black", mfc=colour(4), markeredgewidth=0.5,
         label="random states, μ",
     )  # fmt: skip
-    panel.set_yscale("symlog", linthresh=10.0)
+    symlog_axis(panel, 10.0)
     panel.set_ylabel(f"${axis}_1$ from the saddle")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.figures.datasets import provenance_attrs
-from rbmscape.figures.mosaic import draw_row, is_image
+from rbmscape.figures.mosaic import column_names, columns_attr, draw_row, is_image, name_units
 from rbmscape.figures.samples import shared_facts, verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
@@ -42,7 +42,10 @@ class Options(FigureOptions):
 
 SPEC = FigureSpec(
     title="Samples",
-    caption="Test data, and equilibrium samples of the trained models (replica exchange along the training).",
+    caption=(
+        "Test data, and equilibrium samples of the trained models (replica exchange along the training); white is 1. "
+        "Data that are no images stand one a line."
+    ),
     order=200,
     samples="sizes",
     cost=lambda scene, _: scene.base(0.5) + 0.01 * sum(scene.factors(1, hidden) for hidden in scene.hidden),
@@ -103,7 +106,9 @@ def compute(samples: Mapping[str, Samples], dataset: Dataset, seed: int = 0, **o
             **known,
         },
         coords={"group": ["data", *samples]},
-        attrs=provenance_attrs(seed=seed, height=height, width=width, data=dataset.name)
+        attrs=provenance_attrs(
+            seed=seed, height=height, width=width, data=dataset.name, columns=columns_attr(dataset.columns)
+        )
         | shared_facts(list(samples.values())),
     )
 
@@ -114,10 +119,13 @@ def draw(dataset: xr.Dataset) -> Figure:
     states = dataset.state.values
     n_groups, n_samples, _ = states.shape
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
-    row = PAGE_WIDTH / n_samples * shape[0] / shape[1] * 0.88 if is_image(shape) else 0.9
-    figure, axes = new_figure(n_groups, 1, size=(PAGE_WIDTH, row * n_groups + (0.1 if is_image(shape) else 0.5)))
+    pictured = is_image(shape)
+    row = PAGE_WIDTH / n_samples * shape[0] / shape[1] * 0.88 if pictured else 0.4 + 0.05 * n_samples
+    figure, axes = new_figure(n_groups, 1, size=(PAGE_WIDTH, row * n_groups + (0.1 if pictured else 0.8)))
     for panel, group, label in zip(axes[:, 0], states, dataset.group.values, strict=True):
         draw_row(panel, group, shape, str(label))
+    if not pictured:
+        name_units(axes[-1, 0], states.shape[-1], column_names(dataset))
     return figure
 
 
@@ -128,7 +136,9 @@ def alt_text(dataset: xr.Dataset) -> str:
         f"{group}: {100 * float(value):.0f} % of units on"
         for group, value in zip(dataset.group.values, fractions.values, strict=True)
     ]
+    pictured = is_image((int(dataset.attrs["height"]), int(dataset.attrs["width"])))
+    kind = "binary pictures" if pictured else "binary states, one a line"
     return (
-        f"Rows of {dataset.sizes['sample']} binary pictures, test data first and then samples of each model "
+        f"Rows of {dataset.sizes['sample']} {kind}, white for 1, test data first and then samples of each model "
         f"({'; '.join(parts)}). {verdict(dataset)}"
     )

@@ -136,10 +136,9 @@ def draw(dataset: xr.Dataset) -> Figure:
     updates_axis(axes[0, 0], updates)
     axes[0, 0].set_ylabel("amplitude of the mode")
     legend_below(figure, axes[0, 0])
-    limit = 1.1 * float(np.nanmax([dataset.predicted.max(), dataset.rate.max()]))
-    axes[0, 1].plot([0, limit], [0, limit], color="black", linewidth=0.8, linestyle="--")
-    axes[0, 1].set_xlim(0, limit)
-    axes[0, 1].set_ylim(0, limit)
+    rates = np.concatenate([dataset.predicted.values, dataset.rate.values])
+    ends = [min(0.0, 1.1 * float(np.nanmin(rates))), 1.1 * float(np.nanmax(rates))]
+    axes[0, 1].plot(ends, ends, color="black", linewidth=0.8, linestyle="--")
     axes[0, 1].set_xlabel("predicted rate e/4 (1/ηt)")
     axes[0, 1].set_ylabel("measured rate (1/ηt)")
     panel_letters(axes)

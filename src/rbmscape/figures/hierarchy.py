@@ -234,29 +234,26 @@ def _table(effects: Sequence[ModeEffect], axis: str) -> xr.Dataset:
 
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
-    """Pictures above, numbers below; data that are no images have numbers only."""
+    """States above, numbers below."""
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
-    if not is_image(shape):
-        figure, axes = new_figure(1, 2, size=(PAGE_WIDTH, 2.4))
-        panels = list(axes[0])
-    else:
-        row = PAGE_WIDTH * 0.85 / dataset.sizes["sample"] * shape[0] / shape[1]
-        figure, axes = new_figure(4, 1, size=(PAGE_WIDTH, 3 * row + 2.6), height_ratios=[row, row, row, 2.2])
-        for panel, states, label in zip(axes[:3, 0], dataset.state.values, dataset.group.values, strict=True):
-            words = str(label).replace(" and", "\nand").replace("later ", "later\n")
-            draw_row(panel, states, shape, words)
-        place = axes[3, 0].get_subplotspec().subgridspec(1, 3)
-        axes[3, 0].remove()
-        panels = [figure.add_subplot(place[0, k]) for k in range(3)]
-    _curve(panels[0], dataset, "pixels_changed", "pixels changed", 0)
-    _curve(panels[-1], dataset, "spread", "pixels that share it", 0)
+    pictured, count = is_image(shape), dataset.sizes["sample"]
+    row = PAGE_WIDTH * 0.85 / count * shape[0] / shape[1] if pictured else 0.3 + 0.04 * count
+    figure, axes = new_figure(4, 1, size=(PAGE_WIDTH, 3 * row + 2.6), height_ratios=[row, row, row, 2.2])
+    for panel, states, label in zip(axes[:3, 0], dataset.state.values, dataset.group.values, strict=True):
+        words = str(label).replace(" and", "\nand").replace("later ", "later\n")
+        draw_row(panel, states, shape, words)
+    connected = bool(np.isfinite(dataset.connected.values).any())
+    place = axes[3, 0].get_subplotspec().subgridspec(1, 3 if connected else 2)
+    axes[3, 0].remove()
+    panels = [figure.add_subplot(place[0, k]) for k in range(3 if connected else 2)]
+    units = "pixels" if pictured else "units"
+    _curve(panels[0], dataset, "pixels_changed", f"{units} changed", 0)
+    _curve(panels[-1], dataset, "spread", f"{units} that share it", 0)
     if len(panels) == 3:
         _curve(panels[1], dataset, "connected", "largest connected part", 0, "change")
         _curve(panels[1], dataset, "connected_random", "largest connected part", 1, "as many at random")
         _curve(panels[1], dataset, "area", "share", 2, "bounding box / image")
         legend_below(figure, panels[1], title="middle panel")
-    else:
-        panels[0].set_title("no image shape: connectedness is not defined", loc="right")
     panel_letters(panels)
     return figure
 
@@ -281,9 +278,10 @@ def _curve(panel: Axes, dataset: xr.Dataset, name: str, ylabel: str, index: int,
 def alt_text(dataset: xr.Dataset) -> str:
     """Pixels changed by the first and the last modes."""
     first, last = dataset.isel(mode=0), dataset.isel(mode=-1)
+    units = "pixels" if is_image((int(dataset.attrs["height"]), int(dataset.attrs["width"]))) else "units"
     return (
         f"Samples before and after rotations of modes. Turning modes 1 and 2 by half a turn changes "
-        f"{float(first.pixels_changed):.0f} pixels of a sample on average, modes {int(last['mode']) + 1} and "
+        f"{float(first.pixels_changed):.0f} {units} of a sample on average, modes {int(last['mode']) + 1} and "
         f"{int(last['mode']) + 2} change {float(last.pixels_changed):.2g}; {int(dataset.attrs['n_rotations'])} turn(s) "
         f"among later modes change {float(dataset.printed_pixels_changed[1]):.0f}. {verdict(dataset)}"
     )

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
-from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, point_style, saddle_style
+from rbmscape.figures.landscape_panels import draw_landscape, energy_bar, landscape_variables, point_style, saddle_style
+from rbmscape.figures.mosaic import fold, is_image, show_states
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
+from rbmscape.figures.style import PAGE_WIDTH, legend_below, new_figure, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.sampling.samples import Samples
 
@@ -53,9 +54,9 @@ class Options(FigureOptions):
 SPEC = FigureSpec(
     title="A generated image on the energy landscapes",
     caption=(
-        "A generated 3 (the first sample whose nearest test images are mostly threes; where there is none, the first "
-        "of all) and its position, black pentagon, in the energy landscapes of twelve modes, clockwise from the upper "
-        "left corner, as on the right of the paper's figure 1. Magenta star: saddle point (hollow, with its "
+        "A generated state (of digits the first whose nearest test images are mostly threes, else the first of all; "
+        "white is 1) and its position, black pentagon, in the energy landscapes of twelve modes, clockwise from the "
+        "upper left corner, as on the right of the paper's figure 1. Magenta star: saddle point (hollow, with its "
         "coordinates, where it lies outside); white lines: principal axes u, along which the energy falls, and w."
     ),
     order=20,
@@ -157,34 +158,37 @@ def _pick(states: NDArray[Any], dataset: Dataset | None, wanted: Any) -> tuple[i
 @print_style()
 def draw(dataset: xr.Dataset) -> Figure:
     """Panels clockwise from the upper left corner, the picture of the state in the middle."""
-    figure, axes = new_figure(4, 4, size=(PAGE_WIDTH, PAGE_WIDTH))
+    figure, axes = new_figure(4, 4, size=(PAGE_WIDTH, PAGE_WIDTH + 0.9))
     for panel in axes.ravel():
         panel.set_axis_off()
     for index, place in enumerate(CLOCKWISE[: dataset.sizes["panel"]]):
         panel = axes[place]
         panel.set_axis_on()
         one = dataset.isel(panel=index)
-        draw_landscape(panel, one)
+        draw_landscape(panel, one, np.array([[float(one.point_x), float(one.point_y)]]))
         panel.plot(float(one.point_x), float(one.point_y), **point_style())
     for panel in axes[1:3, 1:3].ravel():
         panel.remove()
     middle = figure.add_subplot(axes[0, 0].get_gridspec()[1:3, 1:3])
     _draw_state(middle, dataset)
-    handles = [middle.plot([], [], label="saddle point", **saddle_style())[0]]
-    handles += middle.plot([], [], label="generated state", **point_style())
-    middle.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2)
+    middle.plot([], [], label="saddle point", **saddle_style())
+    middle.plot([], [], label="generated state", **point_style())
+    shown = [panel for panel in figure.axes if panel.axison]
+    energy_bar(figure, shown)
+    legend_below(figure, middle)
     return figure
 
 
 def _draw_state(panel: Axes, dataset: xr.Dataset) -> None:
     height, width = int(dataset.attrs["height"]), int(dataset.attrs["width"])
     state = dataset.state.values
-    picture = state.reshape(height, width) if height * width == state.size else state[None, :]
-    panel.imshow(picture, cmap="gray_r", vmin=0, vmax=1, aspect="equal" if height * width == state.size else "auto")
+    pictured = is_image((height, width))
+    show_states(panel, state.reshape(height, width) if pictured else fold(state))
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(True)
-    panel.set_title("generated state" if "label" not in dataset.attrs else f"generated {dataset.attrs['label']}")
+    words = "generated state" if "label" not in dataset.attrs else f"generated {dataset.attrs['label']}"
+    panel.set_title(words if pictured else f"{words}, its {state.size} units line by line")
 
 
 def alt_text(dataset: xr.Dataset) -> str:

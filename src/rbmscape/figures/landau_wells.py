@@ -1,7 +1,8 @@
 """The Landau free energy of the first modes along training (arXiv:2503.21536, section 5.3; beyond its figures).
 
-Above: f_1(z) of equation 55 at a few checkpoints, the marginal potential of independent bits with the activities of the
-data, and the potential of mean force of equilibrium samples, each lowered to its minimum.  Below: positions of the
+Above: f_1(z) of equation 55 at a few checkpoints with all its wells, the marginal potential of independent bits with
+the activities of the data, each from its minimum among the places that bit states can reach, which are shaded, and the
+density of equilibrium samples.  Below: positions of the
 minima against updates, and the curvature Λ + 2Θ of the first modes, which is negative where the symmetric part of f
 is a double well, with the other coordinates held (s² = 0) and averaged over (s² = ¼).
 """
@@ -18,11 +19,22 @@ from numpy.typing import NDArray
 
 from rbmscape.diffusion.mode_potential import mode_potential
 from rbmscape.diffusion.reference import reference_point
+from rbmscape.figures.along_training import updates_axis
 from rbmscape.figures.checkpoints import check_checkpoints
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, marker, new_figure, panel_letters, print_style
+from rbmscape.figures.style import (
+    PAGE_WIDTH,
+    colour,
+    goes_on,
+    legend_below,
+    marker,
+    new_figure,
+    panel_letters,
+    print_style,
+    symlog_axis,
+)
 from rbmscape.runs.samples import RunSamples
 from rbmscape.sampling.sample import sample
 from rbmscape.symmetry.landau import DEFAULT_FLUCTUATION, Landau, landau_modes, reachable_range
@@ -52,7 +64,13 @@ CAUSES = ("both", "growth alone", "shift alone")
 """Growth of -λ/2 and shift of μ, which section 5.3 names as what breaks the symmetry together."""
 ENERGY = {"units": "k_B T at beta = 1"}
 UPDATES = {"units": "updates"}
-N_GRID = 201
+N_GRID = 401
+MARGIN = 0.3
+"""Room beside wells and samples, as a share of what they span."""
+MODE_COLOURS = (3, 4, 5, 7)
+"""Beside the colours of the curves."""
+DRAWN = 2
+"""Curves that are drawn, of `FLUCTUATIONS`."""
 BINS = 30
 N_DATA = 5000
 
@@ -74,8 +92,9 @@ SPEC = FigureSpec(
     title="Landau free energy along training",
     caption=(
         "Landau free energy of the first mode (equation 55) with the other coordinates held (s² = 0) and averaged "
-        "over (s² = ¼), the marginal potential about the data's activities, and the potential of mean force of "
-        "equilibrium samples at four checkpoints; its minima, and the curvature of the first modes, against updates."
+        "over (s² = ¼), the marginal potential about the data's activities, and the density of equilibrium samples at "
+        "four checkpoints; its minima, and the curvature of the first modes, against updates. Bit states exist in the "
+        "shaded range only."
     ),
     order=240,
     samples="main",
@@ -140,6 +159,7 @@ def compute(run: Run, dataset: Dataset, samples: RunSamples, **options: Any) -> 
                 list(curves[:, k, 0]),
                 mode_potential(followed[k], 0, data),
                 mode_coordinates(followed[k], found.draws, [0])[0][..., 0],
+                (reach[k, 0, 0], reach[k, 0, 1]),
             ).merge(_data_along(found.model, followed[k], _scored(dataset)))
         )
     result = result.merge(xr.concat(parts, "shown").assign_coords(shown=updates[shown]))
@@ -232,20 +252,23 @@ def _shown(updates: NDArray[np.int64], curvature: FloatArray, count: int) -> lis
     return sorted({int(min(max(step, 0), updates.size - 1)) for step in steps})
 
 
-def _at(curves: Sequence[Landau], marginal: ModePotential, draws: FloatArray) -> xr.Dataset:
-    """Curves and potential of mean force of the first mode at one checkpoint, from their minima."""
+def _at(curves: Sequence[Landau], marginal: ModePotential, draws: FloatArray, reach: tuple[float, float]) -> xr.Dataset:
+    """Curves and potential of mean force of the first mode at one checkpoint, from their minima in reach."""
     import xarray as xr
 
     force = potential_of_mean_force(draws, BINS)
-    margin = 0.25 * (draws.max() - draws.min())
-    z = np.linspace(draws.min() - margin, draws.max() + margin, N_GRID)
+    wells = np.concatenate([curve.minima() for curve in curves[:DRAWN]])
+    low, high = min(draws.min(), wells.min()), max(draws.max(), wells.max())
+    z = np.linspace(low - MARGIN * (high - low), high + MARGIN * (high - low), N_GRID)
     values = np.stack([curve.value(z) for curve in curves])
+    inside = (z >= reach[0]) & (z <= reach[1])
+    lowest = values[:, inside].min(1, keepdims=True)
     law = np.asarray(marginal(z))
     law = np.where(np.isfinite(law), law, np.nan)
     return xr.Dataset(
         {
             "z": ("point", z, {"units": "1"}),
-            "free_energy": (("fluctuation", "point"), values - values.min(1, keepdims=True), ENERGY),
+            "free_energy": (("fluctuation", "point"), values - lowest, ENERGY),
             "marginal": ("point", law - np.nanmin(law), ENERGY),
             "bin_centre": ("bin", force.centres, {"units": "1"}),
             "mean_force": ("bin", force.value - np.nanmin(force.value), ENERGY),
@@ -262,57 +285,82 @@ def _at(curves: Sequence[Landau], marginal: ModePotential, draws: FloatArray) ->
 def draw(dataset: xr.Dataset) -> Figure:
     """Curves at a few checkpoints above, minima and curvatures along training below."""
     count = dataset.sizes["shown"]
-    figure, axes = new_figure(2, max(2, count), size=(PAGE_WIDTH, 4.4))
+    figure, axes = new_figure(2, max(2, count), size=(PAGE_WIDTH, 4.9))
     grid = axes[0, 0].get_gridspec()
-    for panel in axes[1]:
+    for panel in [*axes[0, count:], *axes[1]]:
         panel.remove()
     halves = grid[1, :].subgridspec(1, 2)
     below = [figure.add_subplot(halves[0, k]) for k in range(2)]
     for index in range(count):
-        _draw_curves(axes[0, index], dataset.isel(shown=index))
-    axes[0, 0].set_ylabel("$f_1(z)$ (k$_B$T)")
+        at = dataset.isel(shown=index)
+        _draw_curves(axes[0, index], at, dataset.reach.sel(update=int(at.shown)).values[0])
+    axes[0, 0].set_ylabel("$f_1(z)$ ($k_BT$)")
     _draw_minima(below[0], dataset)
     _draw_curvatures(below[1], dataset)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    legend_below(figure, axes[0, 0], *below)
     panel_letters([*axes[0, :count], *below])
     return figure
 
 
-def _draw_curves(panel: Axes, at: xr.Dataset) -> None:
+def _draw_curves(panel: Axes, at: xr.Dataset, reach: FloatArray) -> None:
+    z = at.z.values
+    panel.axvspan(max(reach[0], z[0]), min(reach[1], z[-1]), color="0.93", linewidth=0, zorder=0, label="reachable")
     for index, fluctuation in enumerate(_fluctuations(at)):
-        panel.plot(at.z, at.free_energy[index], color=colour(index), label=f"$s^2 = {fluctuation:g}$")
-    panel.plot(at.z, at.marginal, color=colour(2), linestyle="--", label="marginal, data")
-    panel.errorbar(
-        at.bin_centre, at.mean_force, at.mean_force_stderr, color="black", marker=".", linestyle="none", label="samples"
-    )
-    panel.set_ylim(-0.5, 1.3 * float(np.nanmax(at.mean_force)) + 1.0)
-    panel.set_xlim(float(at.z.min()), float(at.z.max()))
+        goes_on(*panel.plot(z, at.free_energy[index], color=colour(index), label=f"$f_1$, {_words(fluctuation)}"))
+    goes_on(*panel.plot(z, at.marginal, color=colour(2), linestyle="--", label="marginal, data"))
+    low, high = _heights(at)
+    panel.set_ylim(low, high)
+    panel.set_xlim(z[0], z[-1])
+    density = np.exp(-np.nan_to_num(at.mean_force.values, nan=np.inf))
+    panel.fill_between(
+        at.bin_centre, low, low + 0.4 * (high - low) * density / density.max(), color="black", alpha=0.35, linewidth=0,
+        step="mid", label="density of samples",
+    )  # fmt: skip
     panel.set_xlabel("$z_1 = u_1$")
     panel.set_title(f"update {int(at.shown)}", loc="right")
 
 
+def _heights(at: xr.Dataset) -> tuple[float, float]:
+    """Limits that hold every well and what lies between them, and some k_B T of the slopes."""
+    curves = at.free_energy.values[:DRAWN]
+    low = min(0.0, float(curves.min()))
+    tops = [_between_wells(curve) for curve in curves]
+    high = 1.3 * max(*tops, float(np.nanmax(at.mean_force)), 0.2 * -low)
+    return low - 0.06 * (high - low), high
+
+
+def _between_wells(curve: FloatArray) -> float:
+    """Height of the top between two minima, or 0."""
+    inner = np.flatnonzero((curve[1:-1] >= curve[:-2]) & (curve[1:-1] >= curve[2:]))
+    return float(curve[1 + inner].max()) if inner.size else 0.0
+
+
+def _words(fluctuation: float) -> str:
+    return f"$s^2 = {fluctuation:g}$"
+
+
 def _fluctuations(dataset: xr.Dataset) -> FloatArray:
     """Variances s² of the curves that are drawn."""
-    return np.asarray(dataset.fluctuation.values[:2], dtype=np.float64)
+    return np.asarray(dataset.fluctuation.values[:DRAWN], dtype=np.float64)
 
 
 def _draw_minima(panel: Axes, dataset: xr.Dataset) -> None:
+    updates, reach = dataset["update"].values, dataset.reach.values[:, 0]
     for index, fluctuation in enumerate(_fluctuations(dataset)):
         for well in range(2):
             panel.plot(
-                dataset["update"],
+                updates,
                 dataset.minimum.values[index, :, well],
                 color=colour(index),
                 marker=marker(index),
-                label=f"$s^2 = {fluctuation:g}$" if well == 0 else None,
+                label=f"minima, {_words(fluctuation)}" if well == 0 else None,
             )
+    low, high = panel.get_ylim()
+    panel.fill_between(updates, np.maximum(reach[:, 0], low), np.minimum(reach[:, 1], high), color="0.93", zorder=0)
+    panel.set_ylim(low, high)
     panel.axhline(0.0, color="black", linestyle="--", linewidth=0.8)
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_xlim(left=0)
-    panel.set_xlabel("updates")
+    updates_axis(panel, updates)
     panel.set_ylabel("minima of $f_1$")
-    panel.legend()
 
 
 def _draw_curvatures(panel: Axes, dataset: xr.Dataset) -> None:
@@ -321,17 +369,14 @@ def _draw_curvatures(panel: Axes, dataset: xr.Dataset) -> None:
             panel.plot(
                 dataset["update"],
                 dataset.curvature.sel(mode=mode).values[index],
-                color=colour(int(mode)),
+                color=colour(MODE_COLOURS[int(mode) % len(MODE_COLOURS)]),
                 linestyle=style,
                 label=f"mode {mode + 1}" if index == 0 else None,
             )
     panel.axhline(0.0, color="black", linestyle="--", linewidth=0.8)
-    panel.set_xscale("symlog", linthresh=1)
-    panel.set_xlim(left=0)
-    panel.set_yscale("symlog", linthresh=4)
-    panel.set_xlabel("updates (dotted: $s^2 = 1/4$)")
-    panel.set_ylabel("curvature $\\Lambda + 2\\Theta$ (k$_B$T)")
-    panel.legend(loc="lower left", fontsize=6, labelspacing=0.2, borderaxespad=0.1)
+    updates_axis(panel, dataset["update"].values, "updates (dotted: $s^2 = 1/4$)")
+    symlog_axis(panel, 10.0)
+    panel.set_ylabel("curvature $\\Lambda + 2\\Theta$ ($k_BT$)")
 
 
 def alt_text(dataset: xr.Dataset) -> str:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from rbmscape.figures.datasets import provenance_attrs
-from rbmscape.figures.landscape_panels import draw_landscape, landscape_variables, saddle_style
+from rbmscape.figures.landscape_panels import draw_landscape, energy_bar, landscape_variables, saddle_style
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
 from rbmscape.figures.style import CLASS_COLOURS, PAGE_WIDTH, marker, new_figure, print_style
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study"]
 
+SAMPLES: dict[str, Any] = {"marker": "h", "facecolors": "none", "edgecolors": "black", "linewidths": 0.5}
+"""Hollow, so that neither they nor the data hide each other."""
 N_SAMPLES = 200
 MOST_CLASSES = 10
 """Data with more classes are shown in one colour."""
@@ -60,7 +62,7 @@ SPEC = FigureSpec(
     title="Energy landscapes, untrained and trained",
     caption=(
         "Contours of the energy E_i over x_i and y_i for modes 1, 2, 3 and the last but two, as in the paper's figure "
-        "2: test images coloured by class, equilibrium samples as grey hexagons, the saddle point as a magenta star."
+        "2: test data coloured by class, equilibrium samples as hollow hexagons, the saddle point as a magenta star."
         " The untrained model has no biases, so that its saddles lie at the origin."
     ),
     order=30,
@@ -174,7 +176,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     columns = min(2, n_panels)
     rows = -(-n_panels // columns)
     side = PAGE_WIDTH / (columns * n_models)
-    figure, axes = new_figure(rows, columns * n_models, size=(PAGE_WIDTH, side * rows + 0.75))
+    figure, axes = new_figure(rows, columns * n_models, size=(PAGE_WIDTH, (side + 0.25) * rows + 1.0))
     for panel in axes.ravel():
         panel.set_axis_off()
     for m in range(n_models):
@@ -185,19 +187,19 @@ def draw(dataset: xr.Dataset) -> Figure:
             _draw_panel(panel, one.isel(panel=k))
         corner = axes[0, columns * m]
         corner.annotate(
-            str(one.model.values), xy=(0, 1), xytext=(0, 16), xycoords="axes fraction", textcoords="offset points",
+            str(one.model.values), xy=(0, 1), xytext=(0, 24), xycoords="axes fraction", textcoords="offset points",
             fontweight="bold",
         )  # fmt: skip
+    energy_bar(figure, [panel for panel in axes.ravel() if panel.axison])
     _legend(figure, axes[0, 0], dataset)
     return figure
 
 
 def _draw_panel(panel: Axes, one: xr.Dataset) -> None:
-    draw_landscape(panel, one)
-    panel.scatter(
-        one.samples_x, one.samples_y, s=7, marker="h", color="#BBBBBB", edgecolors="#444444", linewidths=0.3,
-        alpha=0.7, zorder=3.5,
-    )  # fmt: skip
+    names = ("samples", "points") if "points_x" in one else ("samples",)
+    avoid = [np.column_stack([one[f"{name}_x"].values, one[f"{name}_y"].values]) for name in names]
+    draw_landscape(panel, one, np.concatenate(avoid))
+    panel.scatter(one.samples_x, one.samples_y, s=11, zorder=5, **SAMPLES)
     if "points_x" in one:
         labels = one.label.values
         for label in np.unique(labels):
@@ -213,8 +215,8 @@ def _class_colour(label: int) -> str:
 
 
 def _legend(figure: Figure, panel: Axes, dataset: xr.Dataset) -> None:
-    handles = panel.plot([], [], label="saddle", **saddle_style())
-    handles += panel.plot([], [], "h", color="#BBBBBB", markeredgecolor="#444444", markeredgewidth=0.4, label="samples")
+    handles: list[Any] = panel.plot([], [], label="saddle", **saddle_style())
+    handles.append(panel.scatter([], [], s=20, label="samples", **SAMPLES))
     if "points_x" in dataset:
         names = [name for name in str(dataset.attrs["classes"]).split(",") if name]
         for index, name in enumerate(names or ["data"]):
@@ -232,7 +234,10 @@ def alt_text(dataset: xr.Dataset) -> str:
             f"{float(d):.1f} in mode {int(n)}" for n, d in zip(one["mode"].values, distance.values, strict=True)
         )
         parts.append(f"{name}: {values}")
+    classes = len([name for name in str(dataset.attrs["classes"]).split(",") if name])
+    shown = f"test data coloured by {classes} classes and " if classes else "test data and "
     return (
-        "Contour plots of the energy of single modes with test data coloured by class and samples of the model. "
+        f"Contour plots of the energy of single modes with {shown if 'points_x' in dataset else ''}samples of the "
+        "model. "
         f"Distance of the samples' centre from the saddle point, {'; '.join(parts)}. {verdict(dataset)}"
     )

@@ -19,7 +19,7 @@ from rbmscape.errors import InputError
 from rbmscape.figures.datasets import provenance_attrs
 from rbmscape.figures.samples import verdict
 from rbmscape.figures.spec import Count, FigureOptions, FigureSpec
-from rbmscape.figures.style import PAGE_WIDTH, colour, new_figure, panel_letters, print_style
+from rbmscape.figures.style import PAGE_WIDTH, colour, goes_on, legend_below, new_figure, panel_letters, print_style
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.runs.samples import RunSamples
 from rbmscape.sampling.samples import Samples
@@ -41,7 +41,7 @@ CURVES = {
     "harmonic": "harmonic (39), activities ½",
     "slice": "slice, activities ½",
     "marginal_uniform": "marginal, activities ½",
-    "relaxed": "U_eff, other modes relaxed",
+    "relaxed": "$U_{eff}$, other modes relaxed",
 }
 _HIGHEST = 12.0
 
@@ -250,9 +250,8 @@ def draw(dataset: xr.Dataset) -> Figure:
         for panel, mode in zip(row, dataset["mode"].values, strict=True):
             _draw_mode(panel, dataset.sel(model=label, mode=mode))
             panel.set_title(f"mode {mode + 1}", fontsize=8)
-        row[0].set_ylabel(f"{label}\npotential (k$_B$T)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        row[0].set_ylabel(f"{label}\npotential ($k_BT$)")
+    legend_below(figure, axes[0, 0])
     panel_letters(axes)
     return figure
 
@@ -260,10 +259,8 @@ def draw(dataset: xr.Dataset) -> Figure:
 def _draw_mode(panel: Axes, one: xr.Dataset) -> None:
     for index, (name, label) in enumerate(CURVES.items()):
         style = (":", "--", "-.", "-")[index]
-        if name == "relaxed":
-            panel.plot(one["bin_centre"], one[name], color=colour(index), marker=".", markersize=2, label=label)
-        else:
-            panel.plot(one["z"], one[name], color=colour(index), linestyle=style, label=label)
+        place = one["bin_centre"] if name == "relaxed" else one["z"]
+        goes_on(*panel.plot(place, one[name], color=colour(index), linestyle=style, label=label))
     seen = np.isfinite(one["measured"].values)
     panel.errorbar(
         one["bin_centre"].values[seen],
@@ -275,7 +272,7 @@ def _draw_mode(panel: Axes, one: xr.Dataset) -> None:
         linestyle="none",
         label="samples, -ln P",
     )
-    panel.set_ylim(-0.5, _HIGHEST)
+    panel.set_ylim(-0.5, max(_HIGHEST, 1.1 * float(np.nanmax(one["measured"].values + one["measured_stderr"].values))))
     panel.set_xlabel("u")
 
 

@@ -129,7 +129,8 @@ def draw(dataset: xr.Dataset) -> Figure:
             at = one.isel(update=position)
             panel.plot(one.overlap, at.density, color=shade, drawstyle="steps-mid", label=f"update {updates[position]}")
         panel.set_xlabel(f"overlap, {layer}")
-        panel.set_xlim(-1.05, 1.05)
+        reach = 1.05 * max(1.0, float(np.abs(one.overlap).max()))
+        panel.set_xlim(-reach, reach)
         panel.set_ylim(bottom=0)
     axes[0, 0].set_ylabel("density")
     for index, layer in enumerate(LAYERS):

@@ -267,7 +267,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     _draw_confined(axes[0, 1], dataset)
     _draw_gibbs(axes[0, 2], dataset)
     for panel in axes[0]:
-        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), labelspacing=0.3)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), labelspacing=0.3)
     panel_letters(axes)
     return figure
 

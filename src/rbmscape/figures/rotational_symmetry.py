@@ -271,6 +271,11 @@ def _draw_sizes(panel: Axes, dataset: xr.Dataset) -> None:
         hidden, dataset["mean"], dataset["bar"], color=colour(0), marker="o", linestyle="none", label="trained"
     )
     panel.plot(hidden, dataset.shuffled, color=colour(4), marker="^", linestyle="none", label="entries shuffled")
+    if "haar_mean" in dataset:
+        panel.errorbar(
+            hidden, dataset.haar_mean, dataset.haar_sd, color=colour(2), marker="s", linestyle="none", mfc="white",
+            label="same spectrum, random vectors",
+        )  # fmt: skip
     panel.errorbar(
         hidden,
         dataset.null_mean,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from rbmscape.errors import ShapeError
 from rbmscape.figures.datasets import provenance_attrs
-from rbmscape.figures.mosaic import is_image, mosaic
+from rbmscape.figures.mosaic import column_names, is_image, mosaic, name_units, show_states
 from rbmscape.figures.style import PAGE_WIDTH, new_figure, print_style
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def compute(states: NDArray[Any], image_shape: tuple[int, int] | None = None, **
         raise ShapeError(
             f"image_shape {height}x{width} does not fit {states.shape[1]} units; pass one with that product"
         )
-    shown = states[: MOST_PICTURES if image_shape else MOST_ROWS]
+    shown = states[: MOST_PICTURES if is_image((height, width)) else MOST_ROWS]
     return xr.Dataset(
         {"state": (("sample", "unit"), np.asarray(shown, dtype=np.uint8), {"units": "1", "long_name": "binary state"})},
         attrs=provenance_attrs(height=height, width=width, n_samples=len(states), **facts),
@@ -62,21 +63,22 @@ def draw(dataset: xr.Dataset) -> Figure:
     states = dataset.state.values
     shape = (int(dataset.attrs["height"]), int(dataset.attrs["width"]))
     if not is_image(shape):
-        return _raster(states)
+        return _raster(states, column_names(dataset))
     picture = mosaic(states, shape, _columns(len(states), shape))
     figure, axes = new_figure(size=(PAGE_WIDTH, PAGE_WIDTH * picture.shape[0] / picture.shape[1] + 0.05))
     panel = axes[0, 0]
-    panel.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    show_states(panel, picture)
     panel.set_axis_off()
     return figure
 
 
-def _raster(states: NDArray[Any]) -> Figure:
+def _raster(states: NDArray[Any], columns: Sequence[str]) -> Figure:
     height = min(8.0, 1.2 + 0.06 * len(states))
     figure, axes = new_figure(size=(PAGE_WIDTH, height))
     panel = axes[0, 0]
-    panel.imshow(states, cmap="gray", vmin=0, vmax=1, aspect="auto")
-    panel.set_xlabel("visible unit")
+    show_states(panel, states, "auto")
+    name_units(panel, states.shape[1], columns)
+    panel.locator_params(axis="y", integer=True)
     panel.set_ylabel("sample")
     panel.spines[["top", "right"]].set_visible(True)
     return figure
@@ -90,6 +92,7 @@ def _columns(count: int, shape: tuple[int, int]) -> int:
 
 def alt_text(dataset: xr.Dataset) -> str:
     """What the picture shows, in words."""
-    kind = "a raster of binary states, one a row" if int(dataset.attrs["height"]) == 0 else "a grid of binary pictures"
+    pictured = is_image((int(dataset.attrs["height"]), int(dataset.attrs["width"])))
+    kind = "a grid of binary pictures" if pictured else "a raster of binary states, one a row"
     share = 100.0 * float(dataset.state.mean())
-    return f"{dataset.sizes['sample']} samples as {kind}; {share:.0f} % of the units are on."
+    return f"{dataset.sizes['sample']} samples as {kind}, white for 1; {share:.0f} % of the units are on."

@@ -49,6 +49,7 @@ __all__ = [
     "print_style",
     "save",
     "save_picture",
+    "symlog_axis",
 ]
 
 AxesGrid: TypeAlias = NDArray[np.object_]
@@ -191,7 +192,7 @@ def legend_below(figure: Figure, *panels: Axes, **keywords: Any) -> None:
             legend = figure.legend(
                 found.values(), found, loc="outside lower center", ncols=columns, columnspacing=1.2, **keywords
             )
-            if columns == 1 or legend.get_window_extent().width < 0.96 * figure.bbox.width:
+            if columns == 1 or legend.get_window_extent().width < 0.9 * figure.bbox.width:
                 return
             legend.remove()
 
@@ -205,12 +206,28 @@ def log_axis(panel: Axes, which: Literal["x", "y"] = "y") -> None:
 
         def __call__(self, value: float, pos: int | None = None) -> str:
             usual = str(super().__call__(value, pos))
-            return f"{value:.3g}" if usual and (1e-3 < value < 1e4 or "times" in usual) else usual
+            return f"{value:.3g}" if usual and (9e-4 < value < 9e3 or "times" in usual) else usual
 
     axis = panel.xaxis if which == "x" else panel.yaxis
     getattr(panel, f"set_{which}scale")("log")
     axis.set_major_formatter(Plain())
     axis.set_minor_formatter(Plain(minor_thresholds=(1.3, 0.4)))
+
+
+def symlog_axis(panel: Axes, linear: float) -> None:
+    """Vertical axis that is logarithmic beyond ±linear and linear between, as far as what is drawn goes beyond."""
+    low, high = panel.get_ylim()
+    furthest = max(-low, high)
+    if furthest < 3.0 * linear:
+        return
+    panel.set_yscale("symlog", linthresh=linear)
+    powers = [linear * 10.0**k for k in range(1 + int(np.log10(furthest / linear)))]
+    step = max(1, -(-len(powers) // 3))
+    ticks = [0.0, *(sign * value for value in powers[::step] for sign in (-1.0, 1.0))]
+    panel.set_yticks([tick for tick in ticks if low <= tick <= high])
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.set_yticks([], minor=True)
+    panel.set_ylim(low, high)
 
 
 def panel_letters(axes: Iterable[Axes] | AxesGrid, start: str = "a") -> None:
@@ -261,6 +278,7 @@ def save_picture(figure: Figure, directory: str | os.PathLike[str], name: str) -
     if not name or Path(name).name != name:
         raise InputError(f"a figure's name must be a plain file name, found {name!r}; pass the folder as directory")
     png, pdf = (Path(directory) / f"{name}.{kind}" for kind in ("png", "pdf"))
+    figure.draw_without_rendering()  # panels of fixed shape move once more after their labels have found room
     with atomic_file(png) as handle:
         figure.savefig(handle, format="png", dpi=200)
     with atomic_file(pdf) as handle:

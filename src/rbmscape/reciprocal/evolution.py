@@ -36,7 +36,8 @@ __all__ = ["evolution", "run_evolution"]
 
 FloatArray = NDArray[np.float64]
 CHUNK = 1000  # states projected at once
-DENSITY_BINS = 100
+N_BINS = (20, 100)
+"""Fewest and most bins of a density; between them twice the root of the number of states."""
 HALF = 0.5
 """Share of a final vector from which on it counts as learned."""
 COORDINATES = ("x", "y", "u", "w")
@@ -318,7 +319,8 @@ def _densities(steps: list[_Step]) -> dict[str, Any]:
         every = every[np.isfinite(every)]
         low, high = (every.min(), every.max()) if every.size else (0.0, 1.0)
         room = 0.05 * (high - low) or 0.5
-        edges = np.linspace(low - room, high + room, DENSITY_BINS + 1)
+        n_bins = int(np.clip(2.0 * np.sqrt(max(step.along[name].size for step in steps for name in names)), *N_BINS))
+        edges = np.linspace(low - room, high + room, n_bins + 1)
         variables[f"{axis}_edge"] = (f"{axis}_edges", edges, {"units": "1"})
         for name in names:
             rows = np.stack([np.histogram(step.along[name], edges)[0] for step in steps]).astype(float)
