@@ -26,6 +26,7 @@ from rbmscape.figures.style import goes_on, legend_below, log_axis, new_figure, 
 from rbmscape.runs.samples import run_samples
 
 OPTIONS = {
+    "inpainting": {"n_samples": 6, "n_drawn": 2, "budget": 1e8},
     "gallery": {"n_samples": 6},
     "landscapes": {"n_points": 60},
     "random_spectra": {"hidden": [8, 16], "n_simulations": 9},

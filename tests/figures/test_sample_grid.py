@@ -25,7 +25,7 @@ def cells(picture, shape):
             yield cell[: shape[0], : shape[1]]
 
 
-@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(0, 99))
+@given(st.integers(1, 30), st.integers(5, 30), st.integers(5, 30), st.integers(0, 99))
 def test_a_mosaic_holds_every_picture_once_in_order(n_samples, height, width, seed):
     states = np.random.default_rng(seed).integers(0, 2, (n_samples, height * width))
     figure = draw(compute(states, (height, width)))
@@ -45,6 +45,20 @@ def test_data_without_shape_become_a_raster():
     assert panel.get_xlabel() == "visible unit"
     assert panel.get_ylabel() == "sample"
     figure.savefig(io.BytesIO(), format="png")
+
+
+@pytest.mark.parametrize("shape", [(1, 12), (12, 1), (2, 60)])
+def test_lines_that_are_called_images_become_a_raster_and_no_bar_code(shape):
+    states = np.random.default_rng(1).integers(0, 2, (9, shape[0] * shape[1]))
+    grid = compute(states, shape)
+    np.testing.assert_array_equal(draw(grid).axes[0].images[0].get_array(), states)
+    assert "raster" in alt_text(grid)
+
+
+def test_columns_names_stand_under_a_raster():
+    names = ("age over 40", "smokes", "a very long name that no axis has room for")
+    panel = draw(compute(np.eye(3), columns="\n".join(names))).axes[0]
+    assert [label.get_text() for label in panel.get_xticklabels()] == [*names[:2], "a very long name th…"]
 
 
 def test_long_sets_are_cut_and_facts_are_kept():

@@ -128,7 +128,7 @@ def test_hierarchy_without_images_leaves_geometry_out(material, tmp_path):
     assert few.attrs["n_rotations"] == 1
     assert np.isnan(found.connected.values).all()
     assert np.isfinite(found.pixels_changed.values).all()
-    check_drawing(hierarchy, found, tmp_path, 2)
+    check_drawing(hierarchy, found, tmp_path, 5)  # three rasters of states, two curves
 
 
 def test_first_mode_along_training(material, tmp_path):

@@ -181,5 +181,6 @@ def alt_text(dataset: xr.Dataset) -> str:
     sure = "nothing speaks against equilibrium"
     if doubt:
         sure = f"{doubt} of {count} rows are not shown to be in equilibrium"
-    what = f"{count} pictures with missing units and their completions by a model, in rows."
+    kind = "pictures" if is_image((int(attrs["height"]), int(attrs["width"]))) else "states"
+    what = f"{count} {kind} with missing units and their completions by a model, in rows."
     return f"{what} {right}By {attrs['samples_method']}; {sure}."

@@ -106,7 +106,7 @@ def draw(dataset: xr.Dataset) -> Figure:
     panel.set_ylabel("log-likelihood of test data (nats)")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     if "sure" in dataset and bool((dataset.sure.where(dataset["mean"].notnull()) < 1.0).any()):
-        panel.plot([], [], "o", color="0.3", mfc="white", label="hollow: no converged bracket")
+        panel.plot([], [], "o", color="0.3", mfc="white", label="hollow: not converged")
     legend_below(figure, panel)
     return figure
 

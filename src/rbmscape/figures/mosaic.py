@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 BETWEEN = 0.5  # grey, halfway between the two states
-_THINNEST, _LONGEST = 3, 6
+_THINNEST, _LONGEST = 2, 6
 _MOST_NAMES = 60
 
 
