@@ -21,6 +21,7 @@ from rbmscape.cli.options import (
     LabelsOption,
     NTestOption,
     NTrainOption,
+    NVisibleOption,
     OverwriteOption,
     Precision,
     PrecisionOption,
@@ -86,6 +87,7 @@ def evaluate(
     image_shape: ImageShapeOption = None,
     digits: DigitsOption = None,
     n_train: NTrainOption = None,
+    n_visible: NVisibleOption = None,
     n_test: NTestOption = None,
     data_seed: Annotated[
         int | None, typer.Option(help="Of the split into training and test data.", rich_help_panel="Data")
@@ -104,7 +106,8 @@ def evaluate(
 
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
-        digits=digits, n_train=n_train, n_test=n_test, seed=data_seed,
+        digits=digits, n_train=n_train, n_test=n_test,
+        n_visible=n_visible, seed=data_seed,
     )  # fmt: skip
     table = [] if per_row is None else [Path(per_row)]
     check_absent(table, overwrite=overwrite)

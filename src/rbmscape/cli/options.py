@@ -22,6 +22,7 @@ __all__ = [
     "LabelsOption",
     "NTestOption",
     "NTrainOption",
+    "NVisibleOption",
     "OverwriteOption",
     "Precision",
     "PrecisionOption",
@@ -117,6 +118,12 @@ NTrainOption = Annotated[
 ]
 NTestOption = Annotated[
     int | None, typer.Option(help="Only so many test samples are used.", min=0, rich_help_panel=_DATA)
+]
+NVisibleOption = Annotated[
+    int | None,
+    typer.Option(
+        help="The .npy file holds bits packed eight a byte, of so many units a row.", min=1, rich_help_panel=_DATA
+    ),
 ]
 EngineOption = Annotated[
     Engine,

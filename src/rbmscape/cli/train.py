@@ -15,6 +15,7 @@ from rbmscape.cli.options import (
     LabelsOption,
     NTestOption,
     NTrainOption,
+    NVisibleOption,
     OverwriteOption,
     TestFractionOption,
     TestOption,
@@ -85,6 +86,7 @@ def train(
     image_shape: ImageShapeOption = None,
     digits: DigitsOption = None,
     n_train: NTrainOption = None,
+    n_visible: NVisibleOption = None,
     n_test: NTestOption = None,
     data_seed: Annotated[
         int | None,
@@ -101,7 +103,8 @@ def train(
 
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
-        digits=digits, n_train=n_train, n_test=n_test, seed=data_seed,
+        digits=digits, n_train=n_train, n_test=n_test,
+        n_visible=n_visible, seed=data_seed,
     )  # fmt: skip
     if resume and overwrite:
         raise typer.BadParameter("--resume continues a run and --overwrite replaces it; choose one")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
+from rbmscape.data.packed import chosen_rows, packed_rows, row_blocks
 from rbmscape.data.validate import as_binary, as_labels, checked_image_shape, checked_limit
 from rbmscape.errors import DataError, ShapeError
 
@@ -64,7 +65,8 @@ class Dataset(OneLine):
         None where that is not possible (arrays in memory, changes after loading)
     columns : names of the visible units, those of the file's columns where it has a header, or None
 
-    Use `load_dataset` or `Dataset.from_array`, which check values; the constructor trusts its arrays.
+    Use `load_dataset` or `Dataset.from_array`, which check values; the constructor trusts its arrays.  Packed and large
+    sparse data stay packed, as `rbmscape.data.packed.PackedBits`, which `numpy.asarray` and indices write out.
     """
 
     name: str
@@ -119,7 +121,8 @@ class Dataset(OneLine):
             test_where = contents.test_where or f"{where}, test data"
             test_names = contents.test_columns
             test = as_binary(contents.test, threshold=threshold, where=test_where, columns=test_names).values
-            test = test[:, _order(contents.columns, test_names, test_where)]
+            order = _order(contents.columns, test_names, test_where)
+            test = test if isinstance(order, slice) else test[:, order]
         if test.shape[1] != n_visible:
             raise ShapeError(
                 f"{where}: the test data have {test.shape[1]} columns but the training data {n_visible}; "
@@ -151,7 +154,7 @@ class Dataset(OneLine):
 
         They are allowed: the maximum-likelihood bias of such a unit is infinite, so training has to smooth it.
         """
-        return np.flatnonzero((self.train == self.train[0]).all(axis=0))
+        return np.flatnonzero((self.mean == 0.0) | (self.mean == 1.0))
 
     @property
     def fingerprint(self) -> str:
@@ -162,7 +165,8 @@ class Dataset(OneLine):
         digest = hashlib.sha256(b"rbmscape data 1")
         for array in (self.train, self.test):
             digest.update(np.array(array.shape, dtype="<u8").tobytes())
-            digest.update(np.packbits(array, axis=1).tobytes())
+            for block in row_blocks(array.shape):
+                digest.update(packed_rows(array, block).tobytes())
         return digest.hexdigest()
 
     def with_labels(self, labels: Iterable[Any]) -> Dataset:
@@ -196,8 +200,8 @@ class Dataset(OneLine):
     def _rows(self, train: slice | NDArray[np.intp], test: slice | NDArray[np.intp]) -> Dataset:
         return replace(
             self,
-            train=self.train[train],
-            test=self.test[test],
+            train=chosen_rows(self.train, train),
+            test=chosen_rows(self.test, test),
             train_labels=None if self.train_labels is None else self.train_labels[train],
             test_labels=None if self.test_labels is None else self.test_labels[test],
             attributes={},

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from rbmscape.arrays import is_frame
@@ -15,7 +16,8 @@ from rbmscape.checks import suggestion
 from rbmscape.data.binary_mnist import embedded_mnist
 from rbmscape.data.dataset import Contents, Dataset
 from rbmscape.data.ising import ising
-from rbmscape.data.readers import FORMATS, read_file
+from rbmscape.data.packed import PackedBits, chosen_rows
+from rbmscape.data.readers import FORMATS, map_packed, read_file
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.data.tables import split_frame
 from rbmscape.errors import DataError
@@ -27,7 +29,7 @@ __all__ = ["DATASET_NAMES", "DEFAULT_TEST_FRACTION", "load_dataset"]
 DATASET_NAMES = ("mnist", "bars-and-stripes", "planted", "ising")
 DEFAULT_TEST_FRACTION = 0.2
 
-_FOR_FILES = ("threshold", "test", "test_fraction", "labels", "key", "image_shape", "n_train", "n_test")
+_FOR_FILES = ("n_visible", "threshold", "test", "test_fraction", "labels", "key", "image_shape", "n_train", "n_test")
 _APPLIES = {
     "mnist": ("n_train", "n_test"),
     "bars-and-stripes": ("image_shape",),
@@ -74,7 +76,9 @@ def load_dataset(
     image_shape : (height, width) of a sample; for "bars-and-stripes" its size, by default (4, 4), for "ising" (16, 16)
     digits : only the samples with these labels
     n_train, n_test : "planted" and "ising": samples to draw; else only the first ones, for quick runs
-    n_visible, rank, strengths : "planted" only, see `rbmscape.data.synthetic.planted`
+    n_visible : of an .npy file or an array of packed bits, as from ``numpy.packbits(rows, axis=1)`` or
+        `rbmscape.data.write.write_packed`: units a row; the file is mapped and not read.  Units of "planted"
+    rank, strengths : "planted" only, see `rbmscape.data.synthetic.planted`
     temperature : "ising" only, see `rbmscape.data.ising.ising`; 2.0 by default
     seed : of the split, of "planted" and of "ising"
 
@@ -162,14 +166,15 @@ def _users_data(
     labels: Any = None,
     key: str | None = None,
     image_shape: tuple[int, int] | None = None,
+    n_visible: int | None = None,
 ) -> Dataset:
     """Read, check, and split unless the test data come on their own."""
-    contents = _contents(source, key, labels)
+    contents = _contents(source, key, labels, n_visible)
     if test is not None:
         if test_fraction is not None:
             raise DataError("test and test_fraction were both given; choose one of them")
         # A label array belongs to the training samples; the name of a key or column holds for both files.
-        other = _contents(test, key, labels if isinstance(labels, str | int) else None)
+        other = _contents(test, key, labels if isinstance(labels, str | int) else None, n_visible)
         elsewhere = other.where if isinstance(test, str | os.PathLike) else ""
         contents = replace(
             contents, test=other.train, test_labels=other.train_labels, test_columns=other.columns, test_where=elsewhere
@@ -181,7 +186,7 @@ def _users_data(
     return _split(dataset, DEFAULT_TEST_FRACTION if test_fraction is None else test_fraction, seed)
 
 
-def _contents(source: Any, key: str | None, labels: Any) -> Contents:
+def _contents(source: Any, key: str | None, labels: Any, n_visible: int | None) -> Contents:
     named = isinstance(labels, str | int) and not isinstance(labels, bool)
     if is_frame(source):
         table = split_frame("the table", source, tuple(map(str, source.columns)), str(labels) if named else None)
@@ -190,7 +195,10 @@ def _contents(source: Any, key: str | None, labels: Any) -> Contents:
     if not isinstance(source, str | os.PathLike):
         if named:
             raise DataError(f"labels={labels!r} names a part of a file; give an array's labels as an array")
-        return Contents(source, train_labels=labels, where="the array")
+        rows = source if n_visible is None else PackedBits(np.asarray(source), n_visible)
+        return Contents(rows, train_labels=labels, where="the array")
+    if n_visible is not None:
+        return Contents(map_packed(Path(source), n_visible), train_labels=labels, where=str(source))
     contents = read_file(Path(source), key, str(labels) if named else None)
     return contents if labels is None or named else replace(contents, train_labels=labels)
 
@@ -213,8 +221,8 @@ def _split(dataset: Dataset, test_fraction: float, seed: int) -> Dataset:
     labels = dataset.train_labels
     return replace(
         dataset,
-        train=dataset.train[train],
-        test=dataset.train[test],
+        train=chosen_rows(dataset.train, train),
+        test=chosen_rows(dataset.train, test),
         train_labels=None if labels is None else labels[train],
         test_labels=None if labels is None else labels[test],
     )

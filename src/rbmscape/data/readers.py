@@ -21,10 +21,11 @@ import numpy as np
 
 from rbmscape.checks import suggestion
 from rbmscape.data.dataset import Contents
+from rbmscape.data.packed import PackedBits
 from rbmscape.data.tables import read_csv, read_parquet
-from rbmscape.errors import DataError, DiskError, FormatError
+from rbmscape.errors import DataError, DiskError, FormatError, ShapeError
 
-__all__ = ["FORMATS", "read_file"]
+__all__ = ["FORMATS", "map_packed", "read_file"]
 
 _MAGIC = {
     b"\x93NUMPY": ".npy",
@@ -110,6 +111,25 @@ def _read_npy(path: Path) -> Any:
     try:
         with open(path, "rb") as handle:
             return np.lib.format.read_array(handle, allow_pickle=False)
+    except _DAMAGED as error:
+        raise _numpy_error(str(path), error) from error
+
+
+def map_packed(path: Path, n_visible: int) -> PackedBits:
+    """The packed bits of an .npy file, mapped into memory.
+
+    Raises
+    ------
+    DataError : no .npy file
+    ShapeError : the file's rows have not the bytes of so many units
+    FormatError : the file is damaged
+    """
+    if _format_of(path) != ".npy":
+        raise DataError(f"{path}: n_visible={n_visible} is for packed bits in an .npy file; leave it out")
+    try:
+        return PackedBits(np.load(path, mmap_mode="r", allow_pickle=False), n_visible)
+    except ShapeError as error:
+        raise ShapeError(f"{path}: {error}") from None
     except _DAMAGED as error:
         raise _numpy_error(str(path), error) from error
 

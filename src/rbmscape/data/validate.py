@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.arrays import number_array, place_of
 from rbmscape.checks import is_whole
+from rbmscape.data.packed import LARGE, PackedBits, pack_sparse
 from rbmscape.errors import DataError, ShapeError
 
 __all__ = ["Table", "as_binary", "as_labels", "checked_image_shape", "checked_limit"]
@@ -32,8 +33,8 @@ def as_binary(
 
     Parameters
     ----------
-    data : (n, n_visible), or (n, height, width), which is flattened in C order: NumPy, torch or nested lists of
-        bool, integer or float
+    data : (n, n_visible), or (n, height, width), which is flattened in C order: anything that
+        `rbmscape.arrays.number_array` takes, or `rbmscape.data.packed.PackedBits`, which stay packed
     threshold : where given, values >= threshold become 1 and the others 0
     where : how messages call the data
     columns : names of the columns for messages
@@ -43,6 +44,9 @@ def as_binary(
     DataError : no rows or no columns, ragged rows, missing values, numbers other than 0 and 1, no numbers at all
     ShapeError : neither two nor three axes
     """
+    packed = _packed(data, threshold, where)
+    if packed is not None:
+        return packed
     array = number_array(data, where)
     if array.ndim not in (2, 3):
         raise ShapeError(
@@ -59,6 +63,18 @@ def as_binary(
         _check_block(flat, rows, threshold, where, columns)
         values[rows] = flat[rows] if threshold is None else flat[rows] >= threshold
     return Table(values, image_shape)
+
+
+def _packed(data: Any, threshold: float | None, where: str) -> Table | None:
+    """Rows that are packed already, or sparse ones that would be large if they were written out; else None."""
+    if isinstance(data, PackedBits):
+        if threshold is not None:
+            raise DataError(f"{where}: threshold={threshold} does not apply to packed bits; leave it out")
+        return Table(cast("NDArray[np.uint8]", data), None)
+    is_sparse = threshold is None and hasattr(data, "tocsr") and data.ndim == 2
+    if is_sparse and data.shape[0] * data.shape[1] > LARGE:
+        return Table(cast("NDArray[np.uint8]", pack_sparse(data, where)), None)
+    return None
 
 
 def as_labels(labels: ArrayLike | None, n_samples: int, where: str) -> NDArray[Any] | None:

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,11 +71,14 @@ def baselines(dataset: Dataset, data: Tensor | Any | None = None, n_products: in
     count = min(check_count("n_products", n_products), len(dataset.train))
     scored = data if data is not None else dataset.test if len(dataset.test) else dataset.train
     train = torch.from_numpy(dataset.train[:MAX_ROWS]).to(torch.float32)
-    rows = torch.as_tensor(scored).to(torch.float32)
-    mean = (torch.from_numpy(dataset.train).sum(0, dtype=torch.float64) + 1.0) / (len(dataset.train) + 2.0)
+    mean = (torch.from_numpy(dataset.train.sum(0, dtype=np.int64)).double() + 1.0) / (len(dataset.train) + 2.0)
     means, shares = _fit(train, mean.float(), count, Stream(seed, "baselines"))
-    single = _log_products(rows, mean.float()[None])[:, 0]
-    return Baselines(_mean(single), _mean(_log_joint(rows, means, shares).logsumexp(1)), count)
+    single, mixed = [], []
+    for start in range(0, len(scored), MAX_ROWS):
+        rows = torch.as_tensor(scored[start : start + MAX_ROWS]).to(torch.float32)
+        single.append(_log_products(rows, mean.float()[None])[:, 0])
+        mixed.append(_log_joint(rows, means, shares).logsumexp(1))
+    return Baselines(_mean(torch.cat(single)), _mean(torch.cat(mixed)), count)
 
 
 def _fit(train: Tensor, mean: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.checks import check_choice, check_count
+from rbmscape.data.packed import PackedBits
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
@@ -48,6 +49,7 @@ __all__ = ["METHODS", "LogPartition", "forward_estimate", "log_likelihood", "log
 FloatArray = NDArray[np.float64]
 METHODS = ("auto", "exact", "ais", "reverse_ais", "bar")
 AUTO_EXACT_UNITS = 16
+BASE_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -193,7 +195,7 @@ def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
     if isinstance(values, Tensor) and values.dtype == torch.uint8 and values.ndim == 2 and int(values.max()) <= 1:
         rows = values
     else:
-        rows = torch.from_numpy(as_binary(values, where=where).values)
+        rows = torch.from_numpy(np.asarray(as_binary(values, where=where).values))
     if rows.ndim != 2 or rows.shape[1] != rbm.n_visible:
         raise ShapeError(
             f"{where} must have {rbm.n_visible} pixels (columns) for this model, found shape {tuple(rows.shape)}; "
@@ -203,8 +205,14 @@ def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
 
 
 def base_data(rbm: RBM, data: Any) -> Tensor | None:
-    """What the base is fitted to: the training part of a Dataset, the rows of an array, or nothing."""
-    return None if data is None else binary_rows(rbm, data.train if hasattr(data, "train") else data, "data")
+    """What the base is fitted to: the training part of a Dataset, the rows of an array, or nothing.
+
+    Of rows that are kept packed since they are many or wide, the first 20 000 are enough for means.
+    """
+    if data is None:
+        return None
+    rows = data.train if hasattr(data, "train") else data
+    return binary_rows(rbm, rows[:BASE_ROWS] if isinstance(rows, PackedBits) else rows, "data")
 
 
 def fitted_path(rbm: RBM, data: Any, stream: Stream, engine: Engine) -> AnnealingPath:

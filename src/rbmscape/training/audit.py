@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.data.dataset import Dataset
+from rbmscape.data.dataset import Binary, Dataset
 from rbmscape.files import write_text
 from rbmscape.likelihood.baselines import Baselines, baselines
 from rbmscape.likelihood.estimate import LogPartition, log_likelihood, log_partition
@@ -157,7 +157,7 @@ def audit_model(
     update : the model's checkpoint
     seed : of everything random
     """
-    rows = torch.from_numpy(data.test if len(data.test) else data.train)
+    rows = data.test if len(data.test) else data.train
     known = () if run is None else _equilibrium(run, rbm, data, update, seed)
     return TrainingAudit(update, value, method, row_stderr(rbm, rows), baselines(data, rows, seed=seed), *known)
 
@@ -198,7 +198,7 @@ def save_audit(run: Run, audit: TrainingAudit) -> None:
     write_text(RunLayout(run.directory).audit, json.dumps(audit.record(), indent=2) + "\n")
 
 
-def row_stderr(rbm: RBM, rows: Tensor) -> float:
+def row_stderr(rbm: RBM, rows: Tensor | Binary) -> float:
     """Standard error of the mean of -F(v) over rows as a sample of all that could be, in nats; 0 for a single row."""
     blocks = (rows[start : start + ROWS_A_BLOCK] for start in range(0, len(rows), ROWS_A_BLOCK))
     values = torch.cat([rbm.free_energy(block).to("cpu", torch.float64) for block in blocks])

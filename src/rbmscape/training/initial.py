@@ -10,17 +10,18 @@ from torch import Tensor
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.training.rows import Rows
 
 __all__ = ["first_chains", "initial_model", "longest_gradient", "smoothed_logit"]
 
 
-def smoothed_logit(visible: Tensor) -> Tensor:
+def smoothed_logit(visible: Rows) -> Tensor:
     """ln(p / (1 - p)) of p = (Σ v + 1) / (n + 2), (N,) float64: finite also for constant columns."""
     p = (visible.sum(0, dtype=torch.float64) + 1.0) / (visible.shape[0] + 2.0)
     return torch.logit(p)
 
 
-def initial_model(train: Tensor, config: TrainingConfig, dtype: torch.dtype) -> RBM:
+def initial_model(train: Rows, config: TrainingConfig, dtype: torch.dtype) -> RBM:
     """Untrained model for a recipe, on the device of the data.
 
     Parameters
@@ -42,7 +43,7 @@ def initial_model(train: Tensor, config: TrainingConfig, dtype: torch.dtype) -> 
     return model.to(device=train.device, dtype=dtype)
 
 
-def first_chains(train: Tensor, stream: Stream, n_chains: int) -> Tensor:
+def first_chains(train: Rows, stream: Stream, n_chains: int) -> Tensor:
     """Rows of the training data, each at most once more often than any other.
 
     Parameters

@@ -13,6 +13,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
 __all__ = [
+    "MAX_SAMPLES",
     "constant_hidden_units",
     "model_metrics",
     "pseudo_log_likelihood",

@@ -18,9 +18,10 @@ from rbmscape.kernels.interface import Engine
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.writer import RunWriter
-from rbmscape.training.metrics import model_metrics, training_objection
+from rbmscape.training.metrics import MAX_SAMPLES, model_metrics, training_objection
 from rbmscape.training.online import OnlineLikelihood
 from rbmscape.training.progress import Stopwatch, TrainingStatus
+from rbmscape.training.rows import Rows, training_rows
 
 __all__ = ["Session", "Trained", "record_of"]
 
@@ -32,9 +33,12 @@ class Trained(Protocol):
 
     config: TrainingConfig
     engine: Engine
-    train: Tensor
     updates_per_epoch: int
     total_updates: int
+
+    @property
+    def train(self) -> Rows:
+        """(n, N) training rows."""
 
     @property
     def update(self) -> int:
@@ -86,7 +90,7 @@ class Session:
 
     def __init__(self, trainer: Trained, writer: RunWriter, dataset: Dataset) -> None:
         self.trainer, self._writer = trainer, writer
-        self._test = torch.tensor(dataset.test, device=trainer.train.device)
+        self._test = training_rows(dataset.test, trainer.train.device)
         self._checkpoints = set(trainer.config.checkpoint_updates(trainer.updates_per_epoch))
         self._watch = Stopwatch.begin(trainer.update)
         self._state_saved = time.monotonic()
@@ -170,15 +174,17 @@ class Session:
         began, trainer = self._watch.seconds, self.trainer
         seconds, speed = self._seconds, self._watch.rate(trainer.update)
         self._writer.write_checkpoint(trainer.update, trainer.epoch, trainer.checkpoint())
-        measured = model_metrics(trainer.model(), trainer.train, self._test, trainer.chains, trainer.config.seed)
-        measured |= trainer.measured(self._test)
+        measured = model_metrics(
+            trainer.model(), trainer.train[:MAX_SAMPLES], self._test[:MAX_SAMPLES], trainer.chains, trainer.config.seed
+        )
+        measured |= trainer.measured(self._test[:]) if trainer.config.method == "ptt" else {}
         if reported := trainer.reported_rung():
             self._writer.write_reported(reported)
         if self._online is not None:
-            scored = self._test if len(self._test) else trainer.train
+            scored = self._test[:] if len(self._test) else trainer.train[:]
             final = trainer.update == trainer.total_updates
             measured |= self._online.advance(
-                trainer.model(), trainer.chains, trainer.train, scored, trainer.update, final=final
+                trainer.model(), trainer.chains, trainer.train[:], scored, trainer.update, final=final
             )
         place = {"update": trainer.update, "epoch": trainer.epoch, "seconds": seconds, "updates_per_second": speed}
         self._metrics = {key: _json_number(value) for key, value in (place | measured).items()}

@@ -27,6 +27,7 @@ from rbmscape.training.initial import first_chains, initial_model, longest_gradi
 from rbmscape.training.ladder.control import Action
 from rbmscape.training.ladder.follower import Follower, Step, Thresholds
 from rbmscape.training.ladder.store import model_tensors, reported_tensors
+from rbmscape.training.rows import Rows, training_rows
 
 __all__ = ["Trainer"]
 
@@ -56,7 +57,7 @@ class Trainer:
         self.config, self.engine = config, engine
         self.update = 0
         device, dtype = engine.device, torch.float64 if engine.precision == "fp64" else torch.float32
-        self.train = torch.tensor(dataset.train, device=device)
+        self.train: Rows = training_rows(dataset.train, device)
         n_train, n_visible = self.train.shape
         self.batch_size = min(config.batch_size, n_train)
         self.n_chains = self.batch_size if config.method == "cd" else config.n_chains
@@ -69,7 +70,7 @@ class Trainer:
         self._optimizer = self._make_optimizer()
         self._longest = longest_gradient(config, n_visible, self.batch_size, self.n_chains)
         self._gradient = Gradient.empty(n_visible, config.n_hidden, dtype, device)
-        self._visible_offset = self.train.to(dtype).mean(0)
+        self._visible_offset = self.train.sum(0, dtype=torch.int64).to(dtype) / n_train
         self._sampler = engine.bind(self._present, self.n_chains)
         self._phases = self._sampler.gradient(self.batch_size)
         self._order: tuple[int, Tensor] | None = None
@@ -84,7 +85,9 @@ class Trainer:
         config = self.config
         thresholds = Thresholds(config.freeze_below, config.reject_below)
         reservoir = config.reservoir or RESERVOIR_CHAINS * self.n_chains
-        follower = Follower(self.engine.annealer(), start, self.chains, reservoir, self.train, thresholds, config.seed)
+        follower = Follower(
+            self.engine.annealer(), start, self.chains, reservoir, self.train[:], thresholds, config.seed
+        )
         self._sampler.v.copy_(follower.first_chains())
         return follower
 
@@ -135,7 +138,7 @@ class Trainer:
     def _shuffled(self, epoch: int) -> Tensor:
         """Order of the training rows in one epoch."""
         if self._order is None or self._order[0] != epoch:
-            order = torch.from_numpy(self._streams["shuffle"].numpy(epoch).permutation(self.train.shape[0]))
+            order = torch.from_numpy(self._streams["shuffle"].numpy(epoch).permutation(len(self.train)))
             self._order = epoch, order.to(self.train.device)
         return self._order[1]
 
@@ -272,7 +275,7 @@ class Trainer:
         """Log-likelihoods of the reported model by the ladder of "ptt", with error and verdict; nothing otherwise."""
         if self._follower is None:
             return {}
-        return self._follower.measure(self.update, self.model(), self.chains, self.train, test)
+        return self._follower.measure(self.update, self.model(), self.chains, self.train[:], test)
 
     def restore(self, tensors: dict[str, Tensor], update: int, rungs: Sequence[Mapping[str, Tensor]] = ()) -> None:
         """Go on from what `state` and `rungs` returned after ``update`` updates."""
