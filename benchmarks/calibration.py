@@ -87,10 +87,15 @@ def ferromagnets(n: int) -> Iterator[Case]:
         yield _sampled("ferromagnet", ferromagnet(0.2 * (seed + 1), 0.5 * seed), seed)
 
 
-def trained(family: str, dataset: rs.Dataset, hidden: list[int], epochs: int) -> Iterator[Case]:
-    for seed, n_hidden in enumerate(hidden):
-        config = rs.TrainingConfig(n_hidden=n_hidden, epochs=epochs, batch_size=50, n_chains=100, seed=seed)
-        run = rs.train(dataset, config, progress=False)
+def trained(
+    family: str, dataset: rs.Dataset, hidden: list[int], epochs: int, seed: int = 0, **options: Any
+) -> Iterator[Case]:
+    """Models of some sizes, trained with seeds from the given one on."""
+    for number, n_hidden in enumerate(hidden, start=seed):
+        settings = {"batch_size": 50, "n_chains": 100} | options
+        run = rs.train(
+            dataset, rs.TrainingConfig(n_hidden=n_hidden, epochs=epochs, seed=number, **settings), progress=False
+        )
         models = list(run.models())
         data = torch.from_numpy(dataset.test if len(dataset.test) else dataset.train)
         yield Case(family, models[-1], data, models)

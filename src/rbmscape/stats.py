@@ -31,7 +31,7 @@ class Estimate(OneLine):
     Attributes
     ----------
     value : the estimate, in the unit of the estimated quantity
-    stderr : its standard error, same unit; 0 for an exact value
+    stderr : its standard error, same unit; 0 for an exact value, NaN where it is not known
     ess : effective number of independent samples behind it; NaN where that has no meaning
     """
 
@@ -45,6 +45,8 @@ class Estimate(OneLine):
     def __str__(self) -> str:
         if self.stderr == 0.0:
             return f"{self.value:.6g}"
+        if math.isnan(self.stderr):
+            return f"about {self.value:.6g} (error unknown)"
         if not (math.isfinite(self.stderr) and math.isfinite(self.value)):
             return f"{self.value:.4g} ± {self.stderr:.2g}"
         digits = max(0, 1 - math.floor(math.log10(self.stderr)) - (1 if self._leading_digit() > 2 else 0))

@@ -52,16 +52,22 @@ def test_a_rung_that_is_not_in_equilibrium_counts_from_there_on(training):
     """Half of the columns stay in a mode of the third model, of which the top rung need not know."""
     found = trajectory_log_partition(training, n_chains=40, seed=0)
     at = [found.positions.index(float(k)) for k in range(4)]
-    backward = list(found.tempered.backward)
-    stuck = np.where(np.arange(40) % 2, 5.0, 0.0)[:, None]
-    backward[at[2] - 1] = backward[at[2] - 1] + stuck
-    doubtful = replace(found.tempered, backward=tuple(backward))
+    stuck = tuple(("R-hat of this rung is 1.5",) if rung == at[2] else () for rung in range(len(found.positions)))
+    doubtful = replace(found.tempered, rung_doubts=stuck)
     estimates = [found.log_partitions[-1]] * len(found.positions)
     objections = trajectory._objections(estimates, doubtful, at)
-    assert not trajectory._equilibrated(doubtful)
-    assert trajectory._equilibrated(found.tempered)
-    flagged = [any(f"R-hat of rung {at[2]} " in words for words in about) for about in objections]
-    assert flagged == [False, False, True, True]
+    assert not doubtful.converged
+    assert found.tempered.converged
+    assert [bool(about) for about in objections] == [False, False, True, True]
+
+
+def test_estimates_with_objections_have_no_error(training):
+    """Sixteen rounds are too few for anything; what is printed is no error bar."""
+    found = trajectory_log_partition(training, n_chains=10, n_rounds=16)
+    assert not any(found.converged)
+    assert all(np.isnan(estimate.stderr) for estimate in found.log_partitions)
+    assert "not converged" in str(found.log_partitions[-1])
+    assert "±" not in str(found.log_partitions[-1])
 
 
 @pytest.mark.parametrize(("models", "message"), [([], "found 0"), (slice(0, 1), "found 1")])

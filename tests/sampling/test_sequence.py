@@ -9,6 +9,7 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
 from rbmscape.sampling import sequence
 from rbmscape.sampling.ladder import Ladder, choose_ladder, independent_base
+from rbmscape.sampling.origins import from_elsewhere
 from rbmscape.sampling.tempering import temper
 
 
@@ -35,12 +36,12 @@ def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeyp
     assert float(control.visible_bias.sigmoid().mean()) < 0.1
 
 
-def test_chains_of_the_training_show_what_the_ladders_own_pilots_miss():
+def test_other_starts_show_what_the_ladders_own_pilots_miss():
     """A ladder of one rung cannot cross; pilots in one mode agree with each other, other starts disagree with them."""
     model, stream, annealer = bimodal(4.0), Stream(3, "starts"), select_engine().annealer()
     alike = Ladder((model, model), (-1.0, 0.0), torch.zeros(2, 128, 6, dtype=torch.uint8))
-    two = alike.with_starts(torch.ones(128, 6, dtype=torch.uint8), stream, annealer)
-    assert two.start.shape == (2, 256, 6)
+    two = from_elsewhere(alike, torch.ones(128, 6, dtype=torch.uint8), stream, annealer)
+    assert two.others is not None
     found = [temper(ladder, 64, 256, stream.child("t"), annealer) for ladder in (alike, two)]
     assert found[1].r_hat > 1.1
     assert not found[0].r_hat > 1.1  # the negative control: without them nothing is seen

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.kernels.interface import Engine, ModelLike
+from rbmscape.kernels.interface import Engine
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
+from rbmscape.sampling.rounded import log_weight, rounding
 
 __all__ = ["AnnealingPath", "log_weight", "pilot_states", "rounding"]
 
@@ -83,28 +84,6 @@ class AnnealingPath(OneLine):
         """(n_chains, N) uint8 independent states at t = 0."""
         uniform = stream.uniform(draw, n_chains, self.rbm.n_visible, first_chain, self.rbm.device)
         return (uniform < torch.sigmoid(self.base_visible)).to(torch.uint8)
-
-
-def log_weight(rbm: RBM, visible: Tensor) -> Tensor:
-    """-F(v) = ln Σ_h exp(-E(v, h)) of each row in float64 and in chunks; (n,), exact."""
-    double = rbm.to(dtype=torch.float64)
-    return torch.cat([-double.free_energy(rows) for rows in torch.split(visible, _ROWS)])
-
-
-def rounding(rbm: RBM, params: ModelLike, visible: Tensor) -> Tensor:
-    """-F(v) of a model less that of the parameters that an annealer works with in its place; (n,) float64.
-
-    The mean of its exponential over samples of those parameters is the ratio of the partition functions: whatever rests
-    on rounded weights needs it to speak of the model itself.
-    """
-    worked = RBM(params.weights, params.visible_bias, params.hidden_bias)
-    same = torch.equal(worked.weights, rbm.weights.to(torch.float64)) and all(
-        torch.equal(one.to(torch.float64), other.to(torch.float64))
-        for one, other in ((params.visible_bias, rbm.visible_bias), (params.hidden_bias, rbm.hidden_bias))
-    )
-    if same:
-        return torch.zeros(visible.shape[0], dtype=torch.float64, device=visible.device)
-    return log_weight(rbm, visible) - log_weight(worked, visible)
 
 
 def pilot_states(rbm: RBM, stream: Stream, engine: Engine) -> Tensor:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,25 +33,23 @@ from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.bar import overlap, solve
-from rbmscape.likelihood.bracket import MIN_OVERLAP
 from rbmscape.likelihood.bridge import bridge
-from rbmscape.likelihood.estimate import LogPartition, log_partition
+from rbmscape.likelihood.estimate import MIN_OVERLAP, UNSEEN, LogPartition, log_partition
 from rbmscape.likelihood.path import rounding
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import affordable_rounds
+from rbmscape.sampling.equilibrate import Machine, equilibrate
 from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, choose_ladder
+from rbmscape.sampling.origins import binary_rows
 from rbmscape.sampling.tempered import Tempered
-from rbmscape.sampling.tempering import temper, temper_until
-from rbmscape.sampling.verdict import mixing_doubts, trace_diagnostics
 
 __all__ = ["LogPartitionCurve", "OnlineLogPartition", "trajectory_log_partition"]
 
 FloatArray = NDArray[np.float64]
 N_CHAINS = 100
 MAX_ROUNDS = 4096
-_JUDGED_DRAWS = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -59,7 +58,8 @@ class LogPartitionCurve(OneLine):
 
     Attributes
     ----------
-    log_partitions : one estimate a model, ``method`` "trajectory", ``overlap`` the smallest below it
+    log_partitions : one estimate a model, ``method`` "trajectory", ``overlap`` the smallest below it; without an error
+        (NaN) where something speaks against it
     objections : for each model, what speaks against its estimate, on the top rung or on any up to its own; empty if
         nothing does
     positions : (n_rungs,) where the rungs lie, see `rbmscape.sampling.ladder.Ladder`
@@ -88,6 +88,7 @@ def trajectory_log_partition(
     n_rounds: int | None = None,
     seed: int = 0,
     *,
+    others: Tensor | Any | None = None,
     budget: float | None = None,
     target: float = TARGET_ACCEPTANCE,
     engine: str | Engine = "auto",
@@ -103,6 +104,8 @@ def trajectory_log_partition(
     n_rounds : by default as many as it takes until nothing speaks against equilibrium of any rung or the budget is
         spent.  The ladder has all models for rungs, so that it is longer than that of `rbmscape.equilibrium_samples`,
         and the time of a passage grows as the square of its length.
+    others : (n, N) states that may have weight, such as data or the chains of the training, entries 0 or 1; some of the
+        chains start from them, see `rbmscape.sampling.origins`
     budget : multiply-adds at most, see `rbmscape.sampling.budget`; by default 4096 rounds at most
     target : acceptance of exchanges, which sets how many models are interpolated
     progress : show a bar, or a reporter that counts Gibbs steps of replicas
@@ -122,19 +125,23 @@ def trajectory_log_partition(
         )
     n_chains = check_count("n_chains", n_chains, 2)  # one chain has no error
     stream = Stream(seed, "trajectory")
-    annealer = select_engine(engine, precision, models[-1].device).annealer()
+    chosen = select_engine(engine, precision, models[-1].device)
+    annealer = chosen.annealer()
+    known = None if others is None else binary_rows(models[-1], others, "others")
     ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
-    tempering = stream.child("tempering")
     with reporting(progress, "replica exchange") as advance:
-        if n_rounds is None:
-            most = affordable_rounds(budget, len(ladder.models), n_chains, models[-1], MAX_ROUNDS)
-            tempered = temper_until(ladder, n_chains, tempering, annealer, most, progress=advance, enough=_equilibrated)
-        else:
-            tempered = temper(ladder, n_chains, n_rounds, tempering, annealer, progress=advance)
+        fixed = n_rounds is not None
+        most = affordable_rounds(budget, len(ladder.models), n_chains, models[-1], MAX_ROUNDS)
+        machine = Machine(chosen, annealer, precision)
+        tempered, ladder, annealer = equilibrate(
+            ladder, n_chains, most if n_rounds is None else n_rounds, stream, machine,
+            known=known, fixed=fixed, progress=advance,
+        )  # fmt: skip
     estimates = _along(ladder.models, tempered, annealer)
     at_models = [ladder.positions.index(float(k)) for k in range(len(models))]
     doubts = _objections(estimates, tempered, at_models)
-    return LogPartitionCurve(tuple(estimates[rung] for rung in at_models), doubts, ladder.positions, tempered)
+    judged = tuple(estimates[rung].doubted(words) for rung, words in zip(at_models, doubts, strict=True))
+    return LogPartitionCurve(judged, doubts, ladder.positions, tempered)
 
 
 def _along(models: Sequence[RBM], tempered: Tempered, annealer: Annealer) -> list[LogPartition]:
@@ -152,6 +159,7 @@ def _along(models: Sequence[RBM], tempered: Tempered, annealer: Annealer) -> lis
         smallest = min(smallest, common)
         last_ratio, last_share = _mean_weight(rounding(model, annealer.bind(model), states))
         stderr = float(np.sqrt(np.square(influence + last_share).sum() * n_chains / (n_chains - 1)))
+        stderr = math.hypot(stderr, UNSEEN / tempered.ess)
         spread = float(max(ahead.std(), back.std()))
         estimates.append(
             LogPartition(
@@ -180,33 +188,13 @@ def _pair(ahead: FloatArray, back: FloatArray) -> tuple[float, FloatArray, float
     return value, share, overlap(x, y, value)
 
 
-def _equilibrated(tempered: Tempered) -> bool:
-    """Whether nothing speaks against any rung."""
-    return tempered.converged and not any(_about_rungs(tempered))
-
-
-def _about_rungs(tempered: Tempered) -> list[list[str]]:
-    """For each rung, what its energy differences from its neighbours say against its equilibrium.
-
-    The top rung may be in equilibrium where a model below it has a mode of its own, which the later ones have lost.
-    """
-    found: list[list[str]] = [[] for _ in range(len(tempered.forward) + 1)]
-    for rung, differences in [*enumerate(tempered.forward), *enumerate(tempered.backward, start=1)]:
-        trace = differences[:, :: max(1, differences.shape[1] // _JUDGED_DRAWS), None]
-        ess, r_hat, drift = trace_diagnostics(trace, trace[:, 0])
-        if not math.isnan(r_hat):  # two equal models differ by nothing
-            found[rung] += mixing_doubts(ess, r_hat, drift, f"rung {rung}")
-    return found
-
-
 def _objections(
     estimates: Sequence[LogPartition], tempered: Tempered, rungs: Sequence[int]
 ) -> tuple[tuple[str, ...], ...]:
     """For the estimate at each of these rungs, what speaks against the top rung, and against any rung up to it."""
-    about = _about_rungs(tempered)
     found = []
     for rung in rungs:
-        doubts = [*tempered.objections, *(words for below in about[: rung + 1] for words in below)]
+        doubts = [*tempered.about_top, *(words for below in tempered.rung_doubts[: rung + 1] for words in below)]
         shared = estimates[rung].overlap
         if shared < MIN_OVERLAP:
             doubts.append(f"two neighbouring rungs overlap by {shared:.3f} only (at least {MIN_OVERLAP})")

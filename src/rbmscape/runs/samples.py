@@ -20,11 +20,12 @@ from filelock import FileLock
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.errors import DamagedError, InputError, NoChainsError
+from rbmscape.errors import DamagedError, InputError
 from rbmscape.files import make_directory, read_tensors, write_tensors
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress
 from rbmscape.runs.run import Run
+from rbmscape.sampling.origins import known_states
 from rbmscape.sampling.packed import PackedSamples
 from rbmscape.sampling.samples import Samples
 from rbmscape.sampling.sequence import sequence_samples, sequence_settings
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunSamples", "model_samples", "run_samples"]
 
-FORMAT = "4"
+FORMAT = "5"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -128,16 +129,16 @@ def run_samples(
     settings = sequence_settings(options)
     label = run.directory.name  # runs of a study must not share random numbers
     early = sum(found < run.updates_per_epoch for found in updates) if last > run.updates_per_epoch else 0
-    chains = _training_chains(run)
+    known = known_states(run)
     if cache is None:
-        packed = sequence_samples(models, early, (seed, label), settings, chains, progress=progress)
+        packed = sequence_samples(models, early, (seed, label), settings, known, progress=progress)
     else:
         name = f"{label}-{_fingerprint(models, seed, settings)}.safetensors"
         make_directory(cache)
         with FileLock(cache / f"{name}.lock"):
             kept = _kept(cache / name)
             if kept is None:
-                drawn = sequence_samples(models, early, (seed, label), settings, chains, progress=progress)
+                drawn = sequence_samples(models, early, (seed, label), settings, known, progress=progress)
                 write_tensors(cache / name, *drawn.to_file())
                 kept = PackedSamples.from_file(*read_tensors(cache / name))
         packed = kept
@@ -151,14 +152,6 @@ def _kept(path: Path) -> PackedSamples | None:
     try:
         return PackedSamples.from_file(*read_tensors(path))
     except (DamagedError, KeyError, ValueError):
-        return None
-
-
-def _training_chains(run: Run) -> Tensor | None:
-    """Where the chains of the training stand, if it kept any."""
-    try:
-        return run.chains
-    except NoChainsError:
         return None
 
 

@@ -3,7 +3,8 @@
 Vehtari, Gelman, Simpson, Carpenter and Bürkner, "Rank-normalization, folding, and localization: an improved R-hat for
 assessing convergence of MCMC", Bayesian Analysis 16, 667 (2021).  For many short chains: Margossian, Hoffman, Sountsov,
 Riou-Durand, Vehtari and Gelman, "Nested R-hat: assessing the convergence of Markov chain Monte Carlo when running many
-short chains", Bayesian Analysis (2024).
+short chains", Bayesian Analysis (2024).  For tails: Moins, Arbel, Dutfoy and Girard, "On the use of a local R-hat to
+improve MCMC convergence diagnostic", Bayesian Analysis (2023).
 
 Shapes: draws are (n_chains, n_draws, ...); results have the trailing shape.
 """
@@ -19,10 +20,11 @@ from torch import Tensor
 from rbmscape.errors import ShapeError
 from rbmscape.stats import Estimate
 
-__all__ = ["chain_mean", "effective_sample_size", "nested_r_hat", "r_hat"]
+__all__ = ["chain_mean", "effective_sample_size", "local_r_hat", "nested_r_hat", "r_hat"]
 
 FloatArray = NDArray[np.float64]
 _FEWEST_DRAWS = 4
+_TAILS = (0.005, 0.02, 0.1, 0.5)
 
 
 def _as_draws(draws: ArrayLike | Tensor) -> FloatArray:
@@ -143,6 +145,45 @@ def _nested(draws: FloatArray, start: FloatArray, n_groups: int) -> float:
     between = groups.mean((1, 2)).var(ddof=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.sqrt(1.0 + between / within.mean()))
+
+
+def local_r_hat(draws: ArrayLike | Tensor, start: ArrayLike | Tensor, n_groups: int = 4) -> FloatArray:
+    """Largest nested R-hat of being in a tail of a quantity, over tails that hold from 0.5 % to half of the draws.
+
+    A mode of small weight hardly moves the mean of ranks, and a few chains that stay in one hide in `nested_r_hat`;
+    whether a state is beyond a quantile shows them.
+
+    Parameters
+    ----------
+    draws : (n_chains, n_draws, ...)
+    start : (n_chains, ...) values before the first step, by whose order the chains are put into groups
+    n_groups : at least two, of at least two chains each
+
+    Returns
+    -------
+    (...,) float64, estimated; 1 where a quantity never changed
+
+    Raises
+    ------
+    ShapeError : too few draws
+    """
+    array = _as_draws(draws)
+    first: Any = start.detach().cpu().numpy() if isinstance(start, Tensor) else start
+    n_chains, n_draws = array.shape[:2]
+    values, starts = array.reshape(n_chains, n_draws, -1), np.asarray(first, dtype=np.float64).reshape(n_chains, -1)
+    size = n_chains // n_groups
+    largest = np.ones(values.shape[-1])
+    for k in range(values.shape[-1]):
+        groups = values[np.argsort(starts[:, k], kind="stable")[: n_groups * size], :, k]
+        low, high = np.quantile(groups, _TAILS), np.quantile(groups, 1.0 - np.asarray(_TAILS))
+        inside = np.concatenate([(groups[..., None] <= low).mean(1), (groups[..., None] >= high).mean(1)], 1)
+        means = inside.reshape(n_groups, size, -1)
+        within = means.var(1, ddof=1) + (means * (1.0 - means)).mean(1) * n_draws / (n_draws - 1)
+        between, typical = means.mean(1).var(0, ddof=1), within.mean(0)
+        ratio = np.divide(between, typical, out=np.zeros_like(between), where=typical > 0.0)
+        ratio[(typical == 0.0) & (between > 0.0)] = np.inf
+        largest[k] = np.sqrt(1.0 + ratio.max())
+    return np.asarray(largest.reshape(array.shape[2:]))
 
 
 def chain_mean(draws: ArrayLike | Tensor) -> Estimate:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,10 +26,12 @@ from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS, affordable_rounds
 from rbmscape.sampling.draws import Draws, drawn_hidden
+from rbmscape.sampling.equilibrate import Machine, equilibrate
 from rbmscape.sampling.ladder import Ladder, choose_ladder, floor_rung, ladder_models, shortest_ladder
+from rbmscape.sampling.origins import binary_rows, known_states
 from rbmscape.sampling.samples import ALONG_TRAINING, IN_TEMPERATURE, Samples
 from rbmscape.sampling.tempered import Tempered
-from rbmscape.sampling.tempering import temper, temper_until
+from rbmscape.sampling.tempering import temper
 from rbmscape.sampling.trained import Trained
 
 __all__ = ["MAX_CHAINS", "equilibrium_samples"]
@@ -42,6 +45,7 @@ def equilibrium_samples(
     n_samples: int = 200,
     seed: int = 0,
     *,
+    others: Tensor | Any | None = None,
     budget: float | None = None,
     engine: str | Engine = "auto",
     precision: str = "auto",
@@ -56,14 +60,17 @@ def equilibrium_samples(
     n_samples : how many; up to 200 come from as many independent chains, each 200 more from the same chains after as
         many rounds as there are between independent draws
     seed : key of all random numbers
+    others : (n, N) states that may have weight, such as data or the chains of a training, entries 0 or 1; some of the
+        chains start from them.  By default a run's own data and chains.
     budget : multiply-adds until equilibrium at most, see `rbmscape.sampling.budget`; fewer are made where fewer
         suffice, and without a budget 1024 rounds at most
     progress : show a bar, or a reporter that counts Gibbs steps of replicas
 
     Returns
     -------
-    `Samples`, whose ``verdict`` says in one sentence whether they are in equilibrium, with ``converged`` and what
-    speaks against it
+    `Samples`, whose ``verdict`` says in one sentence what speaks against equilibrium.  ``converged`` promises that
+    nothing was found to speak against it on any rung, also not that half of the chains began elsewhere (see
+    `rbmscape.sampling.origins`); a mode that neither these states nor the ladder lead to is not seen by anything.
 
     Raises
     ------
@@ -71,6 +78,7 @@ def equilibrium_samples(
     EngineError : engine or precision is not available on this machine
     """
     path = _path(models)
+    known = known_states(models) if others is None else binary_rows(path[-1], others, "others")
     n_samples = check_count("n_samples", n_samples)
     rbm, along = path[-1], len(path) > 1
     chosen = select_engine(engine, precision, rbm.device)
@@ -81,7 +89,10 @@ def equilibrium_samples(
     with reporting(progress, "replica exchange") as advance:
         ladder = choose(ladder_models(rbm, path if along else None), stream.child("ladder"), annealer)
         rounds = affordable_rounds(budget, len(ladder.models), n_chains, rbm)
-        tempered = temper_until(ladder, n_chains, stream.child("tempering"), annealer, rounds, progress=advance)
+        machine = Machine(chosen, annealer, precision)
+        tempered, ladder, annealer = equilibrate(
+            ladder, n_chains, rounds, stream, machine, known=known, progress=advance
+        )
         more = -(-n_samples // n_chains) - 1
         further = _further(ladder, tempered, more, stream.child("further"), annealer, advance)
     v = torch.cat((tempered.v, *further))[:n_samples]

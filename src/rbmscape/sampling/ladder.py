@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ __all__ = [
     "ladder_models",
     "leading_modes",
     "log_density",
+    "moved",
     "shortest_ladder",
 ]
 
@@ -62,31 +63,22 @@ class Ladder(OneLine):
     positions : where each lies: k + f is the fraction f of the way from given model k to given model k + 1; -1 is the
         rung of independent units
     start : (n_rungs, n_pilots, N) uint8 states near equilibrium of each rung, from which chains can start
+    others : (n_rungs, n, N) uint8 states of other origins, from which half of the chains start, the first ones first;
+        None where there are none, see `rbmscape.sampling.origins`
     """
 
     models: tuple[RBM, ...]
     positions: tuple[float, ...]
     start: Tensor
+    others: Tensor | None = None
 
     def _headline(self) -> str:
         return f"{len(self.models)} rungs from {self.positions[0]:g} to {self.positions[-1]:g}"
 
-    def with_starts(self, states: Tensor, stream: Stream, annealer: Annealer) -> Ladder:
-        """The same ladder, from which chains start also in other states, moved to each rung by Gibbs steps.
-
-        The ladder's own pilots all come from its lowest rung; what they miss, chains that start there miss alike, and
-        no comparison between them shows it.  States from elsewhere, such as the chains of a training, do.
-
-        Parameters
-        ----------
-        states : (n, N); as many of them as there are pilots are taken
-        """
-        others = states[: self.start.shape[1]].to(self.start)
-        moved = [
-            _moved(annealer, model, others, _PILOT_STEPS, stream.child(f"start/{rung}"), 0)
-            for rung, model in enumerate(self.models)
-        ]
-        return replace(self, start=torch.cat((self.start, torch.stack(moved)), 1))
+    @property
+    def top_states(self) -> Tensor:
+        """(n, N) all states from which the top rung starts."""
+        return self.start[-1] if self.others is None else torch.cat((self.start[-1], self.others[-1]))
 
     def above(self, rung: int, states: Tensor) -> Ladder:
         """The rungs from this one on, to start from other states (n_rungs, n, N) of the whole ladder.
@@ -218,13 +210,13 @@ def independent_base(first: RBM, later: RBM, stream: Stream, annealer: Annealer)
     source = stream.child("base")
     v = (source.uniform(0, _PILOT_CHAINS, first.n_visible, 0, first.device) < 0.5).to(torch.uint8)
     steps = 25 * _PILOT_STEPS
-    v = _moved(annealer, first, v, steps, source, 1)
+    v = moved(annealer, first, v, steps, source, 1)
     h = source.uniform(1 + 2 * steps, _PILOT_CHAINS, first.n_hidden, 0, first.device) < first.hidden_probability(v)
     visible, hidden = first.visible_probability(h), later.hidden_probability(v)
     return independent_model(visible.mean(0), hidden.mean(0))
 
 
-def _moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream, draw: int) -> Tensor:
+def moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream, draw: int) -> Tensor:
     """States after Gibbs steps."""
     path = annealer.bind(rbm, v.shape[0])
     path.load(v)
@@ -278,15 +270,15 @@ class _Climb:
         best: tuple[float, Tensor] | None = None
         for _ in range(_ATTEMPTS):
             candidate = min(position + jump, limit)
-            moved, acceptance = self._acceptance(model, self.model_at(candidate), states)
+            advanced, acceptance = self._acceptance(model, self.model_at(candidate), states)
             reached = candidate == limit and acceptance >= self.target
             if acceptance >= self.target - _TOLERANCE:
-                best = (candidate, moved)
+                best = (candidate, advanced)
             jump = (candidate - position) * _correction(acceptance, self.target)
             if reached or abs(acceptance - self.target) <= _TOLERANCE:
                 break
         if best is None:
-            best = (candidate, moved)
+            best = (candidate, advanced)
         return best[0], jump, best[1]
 
     def _acceptance(self, lower: RBM, upper: RBM, states: Tensor) -> tuple[Tensor, float]:
@@ -297,13 +289,13 @@ class _Climb:
         noisy; the smaller of the means with and without weights counts, since a rung too many costs least.
         """
         stream = self.stream.child("climb")
-        moved = _moved(self.annealer, upper, states, _PILOT_STEPS, stream, self.draws)
+        advanced = moved(self.annealer, upper, states, _PILOT_STEPS, stream, self.draws)
         self.draws += 2 * _PILOT_STEPS
         low, high = (self.annealer.bind(model, len(states)) for model in (lower, upper))
         gain = log_density(high, states) - log_density(low, states)
-        loss = log_density(high, moved) - log_density(low, moved)
+        loss = log_density(high, advanced) - log_density(low, advanced)
         accepted = torch.exp((gain[:, None] - loss).clamp(max=0.0)).mean(0)
-        return moved, min(float(accepted.mean()), float(accepted @ torch.softmax(gain, 0)))
+        return advanced, min(float(accepted.mean()), float(accepted @ torch.softmax(gain, 0)))
 
 
 def floor_rung(ladder: Ladder, states: Tensor, stream: Stream, annealer: Annealer, lag: int = 16) -> int:
@@ -318,7 +310,7 @@ def floor_rung(ladder: Ladder, states: Tensor, stream: Stream, annealer: Anneale
     """
     modes = leading_modes(ladder.models[-1].weights)
     for rung, model in enumerate(ladder.models):
-        later = _moved(annealer, model, states[rung], lag, stream.child(f"floor/{rung}"), 0)
+        later = moved(annealer, model, states[rung], lag, stream.child(f"floor/{rung}"), 0)
         before, after = (v.to(modes.dtype) @ modes for v in (states[rung], later))
         before, after = before - before.mean(0), after - after.mean(0)
         correlation = (before * after).mean(0) / (before.square().mean(0) * after.square().mean(0)).sqrt()

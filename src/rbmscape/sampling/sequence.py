@@ -12,7 +12,7 @@ States are recorded at sixteen evenly spaced rounds of the last half, in which n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.errors import InputError
-from rbmscape.kernels.interface import Annealer, Engine
+from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.sampling.budget import affordable_chains_and_rounds
+from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.ladder import choose_ladder, independent_base, ladder_models
+from rbmscape.sampling.origins import from_elsewhere
 from rbmscape.sampling.packed import PackedSamples, own_stream
+from rbmscape.sampling.rounded import faithful_annealer
+from rbmscape.sampling.rungs import summary
 from rbmscape.sampling.samples import ALONG_TRAINING, IN_TEMPERATURE
 from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered
 from rbmscape.sampling.tempering import temper_until
@@ -77,7 +81,7 @@ def sequence_samples(
     early: int,
     key: tuple[int, str],
     settings: Mapping[str, float],
-    chains: Tensor | None = None,
+    known: Tensor | None = None,
     engine: str | Engine = "auto",
     progress: Progress = False,
 ) -> PackedSamples:
@@ -89,8 +93,8 @@ def sequence_samples(
     early : so many first models stand on a ladder of their own, see the module
     key : seed and label of the randomness
     settings : from `sequence_settings`
-    chains : (n, N) states of the training's own chains, from which half of the chains start where they are given, so
-        that R-hat compares two origins
+    known : (n, N) states that may have weight, such as the data and the chains of the training, from which a part of
+        the chains start, see `rbmscape.sampling.origins`
     engine : see `rbmscape.kernels.select.select_engine`
     progress : show a bar, or a reporter that counts Gibbs steps of replicas
 
@@ -99,13 +103,14 @@ def sequence_samples(
     LadderError : the models are so far apart that a ladder would have more than 400 rungs
     """
     shares = (EARLY_SHARE, 1.0 - EARLY_SHARE) if early else (0.0, 1.0)
-    annealer = select_engine(engine, "auto", models[-1].device).annealer()
+    chosen = select_engine(engine, "auto", models[-1].device)
+    machine = Machine(chosen, chosen.annealer())
     parts = []
     with reporting(progress, "replica exchange") as advance:
         for number, (part, share) in enumerate(zip((models[:early], models[early:]), shares, strict=True)):
             if part:
                 share_of = {**settings, "budget": share * settings["budget"]}
-                parts.append(_ladder(part, models[0], key, number, share_of, chains, annealer, advance))
+                parts.append(_ladder(part, models[0], key, number, share_of, known, machine, advance))
     return _packed(parts, key, ALONG_TRAINING if len(models) > 1 else IN_TEMPERATURE)
 
 
@@ -154,30 +159,32 @@ def _ladder(
     key: tuple[int, str],
     number: int,
     settings: Mapping[str, float],
-    chains: Tensor | None,
-    annealer: Annealer,
+    known: Tensor | None,
+    machine: Machine,
     advance: Advance,
 ) -> _Part:
     """Temper on a ladder from independent units, which fit the training's first model, through all models.
 
     A single model is tempered through temperature.
     """
-    target, single = models[-1], len(models) == 1
+    target, single, annealer = models[-1], len(models) == 1, machine.annealer
     stream = own_stream(*key).child(str(number))
     path = ladder_models(target, None) if single else list(models)
     wanted = [len(path) - 1] if single else range(len(path))
     base = None if single else independent_base(first, path[0], stream.child("ladder"), annealer)
     ladder = choose_ladder(path, stream.child("ladder"), annealer, settings["target"], keep=wanted, base=base)
-    if chains is not None:
-        ladder = ladder.with_starts(chains, stream, annealer)
+    ladder = from_elsewhere(ladder, known, stream, annealer)
+    annealer, rounded = faithful_annealer(target, ladder.top_states, machine.engine, annealer, machine.precision)
     n_chains, rounds = affordable_chains_and_rounds(
         settings["budget"], len(ladder.models), int(settings["n_chains"]), target
     )
     rungs = [ladder.positions.index(float(k)) for k in wanted]
     recorder = _Recorder(rungs)
     result = temper_until(
-        ladder, n_chains, stream.child("tempering"), annealer, rounds, progress=advance, watch_rungs=recorder
-    )
+        ladder, n_chains, stream.child("tempering"), annealer, rounds, progress=advance, watch_rungs=recorder,
+        halfway=False,
+    )  # fmt: skip
+    result = replace(result, doubts=rounded)
     packed = recorder.packed
     assert recorder.start is not None
     rows = [_diagnosed(model, packed[k], recorder.start[k]) for k, model in enumerate(models)]
@@ -185,8 +192,8 @@ def _ladder(
 
 
 def _about_ladder(result: Tempered, rung: int) -> str:
-    """Whether replicas get to a rung: exchanges below it, and for the top one fresh states that reached it."""
-    found = []
+    """What speaks against rungs and exchanges up to a rung, and for the top one whether fresh states reached it."""
+    found = [*summary(result.rung_doubts[: rung + 1]), *result.doubts]
     below = result.acceptance[:rung]
     if below.size and below.min() < MIN_ACCEPTANCE:
         found.append(f"exchanges of rung {int(below.argmin())} are accepted with probability {below.min():.3f}")

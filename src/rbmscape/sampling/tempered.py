@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.sampling.rungs import summary
 from rbmscape.sampling.verdict import EquilibriumVerdict, mixing_doubts
 
 __all__ = ["MIN_ACCEPTANCE", "MIN_PASSAGES", "Tempered"]
@@ -42,6 +43,10 @@ class Tempered(OneLine):
     forward, backward : for each pair of rungs, (n_chains, n_kept) values of F_r - F_{r+1} at states of the lower and
         of the upper rung
     n_rounds : rounds made
+    rung_doubts : for each rung, what its projections on the leading modes and its energy differences say against its
+        equilibrium, see `rbmscape.sampling.rungs`
+    tails : what the tails of the trace of the top rung say against it
+    doubts : what else speaks against equilibrium
     """
 
     v: Tensor
@@ -56,11 +61,14 @@ class Tempered(OneLine):
     forward: tuple[FloatArray, ...]
     backward: tuple[FloatArray, ...]
     n_rounds: int
+    rung_doubts: tuple[tuple[str, ...], ...] = ()
+    tails: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     @property
-    def verdict(self) -> EquilibriumVerdict:
-        """What speaks against the equilibrium of the top rung, and on what grounds."""
-        found = mixing_doubts(self.ess, self.r_hat, self.drift, "the top rung")
+    def about_top(self) -> tuple[str, ...]:
+        """What speaks against the equilibrium of the top rung, the other ones left aside."""
+        found = [*mixing_doubts(self.ess, self.r_hat, self.drift, "the top rung"), *self.tails]
         if self.acceptance.size and self.acceptance.min() < MIN_ACCEPTANCE:
             worst = int(self.acceptance.argmin())
             found.append(
@@ -71,11 +79,17 @@ class Tempered(OneLine):
             found.append(
                 f"fresh states reached the top {self.passages.mean():.2f} times a chain, fewer than {MIN_PASSAGES:g}"
             )
+        return (*found, *self.doubts)
+
+    @property
+    def verdict(self) -> EquilibriumVerdict:
+        """What speaks against the equilibrium of any rung, and on what grounds."""
+        found = (*self.about_top, *summary(self.rung_doubts))
         grounds = (
             f"{len(self.acceptance) + 1} rungs, {self.n_rounds} rounds, R-hat {self.r_hat:.3f}, {self.ess:.0f} "
             f"independent draws, {self.passages.mean():.1f} fresh states a chain"
         )
-        return EquilibriumVerdict(tuple(found), self.ess, self.r_hat, self.drift, grounds)
+        return EquilibriumVerdict(found, self.ess, self.r_hat, self.drift, grounds)
 
     @property
     def objections(self) -> tuple[str, ...]:

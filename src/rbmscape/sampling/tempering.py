@@ -14,9 +14,8 @@ Shapes: states (n_rungs, n_chains, N); chains do not interact, so that their top
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from operator import attrgetter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS
 from rbmscape.sampling.ladder import Ladder, leading_modes
+from rbmscape.sampling.rungs import about_rungs, tail_doubts
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.verdict import trace_diagnostics
 
@@ -37,6 +37,7 @@ __all__ = ["temper", "temper_until"]
 Watch = Callable[[int, Tensor], None]
 FIRST_ROUNDS = 64
 BURN_IN = 0.5
+ONE_LOOK = "only the last look found nothing, and the rounds were spent before a second one"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +59,8 @@ class _State:
     passages: Tensor
     start: Tensor  # (n_chains, 1 + k): what is traced, before the first round
     trace: list[Tensor]  # one (n_chains, 1 + k) a round
+    rung_start: Tensor  # (n_rungs, n_chains, k): projections of all rungs, before the first round
+    rung_trace: list[Tensor]  # the same after every other round
     exchanges: list[dict[int, _Exchange]]  # by the lower rung, one dictionary a round
 
     def states(self) -> Tensor:
@@ -107,25 +110,34 @@ def temper_until(
     progress: Advance = silent,
     watch: Watch | None = None,
     watch_rungs: Watch | None = None,
-    enough: Callable[[Tempered], bool] = attrgetter("converged"),
+    halfway: bool = True,
 ) -> Tempered:
-    """Advance chains until nothing speaks against equilibrium or the budget is spent.
+    """Advance chains until nothing speaks against equilibrium in two looks in a row, or the budget is spent.
 
-    The demands of `rbmscape.sampling.tempered` are looked at after 64, 128, 256, … rounds, each time with the first
-    half of all rounds left out, and a last time after max_rounds.  Arguments as in `temper`, with which a run
-    of as many rounds agrees; watch_rungs is called as watch is, with the (n_rungs, n_chains, N) states of all rungs;
-    enough may demand more than equilibrium of the top rung.
+    The demands of `rbmscape.sampling.tempered` are looked at after 64, 96, 128, 192, 256, … rounds (without halfway
+    after powers of 2 only), each time with the first half of all rounds left out, and a last time after max_rounds: a
+    single look may please by chance.  Arguments as in `temper`, with which a run of as many rounds agrees; watch_rungs
+    is called as watch is, with the (n_rungs, n_chains, N) states of all rungs.
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
     state = machine.begin()
-    goal = min(FIRST_ROUNDS, max_rounds)
+    goal, pleased = min(FIRST_ROUNDS, max_rounds), False
     while True:
         machine.advance(state, goal, progress, watch, watch_rungs)
-        result = _result(state, int(BURN_IN * goal))
-        if goal == max_rounds or enough(result):
-            return result
-        goal = min(2 * goal, max_rounds)
+        result = _result(state, int(BURN_IN * goal), is_last=goal == max_rounds)
+        pleases = result.converged
+        if goal == max_rounds or (pleased and pleases):
+            break
+        pleased = pleases
+        goal = min(_next_look(goal, halfway), max_rounds)
+    return result if pleased or not pleases else replace(result, doubts=(ONE_LOOK,))
+
+
+def _next_look(rounds: int, halfway: bool) -> int:
+    """The next power of 2, or halfway to it."""
+    power = 1 << (rounds.bit_length() - 1)
+    return 2 * power if rounds > power or not halfway else 3 * power // 2
 
 
 def _check(n_chains: int, n_rounds: int, steps: int, burn_in: float) -> None:
@@ -148,17 +160,23 @@ class _Machine:
         self.modes = leading_modes(top.weights)
 
     def begin(self) -> _State:
-        """Chains that start from the ladder's states, each taken at most once more often than any other."""
+        """Chains that start from the ladder's states, each pilot taken at most once more often than any other."""
         n_states = self.ladder.start.shape[1]
         order = torch.from_numpy(self.stream.child("start").numpy().permutation(n_states))
-        states = self.ladder.start[:, order.repeat(-(-self.n_chains // n_states))[: self.n_chains]].clone()
+        others = self.ladder.others
+        n_others = 0 if others is None else self.n_chains // 2
+        n_pilots = self.n_chains - n_others
+        states = self.ladder.start[:, order.repeat(-(-n_pilots // n_states))[:n_pilots]].clone()
+        if others is not None:
+            picked = torch.arange(n_others, device=others.device) % others.shape[1]
+            states = torch.cat((states, others[:, picked].to(states)), 1)
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
         passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
         rungs = [self.annealer.bind(model, self.n_chains) for model in self.ladder.models]
         for rung, v in zip(rungs, states, strict=True):
             rung.load(v)
         first = self.observe(states[-1], rungs[-1].log_density())
-        return _State(rungs, states[-1], flags, flags.clone(), passages, first, [], [])
+        return _State(rungs, states[-1], flags, flags.clone(), passages, first, [], self.projections(rungs), [], [])
 
     def advance(
         self, state: _State, goal: int, progress: Advance, watch: Watch | None, watch_rungs: Watch | None
@@ -188,6 +206,8 @@ class _Machine:
         self._mark(state)
         state.top = state.rungs[-1].v.to(torch.uint8)
         state.trace.append(self.observe(state.top, top))
+        if number % 2:
+            state.rung_trace.append(self.projections(state.rungs))
 
     def _move(self, state: _State, rung: int, number: int, partner: int | None) -> tuple[Tensor, Tensor]:
         """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws.
@@ -231,9 +251,14 @@ class _Machine:
         """(n_chains, 1 + k): what mixing is judged by."""
         return torch.cat((log_density[:, None], v.to(self.modes.dtype) @ self.modes), 1)
 
+    def projections(self, rungs: Sequence[BoundPath]) -> Tensor:
+        """(n_rungs, n_chains, k) float32: what the mixing of each rung is judged by."""
+        modes = self.modes.to(torch.float32)
+        return torch.stack([rung.v.to(torch.float32) @ modes for rung in rungs])
 
-def _result(state: _State, burn_in: int) -> Tempered:
-    """Results without the first rounds."""
+
+def _result(state: _State, burn_in: int, is_last: bool = True) -> Tempered:
+    """Results without the first rounds; where others follow, all rungs are judged only if the top one may pass."""
     trace = torch.stack(state.trace[burn_in:], 1).cpu().numpy()
     kept = state.exchanges[burn_in:]
     pairs = range(len(state.rungs) - 1)
@@ -242,8 +267,10 @@ def _result(state: _State, burn_in: int) -> Tempered:
         for side in ("gain", "loss")
     )
     accepted = [float(torch.exp((gain - loss).clamp(max=0.0)).mean()) for gain, loss in zip(gains, losses, strict=True)]
-    ess, rhat, drift = trace_diagnostics(trace, state.start.cpu().numpy())
-    return Tempered(
+    start = state.start.cpu().numpy()
+    ess, rhat, drift = trace_diagnostics(trace, start)
+    forward, backward = (tuple(one.cpu().numpy() for one in side) for side in (gains, losses))
+    result = Tempered(
         state.top.clone(),
         state.states(),
         np.array(accepted),
@@ -253,7 +280,13 @@ def _result(state: _State, burn_in: int) -> Tempered:
         ess,
         rhat,
         drift,
-        tuple(gain.cpu().numpy() for gain in gains),
-        tuple(loss.cpu().numpy() for loss in losses),
+        forward,
+        backward,
         len(state.trace),
+        (),
+        tuple(tail_doubts(trace, start, "the top rung")),
     )
+    if result.about_top and not is_last:
+        return result
+    seen = torch.stack(state.rung_trace[burn_in // 2 :], 2).cpu().numpy().astype(np.float64)
+    return replace(result, rung_doubts=about_rungs(seen, state.rung_start.cpu().numpy(), forward, backward))

@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 from rbmscape.brief import OneLine
 from rbmscape.sampling.diagnostics import effective_sample_size, nested_r_hat, r_hat
 
-__all__ = ["MAX_DRIFT", "MAX_R_HAT", "MIN_ESS", "EquilibriumVerdict", "mixing_doubts", "trace_diagnostics"]
+__all__ = [
+    "MAX_DRIFT",
+    "MAX_R_HAT",
+    "MIN_ESS",
+    "N_GROUPS",
+    "EquilibriumVerdict",
+    "drift",
+    "mixing_doubts",
+    "trace_diagnostics",
+]
 
 FloatArray = NDArray[np.float64]
 MAX_R_HAT = 1.01
@@ -104,10 +113,10 @@ def trace_diagnostics(trace: FloatArray, start: FloatArray) -> tuple[float, floa
     rhat = nested_r_hat(trace, start, n_groups) if n_groups > 1 else r_hat(trace)
     known, moved = ess[~np.isnan(ess)], rhat[~np.isnan(rhat)]
     smallest, largest = (float(f(x)) if x.size else float("nan") for f, x in ((np.min, known), (np.max, moved)))
-    return smallest, largest, _drift(trace)
+    return smallest, largest, drift(trace)
 
 
-def _drift(trace: FloatArray) -> float:
+def drift(trace: FloatArray) -> float:
     """Largest change between the thirds of a trace (n_chains, n_draws, k), in standard errors over the chains."""
     third = trace.shape[1] // 3
     change = trace[:, -third:].mean(1) - trace[:, :third].mean(1)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from rbmscape.kernels.interface import BoundPath
-from rbmscape.likelihood.bracket import MIN_CHAINS, MIN_OVERLAP, SIGMAS, TOLERANCE
+from rbmscape.likelihood.bracket import MIN_CHAINS, SIGMAS, TOLERANCE
+from rbmscape.likelihood.estimate import MIN_OVERLAP
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
