@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 import torch
@@ -110,6 +111,7 @@ def temper_until(
     progress: Advance = silent,
     watch: Watch | None = None,
     watch_rungs: Watch | None = None,
+    enough: Callable[[Tempered], bool] = attrgetter("converged"),
     halfway: bool = True,
 ) -> Tempered:
     """Advance chains until nothing speaks against equilibrium in two looks in a row, or the budget is spent.
@@ -117,7 +119,7 @@ def temper_until(
     The demands of `rbmscape.sampling.tempered` are looked at after 64, 96, 128, 192, 256, … rounds (without halfway
     after powers of 2 only), each time with the first half of all rounds left out, and a last time after max_rounds: a
     single look may please by chance.  Arguments as in `temper`, with which a run of as many rounds agrees; watch_rungs
-    is called as watch is, with the (n_rungs, n_chains, N) states of all rungs.
+    is called as watch is, with the (n_rungs, n_chains, N) states of all rungs; enough may demand other things.
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
@@ -126,7 +128,7 @@ def temper_until(
     while True:
         machine.advance(state, goal, progress, watch, watch_rungs)
         result = _result(state, int(BURN_IN * goal), is_last=goal == max_rounds)
-        pleases = result.converged
+        pleases = enough(result)
         if goal == max_rounds or (pleased and pleases):
             break
         pleased = pleases
