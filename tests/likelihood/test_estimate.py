@@ -11,6 +11,7 @@ import torch
 import rbmscape as rs
 from rbmscape.errors import DataError, EngineError, InputError, ShapeError
 from rbmscape.likelihood import LogPartition
+from rbmscape.likelihood.estimate import is_summable
 from rbmscape.model.exact import exact_log_likelihood, exact_log_partition
 from rbmscape.sampling.budget import round_cost
 
@@ -47,6 +48,26 @@ def test_exact_and_auto(random_model):
         assert rs.log_partition(rbm).value == exact_log_partition(rbm)
         assert rs.log_partition(rbm, "exact").stderr == 0.0
     assert rs.log_partition(random_model(1, 30, 30), n_chains=10, n_betas=10).method == "ais"
+
+
+@pytest.mark.parametrize(("shape", "summed"), [((784, 18), True), ((784, 20), False), ((20, 400), True)])
+def test_auto_sums_where_that_takes_seconds(shape, summed):
+    assert is_summable(rs.RBM.random(*shape, 0.01, seed=1)) is summed
+
+
+def test_both_errors_of_a_log_likelihood(strong):
+    """That of ln Z is 0 for an exact sum; that of the rows shrinks as their number grows."""
+    rbm, samples = strong
+    found = rs.log_likelihood(rbm, samples, "exact")
+    values = exact_log_likelihood(rbm, samples)
+    assert found.stderr == 0.0
+    assert found.rows == pytest.approx(float(values.std()) / len(values) ** 0.5, rel=1e-5)
+    assert str(found).endswith(f" ± {found.rows:.2g} (rows)")
+    estimated = rs.log_likelihood(rbm, samples, "ais", n_chains=50, n_betas=50)
+    assert f" ± {estimated.stderr:.2g} (ln Z) ± {found.rows:.2g} (rows)" in str(estimated)
+    bracket = rs.likelihood_bracket(rbm, samples, 50, 50, max_betas=100, starts=samples)
+    assert bracket.best.rows == bracket.lower.rows == bracket.upper.rows == found.rows
+    assert rs.log_partition(rbm, "exact").rows == 0.0
 
 
 def test_log_likelihood_is_that_of_the_samples(strong):

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import rbmscape as rs
+from rbmscape.likelihood.estimate import with_both_errors
 from rbmscape.model.exact import exact_log_likelihood
-from rbmscape.training.audit import audit_training, row_stderr, save_audit, with_both_errors
+from rbmscape.training.audit import audit_training, row_stderr, save_audit
 
 SMALL = {"batch_size": 100, "n_chains": 100, "checkpoint_epochs": (1,), "early_checkpoints": 0}
 
@@ -87,6 +88,7 @@ def test_the_error_of_the_rows_is_that_of_their_mean(failed):
         (rs.Estimate(-15.8112, 0.006), 0.52, "-15.811 ± 0.006 (ln Z) ± 0.52 (rows)"),
         (rs.Estimate(-15.8112, 0.0), 0.52, "-15.8 ± 0.52 (rows)"),
         (rs.Estimate(-15.8112, 0.006), 0.0, "-15.811 ± 0.006"),
+        (rs.Estimate(-15.8112, np.nan), 0.52, "about -15.8112, not converged, ± 0.52 (rows)"),
     ],
 )
 def test_both_errors_are_told_apart(estimate, rows, text):

@@ -224,7 +224,7 @@ def _show(
     audit: TrainingAudit,
     seconds: float,
 ) -> None:
-    from rbmscape.training.audit import with_both_errors
+    from rbmscape.likelihood.estimate import with_both_errors
 
     how = "exact, by enumeration"
     if log_z.method != "exact":

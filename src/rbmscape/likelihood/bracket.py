@@ -42,6 +42,7 @@ from rbmscape.likelihood.estimate import (
     fitted_path,
     forward_estimate,
     given_rows,
+    mean_and_error,
     reverse_estimate,
     scored_data,
     shifted,
@@ -197,7 +198,7 @@ def likelihood_bracket(
         samples, doubts, origin = _starts(path, starts, n_chains, stream, models, machine, limits, advance)
         search = _Search(path, annealer, stream, n_chains, samples, tolerance, advance)
         search.run(temperatures, max_betas if isinstance(schedule, str) else len(temperatures))
-        return search.bracket(float(log_weight(model, rows).mean()), doubts, origin)
+        return search.bracket(mean_and_error(log_weight(model, rows)), doubts, origin)
 
 
 def _starts(
@@ -323,23 +324,20 @@ class _Search:
     def _objections(self) -> list[str]:
         return [sentence for met, sentence in self._judge() if not met]
 
-    def bracket(self, mean_log_weight: float, doubts: Sequence[str], origin: str) -> Bracket:
-        """The result for data whose mean of -F(v) is given."""
+    def bracket(self, weight: tuple[float, float], doubts: Sequence[str], origin: str) -> Bracket:
+        """The result for data whose mean of -F(v) is given, with the error of the finite set of rows."""
         level, judged = self.levels[-1], self._judge()
         starts = f"reverse starts: {origin}" if not doubts else f"reverse starts doubtful: {'; '.join(doubts)}"
         judged.append((not doubts, starts))
         against = tuple(sentence for met, sentence in judged if not met)
         return Bracket(
-            shifted(level.high, mean_log_weight),
-            shifted(level.low, mean_log_weight),
-            shifted(self._best().doubted(against), mean_log_weight),
+            shifted(level.high, *weight),
+            shifted(level.low, *weight),
+            shifted(self._best().doubted(against), *weight),
             tuple(sentence for _, sentence in judged),
             against,
             level.n_betas,
-            tuple(
-                (one.n_betas, shifted(one.high, mean_log_weight), shifted(one.low, mean_log_weight))
-                for one in self.levels
-            ),
+            tuple((one.n_betas, shifted(one.high, *weight), shifted(one.low, *weight)) for one in self.levels),
             tuple(doubts),
         )
 

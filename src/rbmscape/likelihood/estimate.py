@@ -37,7 +37,7 @@ from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.equilibrium import MAX_CHAINS
-from rbmscape.sampling.origins import binary_rows
+from rbmscape.sampling.origins import binary_rows, some_rows
 from rbmscape.sampling.trained import one_model
 from rbmscape.stats import Estimate, bootstrap_stderr, kish_ess, log_mean_exp
 
@@ -50,8 +50,10 @@ __all__ = ["METHODS", "LogPartition", "forward_estimate", "log_likelihood", "log
 
 FloatArray = NDArray[np.float64]
 METHODS = ("auto", "exact", "ais", "reverse_ais", "bar")
-AUTO_EXACT_UNITS = 16
 BASE_ROWS = 20_000
+EXACT_WORK = 5e8
+"""Terms that ``auto`` sums exactly at most: states of the smaller layer times units of the larger, 15 nanoseconds each
+on one core; eight seconds, for an answer without error where annealing takes half a second for a bound."""
 MIN_OVERLAP = 0.03
 UNSEEN = 1.5
 """Standard error of ln Z from modes that n independent draws do not show, times n."""
@@ -69,6 +71,8 @@ class LogPartition(Estimate):
     spread : standard deviation of the log weights; far above 1 the mean hangs on few chains
     n_chains, n_betas : chains in each direction, and temperatures
     overlap : of both directions, see `rbmscape.likelihood.bar`; NaN without two directions
+    rows : of a log-likelihood, the standard error of the mean over the scored rows as a sample of all that could be,
+        which is no part of ``stderr``; 0 for ln Z
     objections : what speaks against it, a clause each; where there is something, ``stderr`` is NaN, since what was seen
         to be wrong has no error that could be believed
     """
@@ -79,6 +83,7 @@ class LogPartition(Estimate):
     n_betas: int = 0
     overlap: float = math.nan
     objections: tuple[str, ...] = ()
+    rows: float = 0.0
 
     @property
     def converged(self) -> bool:
@@ -90,6 +95,8 @@ class LogPartition(Estimate):
         return replace(self, objections=tuple(objections), stderr=math.nan if objections else self.stderr)
 
     def __str__(self) -> str:
+        if self.rows:
+            return with_both_errors(self, self.rows)
         return f"about {self.value:.6g}, not converged" if self.objections else Estimate.__str__(self)
 
     def _headline(self) -> str:
@@ -117,7 +124,8 @@ def log_partition(
 
     Parameters
     ----------
-    method : see the table above; ``auto`` is ``exact`` up to 16 units in the smaller layer, else ``ais``
+    method : see the table above; ``auto`` is ``exact`` where that takes seconds (18 units in the smaller layer for 784
+        in the larger, 20 for 400), else ``ais``
     data : (n, N) zeros and ones, or a `Dataset` (its training data), to which the base of the path is fitted; without
         data short Gibbs chains of the model serve
     n_chains : annealed chains; backward at most 200 unless `starts` are given, since tempering is costly
@@ -147,7 +155,7 @@ def log_partition(
     check_choice("method", method, METHODS)
     n_chains = check_count("n_chains", n_chains)
     if method == "auto":
-        method = "exact" if min(rbm.n_visible, rbm.n_hidden) <= AUTO_EXACT_UNITS else "ais"
+        method = "exact" if is_summable(rbm) else "ais"
     if method == "exact":
         return LogPartition(exact_log_partition(rbm), 0.0)
     stream = Stream(seed, "likelihood")
@@ -185,7 +193,8 @@ def log_likelihood(
 
     Returns
     -------
-    LogPartition whose error is that of ln Z; the scatter between samples is no error of the mean over *these* samples
+    LogPartition with two errors: ``stderr`` is that of ln Z, ``rows`` that of the mean over the rows as a sample of all
+    that could be; the latter is none of the mean over *these* rows
 
     Raises
     ------
@@ -194,15 +203,38 @@ def log_likelihood(
     rbm = one_model(rbm, "log_likelihood")
     rows = scored_data(rbm, data)
     log_z = partition if partition is not None else log_partition(rbm, method, data=data, **options)
-    return shifted(log_z, float(log_weight(rbm, rows).mean()))
+    return shifted(log_z, *mean_and_error(log_weight(rbm, rows)))
 
 
-def shifted(log_z: Estimate, mean_log_weight: float) -> LogPartition:
-    """``mean(-F) - ln Z`` with everything that is known about ln Z."""
+def mean_and_error(log_weights: Tensor) -> tuple[float, float]:
+    """Mean of -F(v) over rows, and its standard error as that of a sample of all that could be; 0 for a single row."""
+    count = len(log_weights)
+    return float(log_weights.mean()), float(log_weights.std()) / math.sqrt(count) if count > 1 else 0.0
+
+
+def shifted(log_z: Estimate, mean_log_weight: float, rows: float = 0.0) -> LogPartition:
+    """``mean(-F) - ln Z`` with everything that is known about ln Z, and the error of the mean over the rows."""
     value = mean_log_weight - log_z.value
     if not isinstance(log_z, LogPartition):
-        return LogPartition(value, log_z.stderr, log_z.ess, method="given")
-    return replace(log_z, value=value)
+        return LogPartition(value, log_z.stderr, log_z.ess, method="given", rows=rows)
+    return replace(log_z, value=value, rows=rows)
+
+
+def with_both_errors(estimate: Estimate, rows: float) -> str:
+    """A log-likelihood with the error of ln Z, where it has one, and that of the finite set of rows."""
+    if not rows:
+        return str(estimate)
+    if math.isnan(estimate.stderr):
+        return f"about {estimate.value:.6g}, not converged, ± {rows:.2g} (rows)"
+    number = str(Estimate(estimate.value, estimate.stderr or rows)).split(" ± ")[0]
+    of_z = f" ± {estimate.stderr:.2g} (ln Z)" if estimate.stderr else ""
+    return f"{number}{of_z} ± {rows:.2g} (rows)"
+
+
+def is_summable(rbm: RBM) -> bool:
+    """Whether ``auto`` sums over all states of the smaller layer."""
+    small, large = sorted((rbm.n_visible, rbm.n_hidden))
+    return 2.0**small * large <= EXACT_WORK
 
 
 def base_data(rbm: RBM, data: Any) -> Tensor | None:
@@ -232,10 +264,11 @@ def scored_data(rbm: RBM, data: Any) -> Tensor:
 
 
 def given_rows(rbm: RBM, data: Any) -> Tensor | None:
-    """All rows of an array or a Dataset, for `rbmscape.sampling.origins`; None where there are none."""
-    if data is None or not hasattr(data, "train"):
-        return None if data is None else binary_rows(rbm, data, "data")
-    return torch.cat([binary_rows(rbm, part, "data") for part in (data.train, data.test) if len(part)])
+    """Rows of an array or a Dataset, thousands of each part at most, for `rbmscape.sampling.origins`; None where there are none."""
+    if data is None:
+        return None
+    parts = (data.train, data.test) if hasattr(data, "train") else (data,)
+    return torch.cat([binary_rows(rbm, some_rows(part), "data") for part in parts if len(part)])
 
 
 def _reverse_starts(

@@ -32,7 +32,7 @@ from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import Ladder, leading_modes, moved
 from rbmscape.sampling.trained import Trained
 
-__all__ = ["binary_rows", "favoured_states", "from_elsewhere", "known_states", "spread_out"]
+__all__ = ["binary_rows", "favoured_states", "from_elsewhere", "known_states", "some_rows", "spread_out"]
 
 N_OTHERS = 128
 STEPS = 16
@@ -61,8 +61,15 @@ def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
     return rows.to(rbm.device)
 
 
+def some_rows(rows: Any) -> Any:
+    """All rows, or where there are many, some thousands that are evenly spaced."""
+    if len(rows) <= _MOST_KNOWN:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, _MOST_KNOWN).astype(np.int64)]
+
+
 def known_states(source: Any) -> Tensor | None:
-    """Training and test data of a run and the states of its chains, (n, N) uint8; None where there are none."""
+    """Training and test data of a run and the states of its chains, (n, N) uint8, some thousands of each, or None."""
     if not isinstance(source, Trained):
         return None
     run: Any = source
@@ -72,7 +79,7 @@ def known_states(source: Any) -> Tensor | None:
         found += [dataset.train, dataset.test]
     with suppress(RbmscapeError, AttributeError):
         found.append(run.chains)
-    rows = [torch.as_tensor(states).to("cpu", torch.uint8) for states in found if len(states)]
+    rows = [torch.as_tensor(some_rows(states)).to("cpu", torch.uint8) for states in found if len(states)]
     return torch.cat(rows) if rows else None
 
 

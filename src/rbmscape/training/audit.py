@@ -19,14 +19,14 @@ from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Binary, Dataset
 from rbmscape.files import write_text
 from rbmscape.likelihood.baselines import Baselines, baselines
-from rbmscape.likelihood.estimate import LogPartition, log_likelihood, log_partition
+from rbmscape.likelihood.estimate import LogPartition, log_likelihood, log_partition, with_both_errors
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.mixing import FACTORS, mixing_report
 from rbmscape.runs.layout import RunLayout
 from rbmscape.runs.run import Run
 from rbmscape.stats import Estimate
 
-__all__ = ["TrainingAudit", "audit_model", "audit_training", "row_stderr", "save_audit", "with_both_errors"]
+__all__ = ["TrainingAudit", "audit_model", "audit_training", "row_stderr", "save_audit"]
 
 CHAINS: Final = 200
 WORK: Final = 3e11
@@ -181,16 +181,6 @@ def _equilibrium(run: Run, rbm: RBM, data: Dataset, update: int, seed: int) -> t
     factors = [factor for factor in FACTORS if factor == 1 or factor * step <= WORK]
     found = mixing_report(run, data, update, n_chains=CHAINS, factors=factors, seed=seed)
     return found.in_equilibrium, found.sentence
-
-
-def with_both_errors(estimate: Estimate, rows: float) -> str:
-    """A log-likelihood with the error of ln Z, where it has one, and that of the finite set of rows."""
-    if not rows:
-        return str(estimate)
-    value = Estimate(estimate.value, estimate.stderr or rows)
-    number = str(value).split(" ± ")[0]
-    of_z = f" ± {estimate.stderr:.2g} (ln Z)" if estimate.stderr else ""
-    return f"{number}{of_z} ± {rows:.2g} (rows)"
 
 
 def save_audit(run: Run, audit: TrainingAudit) -> None:
