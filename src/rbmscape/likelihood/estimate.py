@@ -264,11 +264,12 @@ def scored_data(rbm: RBM, data: Any) -> Tensor:
 
 
 def given_rows(rbm: RBM, data: Any) -> Tensor | None:
-    """Rows of an array or a Dataset, thousands of each part at most, for `rbmscape.sampling.origins`; None where there are none."""
+    """Rows of an array or a Dataset for `rbmscape.sampling.origins`, thousands of each part at most."""
     if data is None:
         return None
     parts = (data.train, data.test) if hasattr(data, "train") else (data,)
-    return torch.cat([binary_rows(rbm, some_rows(part), "data") for part in parts if len(part)])
+    few = [some_rows(part) if isinstance(part, PackedBits) else part for part in parts if len(part)]
+    return torch.cat([some_rows(binary_rows(rbm, part, "data")) for part in few])
 
 
 def _reverse_starts(

@@ -62,7 +62,7 @@ def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
 
 
 def some_rows(rows: Any) -> Any:
-    """All rows, or where there are many, some thousands that are evenly spaced."""
+    """All rows of an array, or where there are many, some thousands that are evenly spaced."""
     if len(rows) <= _MOST_KNOWN:
         return rows
     return rows[np.linspace(0, len(rows) - 1, _MOST_KNOWN).astype(np.int64)]
