@@ -57,6 +57,7 @@ CASES = [
     ("gap-cause", gaps([*BEYOND, (38.0, 37.5)], sgd=DENSE, centred=DENSE), PART),
     ("gap-cause", gaps(BEYOND, sgd=ISOLATED, centred=ISOLATED), FAILS),
     ("gap-cause", gaps([(38.0, 37.5)], sgd=DENSE, centred=DENSE), FAILS),
+    ("gap-cause", gaps(BEYOND, sgd=DENSE, centred=DENSE, epochs=40.0), UNTESTED),
     # two changes at once, as between the paper's recipe and the recommended one, tell no cause
     ("gap-cause", gaps(BEYOND), UNTESTED),
     ("gap-cause", gaps(BEYOND, sgd=DENSE), UNTESTED),

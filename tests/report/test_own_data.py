@@ -53,6 +53,8 @@ def test_the_page_leads_with_models_and_not_with_the_paper(text, study):
     assert text.index('id="models"') < text.index('id="next"') < text.index("<nav")
     assert not (study.directory / "results" / "claims.json").exists()
     assert "Figure 1" not in text
+    assert "no units never change" in text
+    assert "question 0, question 1, question 2, question 3, question 4, question 5, … question 7" in text
 
 
 def test_every_recipe_stands_in_the_table_beside_baselines(text, study):
@@ -74,7 +76,7 @@ def test_a_recipe_that_learned_nothing_is_seen_against_the_baselines(study, text
     assert slow.likelihood.value < mixture - 0.1
     steps = re.search(r'id="next".*?</ul>', text, re.DOTALL)[0]
     assert re.search(r"Simpler models know more of the data: .*slow with 2 hidden units below a mixture", steps)
-    assert "With 2 replica(s) the scatter between runs is hardly known" in steps
+    assert "With 2 replicas the scatter between runs is hardly known" in steps
 
 
 def group(recipe, value, error=0.1, replicas=3, converged=3, **more):
@@ -85,7 +87,7 @@ def group(recipe, value, error=0.1, replicas=3, converged=3, **more):
     ("ordered", "words"),
     [
         ([group("a", -80.0), group("b", -90.0)], "The best is a with 100 hidden units: −80.00 ± 0.10 nats"),
-        ([group("a", -80.0), group("b", -80.1)], "b with 100 hidden units may be as good by chance"),
+        ([group("a", -80.0), group("b", -80.1)], "As good by chance may be b with 100 hidden units"),
         ([group("a", -80.0, math.nan, converged=0), group("b", -90.0)], "not converged, so that it decides nothing"),
         ([group("a", -80.0), group("b", -90.0, math.nan)], "Not converged and not compared: b with"),
         ([group("a", -80.0)], "no other recipe or size"),

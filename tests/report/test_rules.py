@@ -1,11 +1,15 @@
 """Thresholds have the false-alarm rates that they state, and reject what they should."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from rbmscape.figures.registry import figure_names
 from rbmscape.report.claims import CLAIMS
+from rbmscape.report.claims.section6 import _factorial
+from rbmscape.report.evidence import Evidence
 from rbmscape.report.findings import MissingEvidenceError, Verdict
 from rbmscape.report.rules import (
     in_words,
@@ -19,6 +23,10 @@ from rbmscape.report.rules import (
 )
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.stats import Estimate
+from rbmscape.study.plan import read_plan
+from rbmscape.study.profiles import profile
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def test_thresholds_are_quantiles():
@@ -159,3 +167,29 @@ def test_evidence_without_equilibrium_is_missing(make_evidence):
     early = make_evidence({"gallery": xr.Dataset({"samples_equilibrated": ("update", [0.0, 1.0])})})
     with pytest.raises(MissingEvidenceError):
         early.equilibrium("gallery", last=False)
+
+
+def plan_of(name):
+    return read_plan(EXAMPLES / f"{name}.toml") if name in ("methods", "spectral-gap") else profile(name)
+
+
+def evidence_of(plan):
+    recipes = {name: TrainingConfig(**values) for name, values in plan.recipes.items()}
+    return Evidence(lambda _name: xr.Dataset(), recipes, 784, 50_000)
+
+
+def test_plans_have_the_recipes_that_rules_compare():
+    """Methods in three pairs of runs at K = 1, 10 and 100, and the gap one change at a time after 100 epochs."""
+    methods = evidence_of(plan_of("methods"))
+    assert [methods.recipes[one].gibbs_steps for one, _ in methods.siblings("pcd", "cd")] == [10, 1, 100]
+    assert list(methods.siblings("cd", "rdm")) == [("cd-10", "rdm-10")]
+    assert plan_of("methods").replicas >= 3
+    for name in ("laptop", "paper"):
+        plan = plan_of(name)
+        pair = next(evidence_of(plan).siblings("pcd", "cd"))
+        assert all(plan.scopes[recipe].replicas >= 3 for recipe in pair if recipe in plan.scopes)
+    for name in ("spectral-gap", "paper"):
+        evidence = evidence_of(plan_of(name))
+        found = _factorial(evidence, set(evidence.recipes))
+        assert found == {"plain, Adam": "paper", "plain, SGD": "sgd", "centred, Adam": "centered"}
+        assert {evidence.recipes[recipe].epochs for recipe in found.values()} == {100}

@@ -134,7 +134,7 @@ def best_sentence(ordered: Sequence[Group]) -> str:
     if not known:
         return "No likelihood was estimated."
     first = known[0]
-    head = f"{first.name}: {format_estimate(first.likelihood)} nats (mean over {first.replicas} replica(s))"
+    head = f"{first.name}: {format_estimate(first.likelihood)} nats ({_runs(first.replicas)})"
     if len(known) == 1:
         return f"{head}. There is no other recipe or size to compare it with."
     unsure = [group for group in known if group.likelihood and not math.isfinite(group.likelihood.stderr)]
@@ -143,10 +143,14 @@ def best_sentence(ordered: Sequence[Group]) -> str:
     close = [group.name for group in known[1:] if group not in unsure and not _clearly_below(group, first)]
     words = f"The best is {head}."
     if close:
-        words += f" {in_words(close)} may be as good by chance."
+        words += f" As good by chance may be {in_words(close)}."
     if unsure:
         words += f" Not converged and not compared: {in_words([group.name for group in unsure])}."
     return words
+
+
+def _runs(count: int) -> str:
+    return f"mean over {count} replicas" if count > 1 else "one run"
 
 
 def _clearly_below(group: Group, best: Group) -> bool:
@@ -165,7 +169,8 @@ def next_steps(study: Study, ordered: Sequence[Group], known: Sequence[Baseline]
         steps.append(f"The largest layer, M = {best.hidden}, is the best one: try larger ones.")
     if study.config.replicas < FEWEST_REPLICAS:
         steps.append(
-            f"With {study.config.replicas} replica(s) the scatter between runs is hardly known: set replicas = "
+            f"With {'one replica' if study.config.replicas == 1 else f'{study.config.replicas} replicas'} the scatter "
+            "between runs is hardly known: set replicas = "
             f"{FEWEST_REPLICAS} or more before small differences are believed; what is trained is kept."
         )
     return [step for step in steps if step]

@@ -7,8 +7,9 @@ import platform
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
 import torch
 
 import rbmscape
@@ -197,6 +198,20 @@ def _previous_start(store: StudyStore, overwrite: bool) -> str:
     return str(store.read().get("created", now)) if store.exists and not overwrite else now
 
 
+LOOKED_AT: Final = 20_000
+"""Training samples from which facts about data are taken."""
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    """What a reader of the report should know of the data: share of ones, units that never change, names of columns."""
+    means = np.asarray(dataset.train[:LOOKED_AT]).mean(0)
+    return {
+        "share_of_ones": float(means.mean()),
+        "n_constant": int(((means == 0.0) | (means == 1.0)).sum()),
+        "columns": None if dataset.columns is None else list(dataset.columns),
+    }
+
+
 def _record(dataset: Dataset, created: str) -> dict[str, Any]:
     """What study.json says beside the plan."""
     return {
@@ -208,6 +223,7 @@ def _record(dataset: Dataset, created: str) -> dict[str, Any]:
             "n_test": len(dataset.test),
             "n_visible": dataset.n_visible,
             "image_shape": dataset.image_shape,
+            **_facts(dataset),
         },
         "versions": {
             "rbmscape": rbmscape.__version__,

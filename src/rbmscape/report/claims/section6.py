@@ -83,6 +83,8 @@ def _cause(evidence: Evidence) -> Finding:
     known = set(data.recipe.values.tolist())
     found = _factorial(evidence, known)
     ends = {what: _last(of_recipe(data, name)) for what, name in found.items()}
+    for group in ends.values():
+        _long_enough(group)
     isolated = {
         what: [
             float(end.isolation) >= _ISOLATED and float(end.gap_high) == float(end.singular_value.values[0])
@@ -155,7 +157,7 @@ CLAIMS = (
         "A mode is isolated where λ1/λ2 is 1.15 or more and the widest gap lies just below λ1. One change at a time: "
         "holds if that is so with the plain gradient and Adam in every run, and in no run once SGD takes Adam's place "
         "or the centred gradient the plain one's; in part if one of the two changes leaves it, or only some runs show "
-        "it; undecided without all three recipes.",
+        "it; undecided without all three recipes, and with fewer than 100 epochs.",
         _cause, "spectral_gap",
     ),
 )  # fmt: skip
