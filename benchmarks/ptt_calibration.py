@@ -85,7 +85,7 @@ def no_control() -> Iterator[None]:
 
     with (
         mock.patch.object(follower, "decide", decide),
-        mock.patch.object(follower, "frozen", lambda rate: rate),
+        mock.patch.object(follower, "frozen", lambda rate, _: rate),
         mock.patch.object(follower.Follower, "_doubts", return_value=()),
         mock.patch.object(follower, "SCOUT_EVERY", 10**9),
     ):

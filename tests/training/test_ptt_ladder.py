@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,18 +15,19 @@ from rbmscape.kernels.select import select_engine
 from rbmscape.model.exact import exact_log_partition, exact_samples
 from rbmscape.model.interpolate import interpolated
 from rbmscape.rng import Stream
+from rbmscape.sampling.diagnostics import effective_sample_size
 from rbmscape.sampling.ladder import leading_modes
 from rbmscape.training.ladder.audit import Blind, blind_doubts, scout
 from rbmscape.training.ladder.climb import Effort, climb, link_doubts
 from rbmscape.training.ladder.control import MAX_HALVINGS, Action, Rate, decide, frozen, was_rejected, went_on
-from rbmscape.training.ladder.exchange import draw_partners, make_offer
+from rbmscape.training.ladder.exchange import draw_partners, make_offer, thinness
 from rbmscape.training.ladder.groups import group_count, pack, partners, split, unpack
 from rbmscape.training.ladder.link import add_sweep, connect, group_error
 from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.rungs import Ladder, Rung, base_ladder, base_model, extended
 from rbmscape.training.ladder.store import ladder_tensors, model_tensors, rate_tensor, read_ladder, read_rate
 from rbmscape.training.ladder.sweep import sweep
-from rbmscape.training.ladder.thermalise import thermalise
+from rbmscape.training.ladder.thermalise import thermalise, within_groups
 from rbmscape.training.ladder.verdict import Excursion, entropy_bound, excursion, excursion_doubts, ladder_doubts
 
 N, M, GROUPS = 16, 6, 10
@@ -270,26 +272,56 @@ def test_the_base_follows_a_weakly_coupled_model():
 
 def test_the_controller():
     calm = Rate()
-    for _ in range(100):
-        calm = went_on(calm, 0.9)
+    for _ in range(1000):
+        calm = went_on(calm, 0.9, 0.3)
     assert calm.factor == 1.0
-    assert (calm.since_freeze, calm.since_change) == (100, 0)
+    assert (calm.since_freeze, calm.since_change) == (1000, 0)
     low = was_rejected(was_rejected(calm))
     assert (low.factor, low.halvings, low.rejections, low.since_freeze) == (0.25, 2, 2, 0)
-    for _ in range(100):
-        low = went_on(low, 0.9)
-    assert low.factor == pytest.approx(0.25 * 1.15)
+    for _ in range(20):
+        low = went_on(low, 0.9, 0.3)
+    assert low.factor == pytest.approx(0.25 * 1.1)
     assert low.halvings == 0
-    assert frozen(low).factor == low.factor
-    assert frozen(went_on(frozen(low), 0.5)).factor == pytest.approx(0.75 * low.factor)
+    tight = low
+    for _ in range(20):
+        tight = went_on(tight, 0.35, 0.3)
+    assert tight.factor == low.factor
+    for updates, rungs, change in ((60, 1, 1.0), (15, 1, 0.5), (30, 2, 0.5), (240, 1, 2.0), (2, 9, 0.5), (999, 1, 2.0)):
+        assert frozen(replace(low, since_freeze=updates - 1), rungs).factor == pytest.approx(change * low.factor)
     assert decide(calm, 0.5, 0.3, 0.1) is Action.GO_ON
     assert decide(calm, 0.2, 0.3, 0.1) is Action.FREEZE
     assert decide(calm, 0.05, 0.3, 0.1) is Action.REJECT
-    assert decide(frozen(calm), 0.2, 0.3, 0.1) is Action.REJECT
+    assert decide(frozen(calm, 1), 0.2, 0.3, 0.1) is Action.REJECT
     for _ in range(MAX_HALVINGS + 1):
         assert not low.stalled
         low = was_rejected(low)
     assert low.stalled
+
+
+def test_groups_that_are_offered_different_states_are_no_memory():
+    """Chains without any memory, whose groups have different means: the autocorrelation time is that of white noise."""
+    generator = Stream(11, "memory").numpy()
+    trace = torch.from_numpy(generator.standard_normal((200, 256, 1)))
+    shifted = trace + torch.from_numpy(generator.standard_normal(GROUPS))[torch.arange(200) % GROUPS][:, None, None]
+    left = within_groups(shifted, GROUPS)
+    assert left.mean() == pytest.approx(float(shifted.mean()))
+    ess = [float(effective_sample_size(one.numpy(), "bulk")[0]) for one in (shifted, left)]
+    assert ess[0] < 0.1 * trace.numel()
+    assert ess[1] > 0.8 * trace.numel()
+
+
+def test_thin_places_ask_for_a_rung():
+    """Normal ln w of variance s: the mean of w over the model's states with w > 12, against its integral."""
+    from scipy.special import ndtr
+
+    generator = Stream(12, "thin").numpy()
+    for variance in (0.25, 1.0, 1.5):
+        draws = torch.from_numpy(generator.standard_normal(1_000_000) * np.sqrt(variance))
+        integral = np.exp(variance) * ndtr((1.5 * variance - np.log(12.0)) / np.sqrt(variance))
+        assert thinness(draws) == pytest.approx(integral, rel=0.1, abs=2e-3)
+    chains = torch.tensor([0.0] * 499 + [np.log(400.0)])
+    assert make_offer(chains, torch.zeros(500), generator).thin == pytest.approx(0.8)
+    assert make_offer(chains.clamp(max=2.0), torch.zeros(500), generator).thin == 0.0
 
 
 def test_a_ladder_is_saved_and_comes_back():

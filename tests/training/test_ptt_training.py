@@ -22,7 +22,7 @@ from rbmscape.runs.schedule import exposure
 from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
 from rbmscape.study.study import run_study
 from rbmscape.training import trainer as trainer_module
-from rbmscape.training.ladder import follower
+from rbmscape.training.ladder import climb, follower
 from rbmscape.training.ladder.control import Action
 
 RECIPE = {
@@ -93,10 +93,12 @@ def test_a_far_too_large_rate_is_never_believed(data, monkeypatch):
     off = [one for one in deviations(controlled) if abs(one[0]) > 4.0 and abs(one[1]) > 0.2]
     assert not [one for one in off if one[2]]
     monkeypatch.setattr(follower, "decide", lambda _r, a, freeze, _: Action.FREEZE if a < freeze else Action.GO_ON)
-    monkeypatch.setattr(follower, "frozen", lambda rate: rate)
+    monkeypatch.setattr(follower, "frozen", lambda rate, _: rate)
     monkeypatch.setattr(follower.Follower, "_doubts", lambda *_: ())
     monkeypatch.setattr(follower, "SCOUT_EVERY", 10**9)
-    free = train(data, learning_rate=5.0, epochs=20)
+    for module in (follower, climb):
+        monkeypatch.setattr(module, "MAX_THIN", np.inf)
+    free = train(data, learning_rate=50.0, epochs=10)
     off = [one for one in deviations(free) if abs(one[0]) > 4.0 and abs(one[1]) > 0.2]
     assert len(off) > 3
     assert not [one for one in off if one[2]]

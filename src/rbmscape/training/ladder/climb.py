@@ -1,8 +1,8 @@
 """From the newest rung to a model: thermalise there, link both, and put rungs in between where they are too far apart.
 
 A freeze is a climb of one stage to the present model; a checkpoint's ln Z is a climb to the reported one that is thrown
-away.  Interpolated models ``(1-t) old + t new`` serve where the reservoir below holds too few effective states of the
-new model.
+away.  Interpolated models ``(1-t) old + t new`` serve where the reservoir below is too thin for the new model, or where
+chains do not come to equilibrium there within some rounds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import leading_modes
-from rbmscape.stats import kish_ess
+from rbmscape.training.ladder.exchange import MAX_THIN, thinness
 from rbmscape.training.ladder.link import Link, connect
 from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.rungs import Ladder, Rung, extended
@@ -27,8 +27,9 @@ from rbmscape.training.ladder.thermalise import Thermal, thermalise
 
 __all__ = ["Climb", "Effort", "climb", "link_doubts"]
 
-ENOUGH = 0.1
 SHORTEST = 1.0 / 64.0
+LONG = 1.0 / 8.0
+PATIENCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,13 @@ def climb(
             doubts.append(f"the model lies more than {len(stages)} rungs above the last one")
             step, target, prepared = 1.0 - reached, model, machine.prepare(model)
         reached = min(1.0, reached + step)
-        here = stream.child(f"stage/{len(stages)}")
-        thermal = thermalise(machine, prepared, ladder.top, chains, modes, draws, effort.max_rounds, here)
+        here = stream.child(f"stage/{len(stages)}/{step}")
+        last = step < LONG or len(stages) == effort.max_stages
+        rounds = effort.max_rounds if last else min(PATIENCE, effort.max_rounds)
+        thermal = thermalise(machine, prepared, ladder.top, chains, modes, draws, rounds, here)
+        if thermal.doubts and not last:
+            reached, step = reached - step, step / 2.0
+            continue
         link = connect(thermal.below, thermal.above)
         doubts += [*thermal.doubts, *link_doubts(link)]
         rung = Rung(target, prepared, thermal.states, torch.empty(0), update).with_states(machine, thermal.states)
@@ -110,8 +116,7 @@ def _next(
         target = interpolated(start, model, min(1.0, reached + step))
         prepared = machine.prepare(target)
         log_weights = machine.log_densities(below.flat, prepared)[0] - below.log_density.reshape(-1)
-        share = kish_ess(log_weights.cpu().numpy()) / len(log_weights)
-        if share >= ENOUGH or step < SHORTEST:
+        if thinness(log_weights) <= MAX_THIN or step < SHORTEST:
             return step, target, prepared
         step /= 2.0
 

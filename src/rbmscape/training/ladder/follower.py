@@ -15,11 +15,10 @@ from torch import Tensor
 from rbmscape.kernels.interface import Annealer, BoundPath, ModelLike
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
-from rbmscape.stats import kish_ess
 from rbmscape.training.ladder.audit import blind_doubts, scout
-from rbmscape.training.ladder.climb import ENOUGH, Climb, Effort, climb
+from rbmscape.training.ladder.climb import Climb, Effort, climb
 from rbmscape.training.ladder.control import Action, Rate, decide, frozen, was_rejected, went_on
-from rbmscape.training.ladder.exchange import draw_partners, make_offer
+from rbmscape.training.ladder.exchange import MAX_THIN, draw_partners, make_offer
 from rbmscape.training.ladder.groups import group_count
 from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.report import Report, report
@@ -30,8 +29,8 @@ from rbmscape.training.ladder.verdict import excursion, excursion_doubts
 
 __all__ = ["Follower", "Thresholds"]
 
-LOOK_EVERY = 10
-SCOUT_EVERY, SCOUTS, SCOUT_STEPS, SCOUT_TOLERANCE = 50, 64, 64, 3.0
+SCOUT_EVERY, SCOUTS, SCOUT_STEPS, SCOUT_TOLERANCE = 100, 64, 64, 3.0
+SWEEP_SHARE = 3
 DATA_ROWS = 1000
 ENOUGH_DATA = 20
 
@@ -107,8 +106,8 @@ class Follower:
 
     @property
     def sweep_interval(self) -> int:
-        """Updates between sweeps: as many as there are rungs, so that each update's share costs the same."""
-        return len(self.ladder.rungs)
+        """Updates between sweeps: three times as many as there are rungs, so that each update's share costs the same."""
+        return SWEEP_SHARE * len(self.ladder.rungs)
 
     def follow(self, update: int, model: ModelLike, chains: Tensor) -> Step:
         """Exchange with the newest rung, and freeze or reject where the acceptance asks for it.
@@ -122,11 +121,11 @@ class Follower:
         if update % self.sweep_interval == 0:
             self.ladder = sweep(self.machine, self.ladder, self.effort.keep, self.stream.child("sweep"))
         prepared = self.machine.prepare(model)
-        moved, acceptance = self._exchange(update, prepared, chains)
+        moved, acceptance, thin = self._exchange(update, prepared, chains)
         action = decide(self.rate, acceptance, self.thresholds.freeze, self.thresholds.reject)
         self.acceptance = acceptance
-        if action is Action.GO_ON and update % LOOK_EVERY == 0:
-            action = self._look(prepared)
+        if action is Action.GO_ON and thin > MAX_THIN:
+            action = Action.FREEZE
         if update % SCOUT_EVERY == 0:
             scouts = self.stream.child(f"scouts/{update}")
             blind = scout(self.machine, prepared, self.ladder, moved, self.data, SCOUTS, SCOUT_STEPS, scouts)
@@ -136,24 +135,17 @@ class Follower:
             return self._freeze(update, model, moved, acceptance)
         if action is Action.REJECT:
             return self._reject(update, len(chains), acceptance, (f"the acceptance fell to {acceptance:.2f}",))
-        self.rate = went_on(self.rate, acceptance)
+        self.rate = went_on(self.rate, acceptance, self.thresholds.freeze)
         return Step(moved, action, acceptance)
 
-    def _exchange(self, update: int, model: BoundPath, chains: Tensor) -> tuple[Tensor, float]:
+    def _exchange(self, update: int, model: BoundPath, chains: Tensor) -> tuple[Tensor, float, float]:
         top, generator = self.ladder.top, self.stream.child("exchange").numpy(update)
         partner = draw_partners(len(chains), top.log_density, generator)
         states = top.flat[partner]
         own, there = self.machine.log_densities(chains, model, top.prepared)
         offered = self.machine.log_densities(states, model)[0] - top.log_density.reshape(-1)[partner]
         offer = make_offer(own - there, offered, generator)
-        return torch.where(offer.taken[:, None], states, chains), offer.acceptance
-
-    def _look(self, model: BoundPath) -> Action:
-        """Freeze also where a rare part of the reservoir has come to carry most of the present model's weight."""
-        top = self.ladder.top
-        log_weights = self.machine.log_densities(top.flat, model)[0] - top.log_density.reshape(-1)
-        share = kish_ess(log_weights.cpu().numpy()) / len(log_weights)
-        return Action.FREEZE if share < ENOUGH else Action.GO_ON
+        return torch.where(offer.taken[:, None], states, chains), offer.acceptance, offer.thin
 
     def _freeze(self, update: int, model: ModelLike, chains: Tensor, acceptance: float) -> Step:
         found = climb(
@@ -167,7 +159,7 @@ class Follower:
         )
         if doubts := self._doubts(found):
             return self._reject(update, len(chains), acceptance, doubts)
-        self.ladder, self.rate = found.ladder, frozen(self.rate)
+        self.ladder, self.rate = found.ladder, frozen(self.rate, len(found.stages))
         return Step(found.chains, Action.FREEZE, acceptance)
 
     def _doubts(self, found: Climb) -> tuple[str, ...]:

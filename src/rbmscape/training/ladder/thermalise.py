@@ -1,15 +1,16 @@
 """Chains of a model that stands still, until they are in equilibrium by measurement, and what is collected from them.
 
-A round offers every chain a state of the reservoir below (`exchange`) and moves it by Gibbs steps.  The rounds are
-doubled until nothing speaks against equilibrium (`rbmscape.sampling.verdict`) and there were 20 times as many as the
-integrated autocorrelation time of the slowest of ln w, which is the difference of the free energies, and the leading
-modes; then states are collected, spaced by that time.
+A round offers every chain a state of the reservoir below (`exchange`) and moves it by a Gibbs step.  There are more and
+more rounds, at least twice as many each time, until nothing speaks against equilibrium in their second half
+(`rbmscape.sampling.verdict`) and there were 20 times as many as the integrated autocorrelation time of the slowest of
+ln w, which is the difference of the free energies, and the leading modes, within groups.  What that half has seen, spaced by that time
+or more, is the new reservoir.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,10 +23,11 @@ from rbmscape.training.ladder.groups import split
 from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.rungs import Rung
 
-__all__ = ["MULTIPLE", "Thermal", "thermalise"]
+__all__ = ["MULTIPLE", "Thermal", "thermalise", "within_groups"]
 
 FIRST_ROUNDS = 32
 MULTIPLE = 20.0
+SPARE = 1.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +37,10 @@ class Thermal:
     Attributes
     ----------
     chains : (C, N) last states
-    states : (G, n, N) collected, None where nothing was to be collected
+    states : (G, n, N) collected
+    above : (G, n) their ln w
     below : (G, m) ln w of the reservoir below
-    above : (G, n) ln w of the collected states
-    rounds : rounds made before collecting
+    rounds : how many there were
     autocorrelation : integrated autocorrelation time of the slowest quantity, in rounds
     acceptance : mean acceptance over the judged rounds
     doubts : what speaks against equilibrium
@@ -46,8 +48,8 @@ class Thermal:
 
     chains: Tensor
     states: Tensor
-    below: Tensor
     above: Tensor
+    below: Tensor
     rounds: int
     autocorrelation: float
     acceptance: float
@@ -60,8 +62,26 @@ class _Walk:
 
     chains: Tensor
     log_weight: Tensor
-    trace: list[Tensor]
-    acceptance: list[float]
+    trace: list[Tensor] = field(default_factory=list)
+    acceptance: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """States and their ln w, (G, C // G) of a round each."""
+
+    states: list[Tensor] = field(default_factory=list)
+    weights: list[Tensor] = field(default_factory=list)
+
+    def add(self, walk: _Walk, n_groups: int) -> None:
+        """Keep where the chains are."""
+        self.states.append(split(walk.chains, n_groups))
+        self.weights.append(split(walk.log_weight, n_groups))
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """(G, n, N) states and (G, n) ln w."""
+        return torch.cat(self.states, 1), torch.cat(self.weights, 1)
 
 
 def thermalise(
@@ -74,28 +94,32 @@ def thermalise(
     max_rounds: int,
     stream: Stream,
 ) -> Thermal:
-    """Bring chains (C, N) to equilibrium of a model and collect `draws` states of each.
+    """Bring chains (C, N) to equilibrium of a model and collect `draws` states of each, fewer in too few rounds.
 
     Parameters
     ----------
     model : prepared by the machine
     below : the rung whose reservoir is offered
     modes : (N, k) directions whose projections are watched
-    max_rounds : rounds before collecting, at most
+    max_rounds : rounds, at most; at least twice the draws
     stream : of this thermalisation alone
     """
     reservoir = machine.log_densities(below.flat, model)[0].reshape(below.log_density.shape) - below.log_density
     own, there = machine.log_densities(chains, model, below.prepared)
-    walk = _Walk(chains.clone(), own - there, [], [])
+    walk = _Walk(chains.clone(), own - there)
     start = _observe(walk, modes).cpu().numpy()
     round_ = _Round(machine, model, below, reservoir, modes, stream)
     goal = min(FIRST_ROUNDS, max_rounds)
     while True:
+        judged, kept = goal - goal // 2, _Kept()
         while len(walk.trace) < goal:
             round_(walk)
-        kept = torch.stack(walk.trace[goal // 2 :], 1).cpu().numpy()
-        ess, r_hat, drift = trace_diagnostics(kept, start)
-        time = kept.shape[0] * kept.shape[1] / ess if ess > 0.0 else math.inf
+            late = len(walk.trace) - goal // 2
+            if late * draws // judged > max(0, late - 1) * draws // judged:
+                kept.add(walk, reservoir.shape[0])
+        seen = within_groups(torch.stack(walk.trace[-judged:], 1), reservoir.shape[0]).cpu().numpy()
+        ess, r_hat, drift = trace_diagnostics(seen, start)
+        time = seen.shape[0] * seen.shape[1] / ess if ess > 0.0 else math.inf
         doubts = mixing_doubts(ess, r_hat, drift, "the new rung")
         if goal < MULTIPLE * time:
             doubts.append(
@@ -103,10 +127,9 @@ def thermalise(
             )
         if not doubts or goal == max_rounds:
             break
-        goal = min(2 * goal, max_rounds)
-    acceptance = sum(walk.acceptance[goal // 2 :]) / (goal - goal // 2)
-    states, above = _collected(walk, round_, draws, max(1, round(min(time, goal / MULTIPLE))), reservoir.shape[0])
-    return Thermal(walk.chains, states, reservoir, above, goal, time, acceptance, tuple(doubts))
+        goal = min(max(2 * goal, math.ceil(min(SPARE * MULTIPLE * time, max_rounds))), max_rounds)
+    acceptance = sum(walk.acceptance[-judged:]) / judged
+    return Thermal(walk.chains, *kept.tensors, reservoir, goal, time, acceptance, tuple(doubts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,17 +156,16 @@ class _Round:
         walk.acceptance.append(offer.acceptance)
 
 
+def within_groups(trace: Tensor, n_groups: int) -> Tensor:
+    """A trace (C, T, k) less what the mean of each group of chains differs from the mean of all.
+
+    Groups are offered different states, so that their means differ for ever: that is their error, and no memory.
+    """
+    number = torch.arange(len(trace), device=trace.device) % n_groups
+    means = torch.stack([trace[number == group].mean((0, 1)) for group in range(n_groups)])
+    return trace - (means - means.mean(0))[number][:, None]
+
+
 def _observe(walk: _Walk, modes: Tensor) -> Tensor:
     """(C, 1 + k): ln w and the projections on the modes."""
     return torch.cat((walk.log_weight[:, None], walk.chains.to(modes.dtype) @ modes), 1)
-
-
-def _collected(walk: _Walk, round_: _Round, draws: int, spacing: int, n_groups: int) -> tuple[Tensor, Tensor]:
-    """States and their ln w, (G, draws · C // G) each."""
-    states, weights = [split(walk.chains, n_groups)], [split(walk.log_weight, n_groups)]
-    for _ in range(draws - 1):
-        for _ in range(spacing):
-            round_(walk)
-        states.append(split(walk.chains, n_groups))
-        weights.append(split(walk.log_weight, n_groups))
-    return torch.cat(states, 1), torch.cat(weights, 1)
