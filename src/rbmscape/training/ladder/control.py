@@ -2,10 +2,10 @@
 
 A freeze costs as much as some dozens of updates.  Whether learning or noise spends the overlap with the last rung, the
 way that a training goes in a given time is longest where as much of it is spent on updates as on freezes, and hardly
-shorter at twice that share.  So the factor on the recipe's learning rate, at most one, is steered to about `TARGET`
-updates a rung: a freeze after n updates and with s new rungs multiplies it by ``√(n / (s TARGET))``, where that is below
-one, and every 20 updates at whose end the acceptance is well above the threshold raise it by 10 %.  It is halved when a
-model is taken back.
+shorter at twice that share.  So the factor on the recipe's learning rate, at most one, is steered to about 60 updates a
+rung: a freeze after n updates and with s new rungs multiplies it by ``√(n / 60 s)``, by 1/2 at least and 2 at most, and
+every 20 updates at whose end the acceptance is well above the threshold raise it by 10 %.  It is halved when a model is
+taken back.
 """
 
 from __future__ import annotations

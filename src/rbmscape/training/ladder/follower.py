@@ -106,7 +106,7 @@ class Follower:
 
     @property
     def sweep_interval(self) -> int:
-        """Updates between sweeps: three times as many as there are rungs, so that each update's share costs the same."""
+        """Updates between sweeps: thrice as many as there are rungs, so that each update's share costs the same."""
         return SWEEP_SHARE * len(self.ladder.rungs)
 
     def follow(self, update: int, model: ModelLike, chains: Tensor) -> Step:

@@ -3,8 +3,8 @@
 A round offers every chain a state of the reservoir below (`exchange`) and moves it by a Gibbs step.  There are more and
 more rounds, at least twice as many each time, until nothing speaks against equilibrium in their second half
 (`rbmscape.sampling.verdict`) and there were 20 times as many as the integrated autocorrelation time of the slowest of
-ln w, which is the difference of the free energies, and the leading modes, within groups.  What that half has seen, spaced by that time
-or more, is the new reservoir.
+ln w, which is the difference of the free energies, and the leading modes, within groups.  What that half has seen,
+spaced by that time or more, is the new reservoir.
 """
 
 from __future__ import annotations
