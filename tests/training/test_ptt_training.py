@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +99,8 @@ def test_a_far_too_large_rate_is_never_believed(data, monkeypatch):
     monkeypatch.setattr(follower, "SCOUT_EVERY", 10**9)
     for module in (follower, climb):
         monkeypatch.setattr(module, "MAX_THIN", np.inf)
-    free = train(data, learning_rate=50.0, epochs=10)
+    monkeypatch.setattr(follower, "Effort", partial(climb.Effort, max_rounds=64, max_stages=4))
+    free = train(data, learning_rate=50.0, epochs=20)
     off = [one for one in deviations(free) if abs(one[0]) > 4.0 and abs(one[1]) > 0.2]
     assert len(off) > 3
     assert not [one for one in off if one[2]]
@@ -125,7 +127,7 @@ def same(one, other):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"learning_rate": 1.0},
+        {"learning_rate": 5.0},
         {"optimizer": "adam", "learning_rate": 0.1, "averaging": 50, "gradient": "plain"},
         {"learning_rate": 5.0, "averaging": 50},
     ],
@@ -152,11 +154,11 @@ def test_measuring_more_often_does_not_change_the_training(data):
         {"optimizer": "rmsprop", "learning_rate": 0.03, "l1": 1e-4},
         {"momentum": 0.5, "visible_bias_init": "normal", "weight_std": 0.1, "warmup": 10},
         {"engine": "reference", "precision": "fp64", "schedule": "linear"},
-        {"n_chains": 43, "reservoir": 0, "batch_size": 10_000, "epochs": 100},
+        {"n_chains": 43, "reservoir": 0, "batch_size": 10_000, "epochs": 400},
     ],
 )
 def test_every_choice_of_a_recipe_works_with_it(data, changes):
-    run = train(data, **({"epochs": 15} | changes))
+    run = train(data, **({"epochs": 40} | changes))
     rows = torch.from_numpy(data.train)
     first, last = (float(exact_log_likelihood(run.load(update), rows).mean()) for update in (0, -1))
     assert last > first + 0.5
