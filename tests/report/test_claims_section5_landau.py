@@ -10,7 +10,7 @@ HOLDS, PART, FAILS, UNTESTED = Verdict.HOLDS, Verdict.PART, Verdict.FAILS, Verdi
 
 
 def wells(
-    held=(1, 2), averaged=(1, 2), printed=(1, 1), turn=50.0, minima=(-5.0, 6.0), reach=(-20.0, 20.0), barrier=2.0,
+    held=(1, 2), averaged=(1, 2), printed=(1, 2), turn=50.0, minima=(-5.0, 6.0), reach=(-20.0, 20.0), barrier=2.0,
     error=0.1, data=5.5, samples=5.8, cause=(2.0, 1.0, 1.0), equilibrated=1.0,
 ):  # fmt: skip
     """Three checkpoints, the second one at ``turn``, from which on the last numbers of wells hold.
@@ -83,11 +83,12 @@ def course(drift_w=0.1, value_end=20.0):
 
 CASES = [
     ("double-well-early", wells(), HOLDS),
-    ("double-well-early", wells(averaged=(1, 1), printed=(1, 2)), HOLDS),
+    # with one of the two variances only: the verdict must not hinge on which of them is meant
     ("double-well-early", wells(averaged=(1, 1)), PART),
+    ("double-well-early", wells(printed=(1, 1)), PART),
     ("double-well-early", wells(turn=250.0), PART),
-    ("double-well-early", wells(held=(1, 1), averaged=(1, 1)), FAILS),
-    ("double-well-early", wells(held=(2, 2), averaged=(2, 2)), FAILS),
+    ("double-well-early", wells((1, 1), (1, 1), (1, 1)), FAILS),
+    ("double-well-early", wells((2, 2), (2, 2), (2, 2)), FAILS),
     # minima of the truncated quartic at -42 and 44 lie where no state is
     ("double-well-early", wells((1, 0), (1, 0), (1, 0), minima=(-42.0, 44.0)), FAILS),
     ("double-well-measured", wells(), HOLDS),
@@ -101,7 +102,7 @@ CASES = [
     ("ferromagnetic-transition", transitions((60.0, 300.0)), UNTESTED),
     ("double-well-asymmetric", wells(), HOLDS),
     ("double-well-asymmetric", wells(minima=(-5.0, 5.01)), FAILS),
-    ("double-well-asymmetric", wells(held=(1, 1), averaged=(1, 1)), UNTESTED),
+    ("double-well-asymmetric", wells((1, 1), (1, 1), (1, 1)), UNTESTED),
     ("double-well-asymmetric", wells((1, 0), (1, 0), (1, 0), minima=(-42.0, 44.0)), UNTESTED),
     ("landau-minimum-at-data", wells(), HOLDS),
     ("landau-minimum-at-data", wells(samples=1.0), PART),

@@ -54,15 +54,23 @@ def _sampled(options: dict[str, dict[str, Any]], **sampling: Any) -> dict[str, d
 
 
 def _quick() -> StudyConfig:
-    """Minutes on two processor cores: three sizes, two replicas each, and the smallest size by CD and Rdm as well."""
+    """Minutes on two processor cores: three sizes, two replicas each.
+
+    The smallest size also by CD and Rdm, and from initial weights ten times as wide.
+    """
     short = {"epochs": 3, "checkpoint_epochs": (1, 2, 3)}
     return StudyConfig(
         name="quick",
         data=DataPlan(source="mnist"),
         hidden=(100, 500, 1200),
         replicas=2,
-        recipes={"recommended": short, "cd": short | {"method": "cd"}, "rdm": short | {"method": "rdm"}},
-        scopes={name: Scope(hidden=(100,), replicas=1) for name in ("cd", "rdm")},
+        recipes={
+            "recommended": short,
+            "cd": short | {"method": "cd"},
+            "rdm": short | {"method": "rdm"},
+            "wide": short | {"weight_std": 0.1},
+        },
+        scopes={name: Scope(hidden=(100,), replicas=1) for name in ("cd", "rdm", "wide")},
         likelihood=LikelihoodPlan(n_betas=500, n_chains=200),
         figure_options=_sampled(
             {
@@ -93,7 +101,8 @@ def _paper_design(name: str, epochs: int, gibbs_steps: int, checkpoint_epochs: t
     """Section 2 of the paper: four sizes, five replicas; beside its recipe those that it is compared with.
 
     At M = 500 only: CD and Rdm, in three pairs of runs, for figure 3 f and section 2; SGD in Adam's place, and the
-    centred gradient in the plain one's, each alone, for the gap in the spectrum; and the recommended recipe.
+    centred gradient in the plain one's, each alone, for the gap in the spectrum; initial weights ten times as wide; and
+    the recommended recipe.
     """
     common: dict[str, Any] = {"epochs": epochs, "checkpoint_epochs": checkpoint_epochs, "early_checkpoints": 12}
     paper = _paper_recipe(gibbs_steps=gibbs_steps, **common)
@@ -107,12 +116,13 @@ def _paper_design(name: str, epochs: int, gibbs_steps: int, checkpoint_epochs: t
             "recommended": common,
             "sgd": {name: value for name, value in paper.items() if name != "optimizer"} | {"learning_rate": 0.05},
             "centered": paper | {"gradient": "centered"},
+            "wide": paper | {"weight_std": 0.1},
             "cd": paper | {"method": "cd"},
             "rdm": paper | {"method": "rdm"},
         },
         scopes={
             recipe: Scope(hidden=(500,), replicas=replicas)
-            for recipe, replicas in (("recommended", 1), ("sgd", 1), ("centered", 1), ("cd", 3), ("rdm", 3))
+            for recipe, replicas in {"recommended": 1, "sgd": 1, "centered": 1, "wide": 1, "cd": 3, "rdm": 3}.items()
         },
     )
 

@@ -198,7 +198,7 @@ def _difference(found: xr.Dataset, first: str, second: str) -> Estimate:
         else:
             differences.append((one.value - other.value, math.hypot(one.stderr, other.stderr)))
     if len(differences) < FEWEST_PAIRS:
-        unsure = f" ({doubtful} more have likelihoods that are not converged)" if doubtful else ""
+        unsure = f", beside {doubtful} without a converged likelihood" if doubtful else ""
         raise MissingEvidenceError(
             f"{first!r} and {second!r} have {len(differences)} of the {FEWEST_PAIRS} pairs of runs that show a "
             f"scatter{unsure}"

@@ -63,7 +63,7 @@ def _persists(evidence: Evidence) -> Finding:
         variance: [float(_of_size(runs, m).double_well.sel(fluctuation=variance).mean()) for m in sizes]
         for variance in NAMES
     }
-    if any(min(share[variance]) == 1.0 for variance in AVERAGED):
+    if all(min(share[variance]) == 1.0 for variance in AVERAGED):
         verdict = Verdict.HOLDS
     else:
         some = min(share[HELD]) == 1.0 or max(max(share[variance]) for variance in AVERAGED) > 0
