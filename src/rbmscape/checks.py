@@ -12,7 +12,16 @@ from rbmscape.errors import InputError, ShapeError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["check_choice", "check_count", "check_mode", "check_positive", "check_width", "is_whole", "suggestion"]
+__all__ = [
+    "check_choice",
+    "check_count",
+    "check_mode",
+    "check_positive",
+    "check_width",
+    "is_number",
+    "is_whole",
+    "suggestion",
+]
 
 
 def is_whole(value: object) -> bool:
@@ -23,6 +32,17 @@ def is_whole(value: object) -> bool:
         return int(value) == value  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number of any numeric type; True, False and words are none."""
+    if isinstance(value, bool | str | bytes):
+        return False
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def check_positive(name: str, value: float) -> float:

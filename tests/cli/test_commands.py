@@ -413,3 +413,27 @@ def test_sample_refuses_what_does_not_go_with_given_rows(tmp_path, trained, caps
     assert main(words) == 1
     assert "no missing entries" in capsys.readouterr().err
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_a_file_of_other_rows_is_scored_whole(tmp_path, trained, capsys):
+    rows = np.random.default_rng(5).integers(0, 2, (30, 9))
+    np.save(tmp_path / "other.npy", rows)
+    words = ["evaluate", str(trained), "--data", str(tmp_path / "other.npy"), "--json", str(tmp_path / "a.json")]
+    assert main(words) == 0
+    found = json.loads((tmp_path / "a.json").read_text())["log_likelihood"]
+    run = rs.Run.open(trained)
+    assert list(found) == ["train", "data"]
+    for part, scored in (("train", run.dataset().train), ("data", rows)):
+        assert found[part]["value"] == pytest.approx(float(exact_log_likelihood(run.load(), scored).mean()), abs=1e-5)
+    assert main([*words, "--test-fraction", "0.5"]) == 0
+    assert list(json.loads((tmp_path / "a.json").read_text())["log_likelihood"]) == ["train", "test"]
+
+
+def test_numbers_are_written_before_they_are_shown(tmp_path, trained, monkeypatch, capsys):
+    def gone(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("rbmscape.cli.evaluate.print_table", gone)
+    monkeypatch.setattr("rbmscape.cli.main._hush", lambda: None)
+    assert main(["evaluate", str(trained), "--json", str(tmp_path / "a.json")]) == 1
+    assert "log_likelihood" in json.loads((tmp_path / "a.json").read_text())

@@ -149,3 +149,43 @@ def test_a_reader_that_goes_away_is_no_traceback():
     os.close(writing)
     assert done.returncode == FAILED
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+    ],
+)
+def test_no_memory_is_one_line(monkeypatch, capsys, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(info_module, "info", fail)
+    assert main(["info"]) == FAILED
+    assert capsys.readouterr().err == "error: out of memory; use a smaller model, fewer chains or fewer samples\n"
+
+
+def test_other_errors_keep_their_traceback(monkeypatch):
+    def fail():
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(info_module, "info", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["info"])
+
+
+def test_a_closed_output_an_ascii_terminal_and_a_notebooks_backend_end_no_command():
+    code = (
+        "import sys, rbmscape.cli.info as m; from rbmscape.cli.main import main\n"
+        "def info():\n    import matplotlib; print('1 ± 2 ' + matplotlib.get_backend())\n"
+        "m.info = info; sys.exit(main(['info']))"
+    )
+    env = os.environ | {"PYTHONIOENCODING": "ascii", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (DONE, "1 ? 2 agg\n", "")
+    closed = f"import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-c', {code!r}])"
+    done = subprocess.run([sys.executable, "-c", closed], capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stderr) == (DONE, "")

@@ -97,8 +97,6 @@ def evaluate(
 
     Beside it stand independent units and a mixture of products, and whether the training was in equilibrium.
     """
-    import torch
-
     from rbmscape.cli.models import check_absent, open_model
     from rbmscape.cli.per_row import write_per_row
     from rbmscape.likelihood.estimate import log_partition
@@ -112,7 +110,7 @@ def evaluate(
     table = [] if per_row is None else [Path(per_row)]
     check_absent(table, overwrite=overwrite)
     opened = open_model(model, update, device)
-    dataset = _data(opened, data, loading)
+    dataset, names = _data(opened, data, loading)
     if method is Method.BRACKET:
         if table:
             raise typer.BadParameter("--per-row needs one value of ln Z; take --method bar, ais or exact instead")
@@ -125,16 +123,17 @@ def evaluate(
         opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, seed=seed,
         engine=engine.value, precision=precision.value, progress=True,
     )  # fmt: skip
-    scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in _parts(dataset)}
+    parts = [(name, rows) for name, rows in zip(names, (dataset.train, dataset.test), strict=True) if len(rows)]
+    scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in parts}
     audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
-    errors = {part: row_stderr(opened.rbm, torch.from_numpy(rows)) for part, rows in _parts(dataset)}
+    errors = {part: row_stderr(opened.rbm, rows) for part, rows in parts}
     seconds = time.perf_counter() - began
-    _show(opened, dataset, log_z, scores, errors, audit, seconds)
-    for path in table:
-        write_per_row(path, opened.rbm, _parts(dataset), log_z)
     if json_file is not None:
         numbers = _numbers(opened, dataset, log_z, scores, errors)
         write_json(json_file, numbers | {"audit": audit.record(), "seed": seed, "seconds": seconds})
+    for path in table:
+        write_per_row(path, opened.rbm, parts, log_z)
+    _show(opened, dataset, log_z, scores, errors, audit, seconds)
 
 
 def _audit(opened: OpenModel, dataset: Dataset, value: Estimate, method: str, seed: int) -> TrainingAudit:
@@ -170,7 +169,6 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
         *audit.comparison(),
         ("time", f"{seconds:.1f} s"),
     ]
-    print_table(f"Test log-likelihood on {dataset.name}", lines)
     if json_file is not None:
         plain = {name: {"value": bound.value, "stderr": bound.stderr} for name, bound in bounds.items()}
         verdict = {"converged": found.converged, "gap": found.gap, "reasons": found.reasons, "n_betas": found.n_betas}
@@ -183,23 +181,43 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
         }
         facts |= {"data_fingerprint": dataset.fingerprint, "log_likelihood": plain, "audit": audit.record()}
         write_json(json_file, facts | verdict)
+    print_table(f"Test log-likelihood on {dataset.name}", lines)
 
 
-def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> Dataset:
-    from rbmscape.data.load import load_dataset
+def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> tuple[Dataset, tuple[str, str]]:
+    """What is scored, and what its two parts are called."""
+    from rbmscape.data.load import is_file, load_dataset
     from rbmscape.errors import InputError
 
     if data is not None:
-        return load_dataset(data, **loading)
+        found = load_dataset(data, **loading)
+        is_trained_on = opened.run is not None and opened.run.data["fingerprint"] == found.fingerprint
+        if is_trained_on or not is_file(data) or {"test", "test_fraction"} & set(loading):
+            return found, ("train", "test")
+        return _held_out(opened, load_dataset(data, **loading, test_fraction=0))
     if opened.run is None:
         raise InputError(f"{opened.name} is a single model that knows no data; name them with --data")
     if loading:
         raise typer.BadParameter(f"--{next(iter(loading)).replace('_', '-')} needs --data, which it applies to")
-    return opened.run.dataset()
+    return opened.run.dataset(), ("train", "test")
 
 
-def _parts(dataset: Dataset) -> list[tuple[str, Binary]]:
-    return [(name, rows) for name, rows in (("train", dataset.train), ("test", dataset.test)) if len(rows)]
+def _held_out(opened: OpenModel, rows: Dataset) -> tuple[Dataset, tuple[str, str]]:
+    """All rows of a file that the model was not trained on, beside its training data where they can be had."""
+    from dataclasses import replace
+
+    from rbmscape.errors import RbmscapeError
+
+    if len(rows.test):
+        return rows, ("train", "test")
+    try:
+        known = None if opened.run is None else opened.run.dataset()
+    except RbmscapeError:
+        known = None
+    if known is None or known.n_visible != rows.n_visible:
+        return rows, ("data", "")
+    together = replace(rows, train=known.train, train_labels=None, test=rows.train, test_labels=None)
+    return together, ("train", "data")
 
 
 def _mean(rbm: RBM, rows: Binary, log_z: LogPartition) -> LogPartition:

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed with one line on stderr, 2 wrong usage, 130 interru
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ DONE: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130
+
+_NO_MEMORY: Final = ("can't allocate memory", "out of memory")
+"""What torch's errors of the processor and of graphics processors have in common."""
 
 COMMANDS: Final = {
     "train": "Train a model; an interrupted run continues with --resume.",
@@ -57,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     _share_processor()
+    _secure_output()
     try:
         code = build(words)(args=words, prog_name="rbmscape", standalone_mode=False)
         sys.stdout.flush()
@@ -70,21 +75,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RbmscapeError as error:
         return _say(f"error: {error}", FAILED)
     except BrokenPipeError:
-        # The reader of our output went away (``rbmscape info | head -1``); say nothing, also not at shutdown.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _hush()
         return FAILED
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _say(f"error: {place}{error.strerror or error}; free some space or choose another place", FAILED)
-    except MemoryError:
-        return _say("error: out of memory; use a smaller model, fewer chains or fewer samples", FAILED)
     except Exception as error:
+        if reason := _machine_trouble(error):
+            return _say(f"error: {reason}", FAILED)
         # Typer's errors of usage have no public class; they know how to show themselves and their exit code.
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
         if show is None or not isinstance(code, int):
             raise
         show()
         return code
+
+
+def _hush() -> None:
+    """The reader of our output went away (``rbmscape info | head -1``); say nothing, also not at shutdown."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _machine_trouble(error: Exception) -> str:
+    """What a full disk or memory is called, with the cure; nothing for other errors."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}; free some space or choose another place"
+    no_memory = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    if no_memory or isinstance(error, MemoryError):
+        return "out of memory; use a smaller model, fewer chains or fewer samples"
+    return ""
+
+
+def _secure_output() -> None:
+    """Let no output end a command: a closed stream swallows it, letters that a terminal lacks become question marks.
+
+    Pictures go to files, also where a notebook's environment names a screen for them.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def _share_processor() -> None:

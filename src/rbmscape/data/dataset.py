@@ -176,10 +176,10 @@ class Dataset(OneLine):
         ------
         DataError : there are no labels, or no training sample has one of them
         """
-        wanted = np.asarray(list(labels))
         if self.train_labels is None:
             raise DataError(f"{self.name} has no labels to choose from; load it with labels=...")
         known = np.unique(self.train_labels)
+        wanted = np.asarray([_same_kind(label, known) for label in labels])
         unknown = [label for label in wanted.tolist() if label not in known.tolist()]
         if unknown or not wanted.size:
             found = f"no label {unknown[0]!r}" if unknown else "no label was asked for"
@@ -222,6 +222,13 @@ def _order(train: tuple[str, ...] | None, test: tuple[str, ...] | None, where: s
         bad = next((name for name in test if name not in train), test[0])
         raise DataError(f"{where}: column {bad!r} has no match in the training data; give both the same names")
     return [test.index(name) for name in train]
+
+
+def _same_kind(label: Any, known: NDArray[Any]) -> Any:
+    """A label as words where the data have words, as a number where they have numbers and it reads as one."""
+    if known.dtype.kind == "U":
+        return str(label)
+    return int(label) if isinstance(label, str) and label.lstrip("-").isdigit() else label
 
 
 def _positions(labels: NDArray[Any] | None, wanted: NDArray[Any]) -> NDArray[np.intp] | slice:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import is_number
 from rbmscape.data.dataset import Binary, Dataset
 from rbmscape.errors import DataError
 from rbmscape.rng import Stream
@@ -161,8 +162,8 @@ def ising(
 def _check(image_shape: tuple[int, int], temperature: float) -> None:
     if min(image_shape) < 3 or image_shape[0] * image_shape[1] > _MOST_SPINS:
         raise DataError(f"an Ising torus has 3 x 3 to {_MOST_SPINS} spins, found {image_shape}; choose another size")
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise DataError(f"the temperature must be above 0, found {temperature}; the critical one is 2.269")
+    if not (is_number(temperature) and math.isfinite(temperature) and temperature > 0):
+        raise DataError(f"the temperature must be above 0, found {temperature!r}; the critical one is 2.269")
 
 
 def _wolff(image_shape: tuple[int, int], coupling: float, count: int, random: np.random.Generator) -> Binary:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rbmscape.arrays import is_frame
-from rbmscape.checks import suggestion
+from rbmscape.checks import is_number, suggestion
 from rbmscape.data.binary_mnist import embedded_mnist
 from rbmscape.data.dataset import Contents, Dataset
 from rbmscape.data.ising import ising
@@ -24,7 +24,7 @@ from rbmscape.errors import DataError
 from rbmscape.recipe import plain_value
 from rbmscape.rng import Stream
 
-__all__ = ["DATASET_NAMES", "DEFAULT_TEST_FRACTION", "load_dataset"]
+__all__ = ["DATASET_NAMES", "DEFAULT_TEST_FRACTION", "is_file", "load_dataset"]
 
 DATASET_NAMES = ("mnist", "bars-and-stripes", "planted", "ising")
 DEFAULT_TEST_FRACTION = 0.2
@@ -94,7 +94,7 @@ def load_dataset(
     DiskError : a file that cannot be read
     """
     kind = _kind(source)
-    digits = None if digits is None else tuple(digits)
+    digits = None if digits is None else _labels_wanted(digits)
     given: dict[str, Any] = {
         "threshold": threshold, "test": test, "test_fraction": test_fraction, "labels": labels, "key": key,
         "image_shape": image_shape, "n_train": n_train, "n_test": n_test, "n_visible": n_visible, "rank": rank,
@@ -116,6 +116,22 @@ def load_dataset(
     if digits is not None:
         dataset = dataset.with_labels(digits)
     return replace(dataset.limited(**limits), origin=origin)
+
+
+def _labels_wanted(digits: Any) -> tuple[Any, ...]:
+    if isinstance(digits, str) or not isinstance(digits, Iterable):
+        raise DataError(f"digits is {digits!r}; give several labels, for example digits=[0, 1]")
+    return tuple(digits)
+
+
+def is_file(source: str) -> bool:
+    """Whether a source is a file, and not the name of a data set.
+
+    Raises
+    ------
+    DataError : there is neither
+    """
+    return _kind(source) == "a file"
 
 
 def _kind(source: Any) -> str:
@@ -205,7 +221,7 @@ def _contents(source: Any, key: str | None, labels: Any, n_visible: int | None) 
 
 def _split(dataset: Dataset, test_fraction: float, seed: int) -> Dataset:
     """Move rows chosen at random to the test data; the same rows for the same seed and number of rows."""
-    if not 0.0 <= test_fraction < 1.0:
+    if not is_number(test_fraction) or not 0.0 <= test_fraction < 1.0:
         raise DataError(f"test_fraction is {test_fraction!r}; give a number from 0 to below 1")
     n_samples = len(dataset.train)
     if test_fraction == 0.0:

@@ -136,9 +136,9 @@ def checked_limit(limit: int | None, available: int, name: str, *, smallest: int
     ------
     DataError : it is outside [smallest, available]
     """
-    if limit is not None and not smallest <= limit <= available:
-        raise DataError(f"{name} is {limit} but {available} samples are there; choose {smallest} to {available}")
-    return limit
+    if limit is not None and not (is_whole(limit) and smallest <= limit <= available):
+        raise DataError(f"{name} is {limit!r} but {available} samples are there; choose {smallest} to {available}")
+    return None if limit is None else int(limit)
 
 
 def _check_threshold(threshold: Any) -> None:

@@ -184,6 +184,7 @@ def likelihood_bracket(
         models = list(rbm.models()) if models is None else models
     else:
         model = one_model(rbm, "likelihood_bracket")
+    models = None if models is None else list(models)
     rows = scored_data(model, data)
     stream = Stream(seed, "bracket")
     chosen = select_engine(engine, precision, model.device)

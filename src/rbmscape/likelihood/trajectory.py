@@ -118,6 +118,7 @@ def trajectory_log_partition(
     ------
     InputError : fewer than two models, different shapes, or numbers out of range
     """
+    models = list(models)
     if len(models) < 2:
         raise InputError(
             f"a trajectory needs at least two models, found {len(models)}; "

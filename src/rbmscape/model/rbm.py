@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count, is_number
 from rbmscape.errors import EngineError, FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
@@ -81,10 +82,10 @@ class RBM(OneLine):
         """
         from rbmscape.rng import Stream
 
-        if n_visible < 1 or n_hidden < 1:
-            raise InputError(f"an RBM needs at least one unit a layer, found {n_visible} visible and {n_hidden} hidden")
-        if not 0.0 <= std < float("inf"):
-            raise InputError(f"std must be a finite number >= 0, found {std}")
+        for name, count in (("n_visible", n_visible), ("n_hidden", n_hidden)):
+            check_count(name, count)
+        if not is_number(std) or not 0.0 <= std < float("inf"):
+            raise InputError(f"std must be a finite number of at least 0, found {std!r}; 0.01 is usual")
         draws = Stream(seed, "model/weights").numpy(0).standard_normal((n_visible, n_hidden))
         weights = torch.from_numpy(draws).mul_(std).to(torch.float32)
         return cls(weights, torch.zeros(n_visible), torch.zeros(n_hidden))

@@ -134,6 +134,7 @@ def evolution(
     InputError : no model, or models and updates of different number
     DataError : the data do not fit the models
     """
+    models, updates = list(models), list(updates)
     if not models or len(models) != len(updates):
         raise InputError(f"evolution needs one update a model and at least one, found {len(models)} and {len(updates)}")
     if list(updates) != sorted(set(updates)):

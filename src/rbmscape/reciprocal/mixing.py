@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
@@ -201,8 +202,7 @@ def mixing_audit(
 
 
 def _check(n_chains: int, factors: Sequence[int], training_steps: int, n_modes: int) -> None:
-    if n_chains < 20:
-        raise InputError(f"a mixing audit needs at least 20 chains to compare distributions, found {n_chains}")
+    check_count("n_chains", n_chains, 20)
     if not factors or list(factors) != sorted(set(factors)) or factors[0] < 1:
         raise InputError(f"factors must be rising integers from 1 on, found {list(factors)}; (1, 10, 100) is usual")
     if training_steps < 1 or n_modes < 1:

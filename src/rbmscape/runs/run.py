@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rbmscape.checks import is_whole
 from rbmscape.errors import (
     DamagedError,
     DamagedFileWarning,
@@ -213,6 +214,8 @@ class Run:
             raise InputError(f"{self.directory} has no checkpoint yet; train it first")
         if update == -1:
             return updates[-1]
+        if not is_whole(update):
+            raise InputError(f"update must be a whole number, found {update!r}; pass one of run.updates, or -1")
         if update not in updates:
             near = min(updates, key=lambda known: abs(known - update))
             raise InputError(f"{self.directory} has no checkpoint at update {update}; the nearest is {near}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.arrays import number_array
-from rbmscape.checks import check_choice, check_count
+from rbmscape.checks import check_choice, check_count, is_number
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
@@ -132,8 +132,8 @@ def _gibbs(
 def _check_gibbs(n_steps: int, beta: float) -> None:
     if n_steps >= 2**31:
         raise InputError(f"n_steps must be below 2**31, found {n_steps}; pass a number of Gibbs steps")
-    if not math.isfinite(beta) or beta < 0:
-        raise InputError(f"beta must be finite and not negative, found {beta}; pass 1.0 for the model itself")
+    if not is_number(beta) or not math.isfinite(beta) or beta < 0:
+        raise InputError(f"beta must be finite and not negative, found {beta!r}; pass 1.0 for the model itself")
 
 
 def _check_equilibrium(n_steps: int | None, start: Any, beta: float) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -225,10 +226,8 @@ def rotation_divergence(
     ------
     InputError : no rotation, fewer than 2 bins or resamples, or what `rotated_weights` refuses
     """
-    if n_rotations < 1 or n_resamples < 2:
-        raise InputError(
-            f"the divergence needs at least 1 rotation and 2 bootstrap samples, found {n_rotations} and {n_resamples}"
-        )
+    check_count("n_rotations", n_rotations)
+    check_count("n_resamples", n_resamples, 2)
     decomposed = modes or Modes.of(rbm)
     stream = Stream(seed, "symmetry/divergence")
     values, variances = [], []

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import is_whole
 from rbmscape.errors import DataError, InputError, MissingInputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.stats import Estimate
@@ -113,8 +114,8 @@ def linear_growth(data: ArrayLike, n_modes: int = 4) -> LinearGrowth:
     if samples.ndim != 2 or samples.shape[0] < 2:
         raise DataError(f"linear growth needs a (n, N) matrix of two samples or more, found {tuple(samples.shape)}")
     count, units = samples.shape
-    if not 1 <= n_modes <= units:
-        raise InputError(f"n_modes must be from 1 to {units} (the number of visible units), found {n_modes}")
+    if not (is_whole(n_modes) and 1 <= n_modes <= units):
+        raise InputError(f"n_modes must be from 1 to {units} (the number of visible units), found {n_modes!r}")
     bits = samples.to(torch.float32)
     mean = bits.mean(0, dtype=torch.float64)
     bits = bits - mean.float()
@@ -191,6 +192,7 @@ def measured_growth(
     InputError : checkpoints that do not rise
     ShapeError : models, updates and exposures of different number, or fewer than two hidden units
     """
+    models = list(models)
     times, spent = np.asarray(updates, dtype=np.int64), np.asarray(exposure, dtype=np.float64)
     if not (len(models) == times.size == spent.size) or times.size < 2:
         raise ShapeError(

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
@@ -246,7 +247,9 @@ def random_rotation(
     InputError : fewer than two dimensions for a rotation, more axis planes than exist, an angle that is not finite,
         or an unknown kind of planes
     """
-    if n < 1 or n_rotations < 0 or (n_rotations and n < 2):
+    check_count("n", n)
+    check_count("n_rotations", n_rotations, 0)
+    if n_rotations and n < 2:
         raise InputError(
             f"{n_rotations} plane rotation(s) of {n} dimension(s) do not exist; a plane needs two dimensions"
         )

@@ -198,4 +198,4 @@ def _counts(states: Tensor) -> Tensor:
     """How many rows are 1, for each column; bytes hold the sums of 255 rows, and adding bytes is four times as fast."""
     rows = states.to(torch.uint8).numpy()
     parts = [rows[start : start + 255].sum(0, dtype=np.uint8) for start in range(0, len(rows), 255)]
-    return torch.from_numpy(np.sum(parts, 0, dtype=np.int32))
+    return torch.from_numpy(np.sum(parts, 0, dtype=np.int32)).to(torch.float32)

@@ -5,9 +5,14 @@ torch is set to; with one thread a serial version of a pass runs.  Waiting OpenM
 default, which costs dearly where other work competes for the cores: a sweep of 500 chains took 34 to 50 ms instead of 9
 on a machine with three times more work than cores.  ``GOMP_SPINCOUNT=2000`` (or ``OMP_WAIT_POLICY=passive``), set
 before torch is loaded, avoids that.
+
+The pool does not survive a fork: a child that asked for its threads would wait for them for ever.  So a forked child
+works with one thread.
 """
 
 from __future__ import annotations
+
+import os
 
 import numba
 import torch
@@ -30,3 +35,11 @@ def thread_count(pieces: int) -> int:
     if threads > 1:
         numba.set_num_threads(threads)
     return threads
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread)

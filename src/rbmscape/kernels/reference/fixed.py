@@ -89,7 +89,8 @@ def exact_gradient(data: Tensor, chains: Tensor, weights: Tensor, bias: Tensor) 
     states = torch.cat((data, chains)).to(torch.float64)
     products = states @ torch.round(weights.to(torch.float64) * (1.0 / unit))
     power = power_of_two(_exponents(products, unit, bias))
-    shares = torch.full((len(data),), UNIT) / len(data), torch.full((len(chains),), -UNIT) / len(chains)
+    parts = (data, UNIT), (chains, -UNIT)
+    shares = [torch.full((len(rows),), unit, dtype=torch.float32) / len(rows) for rows, unit in parts]
     means = torch.round(torch.cat(shares)[:, None] / (power + 1.0)).to(torch.float64)
     first, second = (states.T @ means).to(torch.float32) * (1.0 / UNIT), means.sum(0) / UNIT
     return first, second.to(torch.float32), (means[: len(data)].sum(0) / UNIT).to(torch.float32)
