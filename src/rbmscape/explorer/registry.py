@@ -29,11 +29,13 @@ class View:
     ----------
     name : of the file
     show : what is looked at (a `Subject`) and the page's question to the Dataset that the page draws
+    uses_samples : whether what it keeps changes with better samples
     prepare : what a view keeps of every checkpoint, made once, in the order of training; None where it keeps nothing
     """
 
     name: str
     show: Callable[[Any, Query], xr.Dataset]
+    uses_samples: bool
     prepare: Callable[[Scene], xr.Dataset] | None
 
 
@@ -43,7 +45,8 @@ def all_views() -> dict[str, View]:
     found = {}
     for entry in pkgutil.iter_modules(views.__path__):
         module = import_module(f"{views.__name__}.{entry.name}")
-        found[entry.name] = View(entry.name, module.show, getattr(module, "prepare", None))
+        sampled, prepare = getattr(module, "USES_SAMPLES", True), getattr(module, "prepare", None)
+        found[entry.name] = View(entry.name, module.show, sampled, prepare)
     return found
 
 

@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             status, kind, body = self._answer()
         except NotReadyError as wait:
-            status, kind, body = HTTPStatus.SERVICE_UNAVAILABLE, "json", to_json({"wait": str(wait)})
+            status, kind, body = HTTPStatus.ACCEPTED, "json", to_json({"wait": str(wait)})
         except (RunNotFoundError, DiskError) as gone:
             status, kind, body = HTTPStatus.GONE, "json", to_json({"error": str(gone)})
         except RbmscapeError as error:

@@ -226,8 +226,12 @@ class Subject:
                 return
             if not done(update):
                 scene = self.scene(update)
-                parts = {name: view.prepare(scene) for name, view in all_views().items() if view.prepare is not None}
-                self._frames[update] = parts
+                before = self._frames.get(update, {})
+                self._frames[update] = {
+                    name: before[name] if name in before and not view.uses_samples else view.prepare(scene)
+                    for name, view in all_views().items()
+                    if view.prepare is not None
+                }
                 self.generation += 1
                 note(update)
                 time.sleep(0.005)  # those who wait for an answer come first

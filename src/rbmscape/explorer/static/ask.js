@@ -19,9 +19,9 @@ async function fetched(path, words) {
   } catch {
     throw new Error("The explorer does not answer; start it again with rbmscape explore.");
   }
-  if (answer.ok) return answer;
+  if (answer.ok && answer.status !== 202) return answer;
   const said = await answer.json().catch(() => ({}));
-  if (answer.status === 503) throw new Waiting(said.wait || "still being computed");
+  if (answer.status === 202) throw new Waiting(said.wait || "still being computed");
   throw new Error(said.error || `the explorer answered ${answer.status}`);
 }
 

@@ -14,8 +14,11 @@ function ticks(low, high, kind, count) {
   if (kind !== "linear") {
     const found = kind === "symlog" && low <= 0 ? [0] : [];
     for (let power = kind === "log" ? Math.floor(Math.log10(Math.max(low, 1e-12))) : 0; 10 ** power <= high * 1.001; power++) {
-      if (10 ** power >= low) found.push(10 ** power);
+      for (const times of high / Math.max(low, 1e-12) < 60 && kind === "log" ? [1, 2, 5] : [1]) {
+        if (times * 10 ** power >= low && times * 10 ** power <= high * 1.001) found.push(times * 10 ** power);
+      }
     }
+    if (kind === "symlog" && low < 0) for (let power = 0; 10 ** power <= -low; power++) found.push(-(10 ** power));
     return found;
   }
   const rough = (high - low) / count || 1;

@@ -50,8 +50,7 @@ function errors(ctx, data, update) {
 
 function samples(ctx, states) {
   const rows = Array.from({ length: states.state.shape[0] }, (_, k) => row(states.state, k));
-  const sign = states.attrs.samples_equilibrated ? "in equilibrium" : "not known to be in equilibrium";
-  const box = ctx.panel("samples", "Samples of the model", { words: `${states.attrs.samples_method}, ${sign}: ${states.attrs.samples_verdict}` });
+  const box = ctx.panel("samples", "Samples of the model", { words: `${states.attrs.samples_method}, ${states.attrs.samples_verdict}` });
   box.replaceChildren(mosaic(rows, ctx.shape, { columns: 10, scale: 1.3, label: `${rows.length} samples of the model` }));
 }
 

@@ -1,0 +1,133 @@
+"""One well becomes two: Landau's free energy of a mode, the measured density beside it, and u_1, w_1 along training
+(arXiv:2503.21536, section 5.3, equation 55, and figure 8).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rbmscape.diffusion.mode_potential import mode_potential
+from rbmscape.diffusion.reference import reference_point
+from rbmscape.errors import InputError
+from rbmscape.explorer.scene import Scene, sample_facts
+from rbmscape.symmetry.landau import Landau, landau_modes, reachable_range
+from rbmscape.symmetry.transitions import critical_update
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from rbmscape.explorer.query import Query
+    from rbmscape.explorer.subject import Subject
+
+__all__ = ["prepare", "show"]
+
+FloatArray = NDArray[np.float64]
+MOST_MODES = 8
+N_GRID = 121
+MOST_MARGINALS = 2  # an integral of all other bits at every point of the grid
+N_BINS = 40
+N_DATA = 2000
+FLUCTUATIONS = (0.0, 0.25)
+ENERGY = {"units": "k_B T"}
+
+
+def prepare(scene: Scene) -> xr.Dataset:
+    """Free energies, densities and means of the first modes over panel (modes that have a saddle)."""
+    import xarray as xr
+
+    kept = scene.kept(MOST_MODES)
+    if not kept:
+        return xr.Dataset()
+    curves = [landau_modes(scene.model, kept, fluctuation=s, modes=scene.modes) for s in FLUCTUATIONS]
+    states = {"samples": scene.modes.project(scene.samples.v, scene.samples.h)}
+    if scene.points is not None:
+        states["data"] = scene.modes.project(scene.points.v)
+    panels = []
+    for place, mode in enumerate(kept):
+        of_mode = {
+            name: (found.u[:, mode].cpu().numpy(), found.w[:, mode].cpu().numpy()) for name, found in states.items()
+        }
+        panels.append(_panel(scene, mode, [pair[place] for pair in curves], of_mode))
+    return xr.concat(panels, "panel").assign_coords(panel=kept).assign_attrs(sample_facts(scene.samples))
+
+
+def _panel(
+    scene: Scene, mode: int, curves: list[Landau], states: dict[str, tuple[FloatArray, FloatArray]]
+) -> xr.Dataset:
+    """One mode: f over the whole range that bits reach, its minima there, and what was measured."""
+    import xarray as xr
+
+    low, high = reachable_range(scene.modes, mode)
+    grid = np.linspace(low, high, N_GRID)
+    minima = np.full((len(curves), 2), np.nan)
+    for row, curve in enumerate(curves):
+        found = curve.minima_within(low, high)
+        minima[row, : found.size] = found
+    edges = _edges([u for u, _ in states.values()])
+    variables: dict[str, Any] = {
+        "z": ("point", grid, {"units": "1"}),
+        "free_energy": (("fluctuation", "point"), np.stack([curve.value(grid) for curve in curves]), ENERGY),
+        "minimum": (("fluctuation", "well"), minima, {"units": "1"}),
+        "curvature": ("fluctuation", [curve.curvature for curve in curves], ENERGY),
+        "mu": curves[0].mu,
+        "singular_value": ((), -curves[0].stiffness, ENERGY),
+        "bin_edge": ("edge", edges, {"units": "1"}),
+    }
+    if scene.dataset is not None:
+        point = reference_point(scene.model, "data", scene.dataset.train[:N_DATA])
+        values = mode_potential(scene.modes, mode, point)(grid) if mode < MOST_MARGINALS else np.full(N_GRID, np.nan)
+        variables["marginal"] = ("point", values, ENERGY)
+    for name, (u, w) in states.items():
+        variables[f"{name}_density"] = ("bin", np.histogram(u, edges, density=True)[0], {"units": "1"})
+        for axis, values in (("u", u), ("w", w)):
+            variables[f"{name}_{axis}_mean"] = ((), float(values.mean()), {"units": "1"})
+            variables[f"{name}_{axis}_sd"] = ((), float(values.std()), {"units": "1"})
+    return xr.Dataset(variables)
+
+
+def _edges(values: list[FloatArray]) -> FloatArray:
+    both = np.concatenate(values)
+    low, high = float(both.min()), float(both.max())
+    margin = 0.05 * (high - low) + 1e-6
+    return np.linspace(low - margin, high + margin, N_BINS + 1)
+
+
+def show(subject: Subject, query: Query) -> xr.Dataset:
+    """Free energy and density of one mode at one checkpoint, and its means at all that are prepared.
+
+    Raises
+    ------
+    InputError : the mode has no singular value, or is none of the first
+    """
+    mode = query.whole("mode", 1, 1, MOST_MODES) - 1
+    here = subject.frame("symmetry", query.whole("update", -1, -1, 2**60))
+    if "panel" not in here.dims or mode not in here["panel"].values:
+        raise InputError(f"mode {mode + 1} has no singular value at this checkpoint, so it has no wells; take another")
+    frames = [(update, subject.frame("symmetry", update)) for update in subject.prepared]
+    rows = [
+        (update, one.sel(panel=mode)) for update, one in frames if "panel" in one.dims and mode in one["panel"].values
+    ]
+    updates = np.array([update for update, _ in rows], float)
+    names = [name for name in here.data_vars if str(name).endswith(("_mean", "_sd"))] + ["mu", "singular_value"]
+    along = {f"along_{name}": ("at", np.array([float(one[name]) for _, one in rows])) for name in names}
+    curvature = np.array([one.curvature.values for _, one in rows])
+    critical = [_critical(updates, column) for column in curvature.T]
+    return (
+        here.sel(panel=mode)
+        .assign(
+            along
+            | {
+                "along_curvature": (("at", "fluctuation"), curvature, ENERGY),
+                "critical_update": ("fluctuation", critical),
+            }
+        )
+        .assign_coords(at=updates, fluctuation=list(FLUCTUATIONS))
+    )
+
+
+def _critical(updates: FloatArray, curvature: FloatArray) -> float:
+    """Update at which the curvature falls below 0 for good; NaN where it does not."""
+    return critical_update(updates.astype(int).tolist(), -curvature, 0.0).value if len(updates) >= 3 else float("nan")
