@@ -253,14 +253,12 @@ def test_the_ledger_of_a_study_leads_to_the_views(chromium, image_run, tmp_path)
 
     from rbmscape.explorer.catalogue import Catalogue
 
-    claims = [
-        {"key": "a", "section": "3", "statement": "<b>bold</b> claim", "verdict": "holds", "measured": "0.5", "figure": "landscapes"},
-        {"key": "b", "section": "5", "statement": "wells", "verdict": "fails", "measured": "2", "figure": "landau_wells"},
-    ]  # fmt: skip
+    rows = [("<b>bold</b> claim", "holds", "landscapes"), ("two wells", "fails", "landau_wells")]
+    names = ("statement", "verdict", "figure", "section", "measured")
+    claims = [dict(zip(names, (*row, "3", "0.5"), strict=True)) for row in rows]
+    record = {"study": "s", "counts": {"holds": 1}, "claims": claims}
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "claims.json").write_text(
-        json.dumps({"study": "s", "counts": {"holds": 1}, "claims": claims})
-    )
+    (tmp_path / "results" / "claims.json").write_text(json.dumps(record))
     server = ExplorerServer(Catalogue("study", lambda: {"one": image_run, "two": image_run}, tmp_path), port=0)
     server.start()
     try:
