@@ -12,6 +12,17 @@ def tiny_recipe(**changes):
     return rs.TrainingConfig(**(usual | {"averaging": 0} | changes))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _few_samples():
+    """Equilibrium samples that take a second; whether they are any good is their verdict's affair."""
+    from rbmscape.explorer import subject
+
+    usual = subject.BUDGET, subject.N_CHAINS
+    subject.BUDGET, subject.N_CHAINS = 1e9, 32
+    yield
+    subject.BUDGET, subject.N_CHAINS = usual
+
+
 @pytest.fixture(scope="session")
 def image_run(tmp_path_factory):
     """A run on images with classes, with a likelihood that was measured while training."""

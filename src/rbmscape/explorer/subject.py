@@ -26,6 +26,7 @@ __all__ = ["NotReadyError", "StoppedError", "Stopper", "Subject"]
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_TO_END = 30.0
 N_CHAINS = 200
+BUDGET = 2e11  # multiply-adds: what takes a minute of one core, where a study takes five
 
 
 class StoppedError(RbmscapeError):
@@ -242,9 +243,9 @@ class Subject:
         try:
             if self.run is None:
                 assert self._model is not None
-                self._samples = {0: model_samples(self._model, progress=watch, n_chains=N_CHAINS).at()}
+                self._samples = {0: model_samples(self._model, progress=watch, n_chains=N_CHAINS, budget=BUDGET).at()}
             else:
-                found = run_samples(self.run, progress=watch, n_chains=N_CHAINS)
+                found = run_samples(self.run, progress=watch, n_chains=N_CHAINS, budget=BUDGET)
                 self._samples = {update: found.at(update) for update in found.updates}
         except StoppedError:
             return False
