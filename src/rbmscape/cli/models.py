@@ -30,6 +30,12 @@ class OpenModel:
         shape = self.run.data.get("image_shape") if self.run is not None else None
         return None if shape is None else (int(shape[0]), int(shape[1]))
 
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the visible units, those of the columns of the data that it was trained on, where known."""
+        names = self.run.data.get("columns") if self.run is not None else None
+        return None if names is None else tuple(map(str, names))
+
 
 def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
     """Load a model and put it where it is to be used.

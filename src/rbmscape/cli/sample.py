@@ -24,6 +24,8 @@ from rbmscape.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from rbmscape.cli.models import OpenModel
     from rbmscape.model.rbm import RBM
     from rbmscape.sampling.samples import Samples
@@ -80,6 +82,7 @@ def sample(
     """
     from rbmscape.cli.given import complete_rows
     from rbmscape.cli.models import check_absent, open_model
+    from rbmscape.figures.mosaic import columns_attr
     from rbmscape.figures.sample_grid import compute, draw
     from rbmscape.sampling.equilibrium import equilibrium_samples
     from rbmscape.sampling.sample import sample as draw_samples
@@ -109,8 +112,9 @@ def sample(
             _models(opened), n, seed, budget=budget, engine=engine.value, precision=precision.value, progress=True
         )
     facts = {"model": opened.name, "verdict": str(samples.verdict), **samples.facts}
-    grid = compute(samples.v.cpu().numpy(), shape or opened.image_shape, **facts)
-    _write_npz(files[0], samples, facts, (grid.attrs["height"], grid.attrs["width"]))
+    states, names = samples.v.cpu().numpy(), columns_attr(opened.columns)
+    grid = compute(states, shape or opened.image_shape, columns=names, **facts)
+    _write_npz(files[0], samples, facts, grid)
     write_png(files[1], draw(grid), facts)
     _say(str(samples.verdict), files)
 
@@ -153,15 +157,19 @@ def _first_states(start: str | None, opened: OpenModel) -> Any:
     return opened.run.dataset()
 
 
-def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], shape: tuple[int, int]) -> None:
-    """States, the shape of an image (zeros for none), the verdict, and all that is known of them as JSON."""
+def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], grid: xr.Dataset) -> None:
+    """States, shape of an image (zeros for none), names of the units (none if unknown), verdict, and facts as JSON."""
     import numpy as np
 
+    from rbmscape.figures.mosaic import column_names
     from rbmscape.files import write_bytes
+
+    shape = grid.attrs["height"], grid.attrs["width"]
 
     content = io.BytesIO()
     np.savez_compressed(
         content, samples=samples.v.cpu().numpy(), hidden=samples.h.cpu().numpy(), image_shape=np.array(shape),
+        columns=np.array(column_names(grid), dtype=str),
         seed=np.uint64(samples.how["samples_seed"]), converged=np.bool_(samples.converged),
         verdict=np.array(str(samples.verdict)), facts=np.array(json.dumps(facts)),
     )  # fmt: skip

@@ -227,7 +227,8 @@ def record_of(dataset: Dataset, config: TrainingConfig, engine: Engine, updates_
             "n_test": len(dataset.test),
             "image_shape": dataset.image_shape,
             "origin": dataset.origin,
-        },
+        }
+        | ({} if dataset.columns is None else {"columns": list(dataset.columns)}),
         "engine": engine.name,
         "precision": engine.precision,
         "updates_per_epoch": updates_per_epoch,
