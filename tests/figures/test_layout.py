@@ -37,7 +37,7 @@ OPTIONS = {
     "symmetry_breaking": {"n_data": 100},
     "symmetry_breaking_sizes": {"n_data": 100},
     "mode_potentials": {"n_starts": 6, "n_points": 61},
-    "relaxation": {"n_checkpoints": 3, "mode_indices": (0, 1, 5), "n_gaussian": 100, "n_chains": 12, "n_steps": 60},
+    "relaxation": {"n_checkpoints": 2, "mode_indices": (0, 5), "n_gaussian": 60, "n_chains": 10, "n_steps": 50},
     "diffused_images": {"n_chains": 20, "n_shown": 6, "time": 0.5},
     "finite_size": {"sides": (5, 7), "n_chains": 60, "burn_in": 20, "n_draws": 3, "thin": 3},
     "slowing": {"n_modes": 1, "n_checkpoints": 3, "n_chains": 40, "n_steps": 60, "burn_in": 20},

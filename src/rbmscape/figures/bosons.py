@@ -218,6 +218,8 @@ def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
         log_axis(panel)
     else:
         panel.annotate("no mode crosses its threshold", (0.5, 0.5), xycoords="axes fraction", ha="center")
+        panel.set_xticks([])
+        panel.set_xticks([], minor=True)
         panel.set_yticks([])
     panel.set_xlabel("rank")
     panel.set_ylabel("1 + update of crossing")

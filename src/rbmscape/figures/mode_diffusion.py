@@ -219,9 +219,8 @@ def _draw_rates(panel: Axes, dataset: xr.Dataset) -> None:
     for index, (name, label) in enumerate((("gaussian", "harmonic"), ("confined", "exact"))):
         values = dataset[f"rate_{name}"].values
         shown = values > smallest / 10
-        panel.semilogy(
-            levels[shown], values[shown], color=colour(index), marker="os"[index], linestyle="none", label=label
-        )
+        panel.plot(levels[shown], values[shown], "os"[index], color=colour(index), label=label)
+    log_axis(panel)
     if dataset.attrs["stiffness"] < 0:
         panel.annotate("harmonic: no stationary state", (0.03, 0.93), xycoords="axes fraction", fontsize=7.5)
     panel.set_xticks(levels)

@@ -288,7 +288,7 @@ def _draw_sizes(panel: Axes, dataset: xr.Dataset) -> None:
     log_axis(panel)
     log_axis(panel, "x")
     panel.set_xticks(hidden, [str(size) for size in hidden])
-    panel.minorticks_off()
+    panel.set_xticks([], minor=True)
     panel.set_xlabel("hidden units M")
     panel.set_ylabel("Jensen-Shannon\ndivergence (nats)")
 

@@ -195,7 +195,8 @@ def draw(dataset: xr.Dataset) -> Figure:
     for panel in axes.ravel()[len(recipes) :]:
         panel.set_axis_off()
     for panel, recipe in zip(axes.ravel(), recipes, strict=False):
-        _draw_recipe(panel, dataset.isel(run=np.flatnonzero(dataset.recipe.values == recipe)), dataset.attrs)
+        runs = dataset.isel(run=np.flatnonzero(dataset.recipe.values == recipe))
+        _draw_recipe(panel, runs, sorted(set(dataset.hidden.values.tolist())), dataset.attrs)
         panel.set_title(recipe)
     legend_below(figure, *axes.ravel()[: len(recipes)])
     for panel in axes[:, 0]:
@@ -203,11 +204,12 @@ def draw(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _draw_recipe(panel: Axes, runs: xr.Dataset, attrs: Mapping[str, Any]) -> None:
+def _draw_recipe(panel: Axes, runs: xr.Dataset, sizes: list[int], attrs: Mapping[str, Any]) -> None:
+    """One colour a size, the same in every panel."""
     low, high = float(attrs["window_low"]), float(attrs["window_high"])
     panel.axhspan(low, high, color="0.85", linewidth=0, label=f"λ from {low:g} to {high:g}, none in the paper")
-    sizes = sorted(set(runs.hidden.values.tolist()))
-    for index, hidden in enumerate(sizes):
+    for hidden in sorted(set(runs.hidden.values.tolist())):
+        index = sizes.index(hidden)
         one = runs.isel(run=int(np.flatnonzero(runs.hidden.values == hidden)[0])).isel(rank=slice(_SHOWN))
         lines = panel.plot(one.epoch, one.singular_value.transpose("checkpoint", "rank"), color=colour(index))
         for rank, line in enumerate(lines):
