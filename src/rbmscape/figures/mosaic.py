@@ -26,6 +26,7 @@ __all__ = [
 
 BETWEEN = 0.5  # grey, halfway between the two states
 _THINNEST, _LONGEST = 2, 6
+_ROOM = 0.12  # inches
 _MOST_NAMES = 60
 
 
@@ -100,6 +101,9 @@ def draw_row(panel: Axes, states: NDArray[Any], shape: tuple[int, int], label: s
     if is_image(shape):
         show_states(panel, mosaic(states, shape, len(states)))
         panel.set_anchor("E")
+        engine = panel.get_figure().get_layout_engine()  # type: ignore[union-attr]
+        if engine is not None:
+            engine.set(w_pad=_ROOM)  # type: ignore[call-arg]  # labels follow a panel of fixed shape that moves
     else:
         show_states(panel, states, "auto")
     panel.set_ylabel(label, rotation=0, ha="right", va="center")
