@@ -87,9 +87,10 @@ def group(recipe, value, error=0.1, replicas=3, converged=3, **more):
     ("ordered", "words"),
     [
         ([group("a", -80.0), group("b", -90.0)], "The best is a with 100 hidden units: −80.00 ± 0.10 nats"),
-        ([group("a", -80.0), group("b", -80.1)], "As good by chance may be b with 100 hidden units"),
+        ([group("a", -80.0), group("b", -80.1)], "Not told from it with these replicas: b with 100 hidden units"),
         ([group("a", -80.0, math.nan, converged=0), group("b", -90.0)], "not converged, so that it decides nothing"),
         ([group("a", -80.0), group("b", -90.0, math.nan)], "Not converged and not compared: b with"),
+        ([group("a", -80.0, converged=None), group("b", -90.0, converged=None)], "no verdict on itself"),
         ([group("a", -80.0)], "no other recipe or size"),
         ([Group("a", 5, 2, None, None)], "No likelihood was estimated"),
     ],

@@ -9,6 +9,7 @@ import json
 import math
 import re
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -22,7 +23,7 @@ from rbmscape.report.claims import CLAIMS
 from rbmscape.report.errata import ERRATA
 from rbmscape.report.findings import Verdict
 from rbmscape.report.ledger import COLUMNS
-from rbmscape.report.runs import mean_by_size, order_sentence, rise_sentence, run_rows
+from rbmscape.report.runs import NO_VERDICT, headlines, mean_by_size, order_sentence, rise_sentence, run_rows
 from rbmscape.report.words import duration, format_estimate, format_number, real_minus
 from rbmscape.stats import Estimate
 from rbmscape.study.config import DataPlan, LikelihoodPlan, StudyConfig
@@ -275,6 +276,14 @@ def test_a_study_without_runs_is_refused(study, tmp_path):
 )
 def test_order_of_sizes_is_said_with_its_certainty(best, words):
     assert words in order_sentence({size: Estimate(*pair) for size, pair in best.items()})
+
+
+def test_sizes_are_not_ordered_by_estimates_without_a_verdict(study):
+    exact = run_rows(study)
+    assert NO_VERDICT not in headlines(study, exact)
+    annealed = [replace(row, likelihood=Estimate(row.likelihood.value, 0.1, 50.0)) for row in exact]
+    assert NO_VERDICT in headlines(study, annealed)
+    assert not any("grows" in line or "differ by chance" in line for line in headlines(study, annealed))
 
 
 def test_rise_counts_runs():

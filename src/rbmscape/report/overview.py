@@ -16,6 +16,7 @@ from rbmscape.errors import StudyError
 from rbmscape.report.findings import MissingEvidenceError
 from rbmscape.report.likelihoods import TOLERANCE, last_gain
 from rbmscape.report.rules import in_words, mean_over, separation
+from rbmscape.report.runs import RunRow, has_verdict
 from rbmscape.report.words import format_estimate
 from rbmscape.stats import Estimate
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from rbmscape.report.runs import RunRow
     from rbmscape.study.study import Study
 
 __all__ = ["Baseline", "Group", "best_sentence", "groups", "next_steps", "study_baselines"]
@@ -91,9 +91,7 @@ def groups(study: Study, rows: Sequence[RunRow]) -> list[Group]:
 
 def _verdict(row: RunRow) -> bool | None:
     """Whether a run's likelihood is converged; an exact sum is, and annealing in one direction does not say."""
-    if row.likelihood is not None and row.likelihood.stderr == 0.0:
-        return True
-    return row.converged
+    return row.converged if row.converged is not None or not has_verdict(row) else True
 
 
 def _peak(runs: xr.Dataset) -> tuple[float, float] | None:
@@ -141,9 +139,11 @@ def best_sentence(ordered: Sequence[Group]) -> str:
     if first in unsure:
         return f"The highest number is that of {head}, but it is not converged, so that it decides nothing."
     close = [group.name for group in known[1:] if group not in unsure and not _clearly_below(group, first)]
+    if all(group.converged is None for group in known):
+        return f"The highest number is that of {head}, by annealing in one direction, which has no verdict on itself."
     words = f"The best is {head}."
     if close:
-        words += f" As good by chance may be {in_words(close)}."
+        words += f" Not told from it with these replicas: {in_words(close)}."
     if unsure:
         words += f" Not converged and not compared: {in_words([group.name for group in unsure])}."
     return words

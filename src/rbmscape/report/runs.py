@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rbmscape.study.study import Study
 
-__all__ = ["RunRow", "headlines", "mean_by_size", "order_sentence", "rise_sentence", "run_rows"]
+__all__ = ["RunRow", "has_verdict", "headlines", "mean_by_size", "order_sentence", "rise_sentence", "run_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +124,34 @@ def headlines(study: Study, rows: list[RunRow]) -> list[str]:
     """What a busy reader should know about the likelihood, said from the numbers of every recipe alone."""
     lines = []
     for recipe in study.config.recipes:
-        best = mean_by_size([row for row in rows if row.recipe == recipe])
+        members = [row for row in rows if row.recipe == recipe]
+        best = mean_by_size(members)
         if best:
             parts = [f"{format_estimate(value)} with {hidden} hidden units" for hidden, value in sorted(best.items())]
             lines.append(
                 f"Test log-likelihood in nats after training, {recipe}: {in_words(parts)} (means over replicas)."
             )
         if len(best) > 1:
-            lines.append(order_sentence(best))
-        curve = _curve(study, recipe)
-        if best and curve is not None:
-            lines.append(rise_sentence(curve))
+            lines.append(order_sentence(best) if all(map(has_verdict, members)) else NO_VERDICT)
+    curve = _curves(study)
+    if curve is not None:
+        lines.append(rise_sentence(curve))
     judged = [row for row in rows if row.converged is not None]
     if judged:
         sure = sum(bool(row.converged) for row in judged)
         lines.append(f"The last likelihood is converged in {sure} of {len(judged)} runs whose estimate has a verdict.")
     return lines
+
+
+NO_VERDICT = (
+    "Nothing is said about larger layers: estimates by annealing in one direction have no verdict, and are the worse "
+    "the larger the layer."
+)
+
+
+def has_verdict(row: RunRow) -> bool:
+    """Whether something says how far a run's likelihood can be trusted: it is judged, an exact sum, or not there."""
+    return row.likelihood is None or row.converged is not None or row.likelihood.stderr == 0.0
 
 
 def mean_by_size(rows: list[RunRow]) -> dict[int, Estimate]:
@@ -178,12 +190,15 @@ def order_sentence(best: Mapping[int, Estimate]) -> str:
     return "The likelihood grows significantly with every step to a larger hidden layer."
 
 
-def _curve(study: Study, recipe: str) -> xr.DataArray | None:
+def _curves(study: Study) -> xr.DataArray | None:
+    """Likelihoods of all recipes, with the recipes' sizes one after the other."""
     try:
         dataset = study.result("likelihood")
     except StudyError:
         return None
-    return dataset.log_likelihood.sel(recipe=recipe) if recipe in dataset.recipe.values else None
+    stacked = dataset.log_likelihood.stack(size=("recipe", "hidden"))
+    curves: xr.DataArray = stacked.drop_vars(("size", "recipe", "hidden")).rename(size="hidden")
+    return curves
 
 
 def rise_sentence(curve: xr.DataArray) -> str:
