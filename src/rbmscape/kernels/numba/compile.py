@@ -31,12 +31,13 @@ _VERSION = folder_hash(FOLDER)
 
 
 def compile_pass(
-    parallel: bool, constants: Mapping[str, Any] | None = None, kind: str = ""
+    parallel: bool, constants: Mapping[str, Any] | None = None, kind: str = "", *, exact: bool = False
 ) -> Callable[[Kernel], Kernel]:
     """njit with a cache on disk, or without where no cache directory can be written.
 
     With `constants`, these replace names of the pass's module, and `kind` tells such a version from others: one text
-    serves several.  (A closure over them would never be found in the cache again.)
+    serves several.  (A closure over them would never be found in the cache again.)  With `exact`, no product is fused
+    with the sum behind it.
 
     Parallel passes run one at a time: Numba's own thread pool, which serves where OpenMP is missing, aborts the process
     when two Python threads enter it together.  Numba's cache knows a function by its qualified name and its own file:
@@ -51,7 +52,8 @@ def compile_pass(
         function = FunctionType(source.__code__, source.__globals__ | dict(replaced), source.__name__)
         which = "parallel" if parallel else "serial"
         function.__qualname__ = "_".join(filter(None, (source.__qualname__, kind, which, f"{_VERSION:08x}")))
-        options: dict[str, Any] = {"parallel": parallel, "nogil": True, "error_model": "numpy", "fastmath": _MATHS}
+        maths = False if exact else _MATHS
+        options: dict[str, Any] = {"parallel": parallel, "nogil": True, "error_model": "numpy", "fastmath": maths}
         try:
             kernel = numba.njit(cache=True, **options)(function)
         except RuntimeError:
@@ -61,9 +63,11 @@ def compile_pass(
     return decorate
 
 
-def compile_both(source: Kernel, constants: Mapping[str, Any] | None = None, kind: str = "") -> dict[bool, Kernel]:
+def compile_both(
+    source: Kernel, constants: Mapping[str, Any] | None = None, kind: str = "", *, exact: bool = False
+) -> dict[bool, Kernel]:
     """The serial (False) and the parallel (True) version of a pass; compiled when they are first called."""
-    return {parallel: compile_pass(parallel, constants, kind)(source) for parallel in (False, True)}
+    return {parallel: compile_pass(parallel, constants, kind, exact=exact)(source) for parallel in (False, True)}
 
 
 def _one_at_a_time(kernel: Kernel) -> Kernel:
