@@ -250,7 +250,8 @@ def make_update(bench: Bench, replicas: int, n_hidden: int, gibbs_steps: int, ad
     train = data_for(bench)
     batch, n_visible = (20 if bench.dry else 500), train.shape[1]
     longest = 0.0 if adam else 0.25 * (n_visible * n_hidden * 2 / batch) ** 0.5
-    rule = Rule(batch, batch, gibbs_steps, centered=not adam, averaged=not adam, adam=adam, longest=longest)
+    optimizer = "adam" if adam else "sgd"
+    rule = Rule(batch, batch, gibbs_steps, centered=not adam, averaged=not adam, optimizer=optimizer, longest=longest)
     schedule = torch.tensor([1e-3 if adam else 0.05, 1.0, 0.003]).expand(replicas, 20000, 3)
     update = Update(Shape(replicas, n_visible, n_hidden), train, rule, schedule, bench.device)
     weights, visible, _ = update.views(update.parameters)

@@ -155,7 +155,7 @@ def test_a_study_is_extended_after_edits_without_training_again(tiny_plan, tmp_p
 def test_runs_of_two_numeric_contracts_are_not_mixed(tiny_plan, tmp_path, monkeypatch, edited):
     directory = tmp_path / "study"
     run_study(tiny_plan, directory, progress=False)
-    other = edited("training/__init__.py", "NUMERIC_CONTRACT = 1", "NUMERIC_CONTRACT = 2")
+    other = edited("training/__init__.py", "NUMERIC_CONTRACT = 2", "NUMERIC_CONTRACT = 3")
     monkeypatch.setattr(graphs, "present_sources", lambda: other)
     outcome = run_study(tiny_plan, directory, progress=False).outcome
     assert outcome.computed == ()

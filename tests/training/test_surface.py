@@ -91,7 +91,7 @@ def test_what_fails_before_it_begins_leaves_nothing_behind(patterns, temporary, 
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_make_optimizer", fail)
+        patch.setattr(Trainer, "_make_descent", fail)
         with pytest.raises(MemoryError):
             train(patterns)
     assert not list(temporary.iterdir())

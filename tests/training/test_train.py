@@ -22,6 +22,7 @@ from rbmscape.errors import (
     RunNotFoundError,
 )
 from rbmscape.kernels import select_engine
+from rbmscape.kernels.select import has_table_lookup
 from rbmscape.model.exact import exact_log_likelihood
 from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.progress import SilentReporter
@@ -321,3 +322,31 @@ def test_the_average_of_a_moving_parameter_lags_by_its_window():
         average += averaging_weight(window, update) * (update - average)
     assert 2000 - average == pytest.approx(window - 1, abs=1e-6)
     assert averaging_weight(300, 0) == 1.0
+
+
+def test_a_run_of_an_earlier_release_goes_on_in_its_own_arithmetic(patterns, tmp_path):
+    """Its record does not name the arithmetic; bit for bit the same as if the release had never changed."""
+    engine = select_engine(precision="fixed") if has_table_lookup() else select_engine("reference", "fixed")
+    config = rs.TrainingConfig(**(SMALL | {"engine": engine.name, "precision": "fixed", "epochs": 1}))
+    old, present = (Trainer(patterns, config, engine, None, arithmetic) for arithmetic in ("torch", None))
+    rs.train(patterns, config, tmp_path / "run", until_update=0, progress=False)
+    place = tmp_path / "run" / "config.json"
+    record = json.loads(place.read_text())
+    assert record.pop("arithmetic") == "exact"
+    place.write_text(json.dumps(with_digest(record | {"schema": 1})))
+    run = rs.train(patterns, config, tmp_path / "run", resume=True, progress=False)
+    for _ in range(run.last_update):
+        old.step()
+        present.step()
+    assert torch.equal(run.load(averaged=False).weights, old.model(averaged=False).weights)
+    assert not torch.equal(old.model().weights, present.model().weights)
+    torch.testing.assert_close(old.model().weights, present.model().weights, rtol=0, atol=1e-4)
+
+
+def test_an_arithmetic_of_a_later_release_is_refused(patterns, tmp_path):
+    config = rs.TrainingConfig(**SMALL)
+    rs.train(patterns, config, tmp_path / "run", until_update=0, progress=False)
+    place = tmp_path / "run" / "config.json"
+    place.write_text(json.dumps(with_digest(json.loads(place.read_text()) | {"arithmetic": "finer"})))
+    with pytest.raises(FormatError, match="in the arithmetic 'finer' and this release knows torch, exact; update"):
+        rs.train(patterns, config, tmp_path / "run", resume=True, progress=False)

@@ -27,7 +27,8 @@ __all__ = [
     "read_json",
 ]
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""Since 2 a record says in which arithmetic parameters are moved; an older release would not follow it."""
 CHECKPOINT_FORMAT: Final = "rbmscape-checkpoint"
 STATE_FORMAT: Final = "rbmscape-state"
 RUNG_FORMAT: Final = "rbmscape-rung"

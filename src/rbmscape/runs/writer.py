@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from torch import Tensor
 
 from rbmscape.digests import bytes_digest, with_digest
-from rbmscape.errors import ConfigError, DamagedError, DamagedFileWarning, RunExistsError, RunLockedError
+from rbmscape.errors import ConfigError, DamagedError, DamagedFileWarning, FormatError, RunExistsError, RunLockedError
 from rbmscape.files import (
     TEMPORARY_SUFFIX,
     Lock,
@@ -40,15 +40,36 @@ from rbmscape.runs.layout import (
     read_json,
 )
 
-__all__ = ["RunWriter", "discard_run", "latest_state", "same_numbers"]
+__all__ = ["RunWriter", "arithmetic", "discard_run", "latest_state", "same_numbers"]
+
+ARITHMETICS: Final = ("torch", "exact")
+"""In which parameters are moved (`rbmscape.training.descent`)."""
 
 
 _held: set[tuple[int, Path]] = set()
 """Directories that are locked by this process, to tell its own threads from other processes in a message."""
 
 
+def arithmetic(record: Mapping[str, Any]) -> str:
+    """In which a run's parameters are moved; runs of releases that did not say it had torch's.
+
+    Raises
+    ------
+    FormatError : one that this release does not know
+    """
+    found = str(record.get("arithmetic", ARITHMETICS[0]))
+    if found not in ARITHMETICS:
+        raise FormatError(
+            f"a run was begun in the arithmetic {found!r} and this release knows {', '.join(ARITHMETICS)}; update "
+            "rbmscape to continue it, or train again with overwrite=True"
+        )
+    return found
+
+
 def same_numbers(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether a run that was begun with one record's engine may go on with another's: it draws the same states."""
+    """Whether a run that was begun with one record's engine may go on with another's: it gives the same bits."""
+    if arithmetic(one) != arithmetic(other):
+        return False
     if one["precision"] == other["precision"] == "fixed":
         return {one["engine"], other["engine"]} <= {"cpu", "cuda"} or one["engine"] == other["engine"]
     return (one["precision"], one["engine"]) == (other["precision"], other["engine"])

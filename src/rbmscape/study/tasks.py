@@ -30,6 +30,7 @@ from rbmscape.study.graph import Task, points_file
 from rbmscape.study.points import likelihood_point, likelihood_trajectory
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.provenance import result_attrs
+from rbmscape.training import CONTINUED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +71,8 @@ def _train(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[s
     StudyError : the run was begun by code that trains with other numbers
     """
     key, contract = RunKey(**_key_values(task)), task.parameters["contract"]
-    if any(found.get("contract", 1) != contract for found in context.store.outcomes(f"train/{key}")):
+    known = {contract, *CONTINUED}
+    if any(found.get("contract", 1) not in known for found in context.store.outcomes(f"train/{key}")):
         raise StudyError(
             f"the run {key} was trained by code whose numbers differ from today's; go on in another directory, or pass "
             "--overwrite to start the study again from nothing"

@@ -4,11 +4,16 @@ from rbmscape.runs.config import TrainingConfig
 from rbmscape.training.many import train_many
 from rbmscape.training.train import train
 
-__all__ = ["NUMERIC_CONTRACT", "TrainingConfig", "train", "train_many"]
+__all__ = ["CONTINUED", "NUMERIC_CONTRACT", "TrainingConfig", "train", "train_many"]
 
 NUMERIC_CONTRACT = 2
 """What the runs of a study follow from in place of the source of training.
 
 Raise it when the same recipe, data and seed give other weights, also when `rbmscape.kernels.NUMERIC_CONTRACT` is
 raised: a study then refuses to mix runs of both.
+"""
+
+CONTINUED = (1,)
+"""Earlier contracts whose runs go on as they were begun, bit for bit: the record of a run says in which arithmetic its
+parameters are moved.
 """

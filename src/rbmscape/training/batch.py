@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import torch
@@ -17,10 +18,13 @@ from torch import Tensor
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError, EngineError
 from rbmscape.kernels.interface import Engine
+from rbmscape.kernels.reference.descent import CARRIED
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
-from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
+from rbmscape.runs.optimizers import OPTIMIZERS
+from rbmscape.runs.schedule import learning_rate_factor
+from rbmscape.training.descent import numbers_of, rule_of
 from rbmscape.training.initial import first_chains, initial_model, longest_gradient
 
 __all__ = ["Batch", "Replica", "can_batch", "models_that_fit", "shared_choices"]
@@ -38,13 +42,12 @@ _OWN: Final = {
     "visible_bias_init",
 }
 """Choices in which the models of a batch may differ."""
-_SLOTS: Final = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq")}
 
 
 def can_batch(config: TrainingConfig, engine: Engine) -> bool:
     """Whether an engine trains models of a recipe at once."""
     is_cuda = engine.name == "cuda" and engine.precision == "fixed"
-    return is_cuda and config.optimizer in _SLOTS and config.method in ("pcd", "cd")
+    return is_cuda and config.method in ("pcd", "cd")
 
 
 def shared_choices(config: TrainingConfig) -> str:
@@ -63,7 +66,7 @@ def _sizes(dataset: Dataset, config: TrainingConfig) -> Any:
 
     n_train = len(dataset.train)
     batch, chains = _chains_of(config, n_train)
-    rows = 3 + (config.averaging > 0) + (config.optimizer == "adam")
+    rows = 2 + (config.averaging > 0) + max(1, OPTIMIZERS[config.optimizer].state(config))
     updates = config.epochs * config.updates_per_epoch(n_train)
     return Sizes(dataset.n_visible, config.n_hidden, n_train, batch, chains, updates, rows)
 
@@ -128,33 +131,16 @@ class Batch:
         from rbmscape.kernels.cuda.update import Rule
 
         longest = longest_gradient(config, self.train.shape[1], self.batch_size, self.n_chains)
-        beta1, beta2 = config.adam_betas
-        return Rule(
-            self.batch_size,
-            self.n_chains,
-            config.gibbs_steps,
-            contrastive=config.method == "cd",
-            centered=config.gradient == "centered",
-            averaged=config.averaging > 0,
-            adam=config.optimizer == "adam",
-            momentum=config.momentum if config.optimizer == "sgd" else 0.0,
-            longest=longest,
-            l1=config.l1,
-            l2=config.l2,
-            beta1=beta1,
-            beta2=beta2,
-        )
+        numbers = self.batch_size, self.n_chains, config.gibbs_steps
+        return Rule(*numbers, contrastive=config.method == "cd", **asdict(rule_of(config, longest)))
 
     def _schedule(self, config: TrainingConfig) -> list[tuple[float, float, float]]:
         """Step, square root of Adam's second correction, weight of the average, for each update."""
         rows = []
         for update in range(self.total_updates):
-            step, root = config.learning_rate * learning_rate_factor(config, update, self.total_updates), 1.0
-            if config.optimizer == "adam":
-                first, second = (1.0 - beta ** (update + 1) for beta in config.adam_betas)
-                step, root = step / first, math.sqrt(second)
-            weight = averaging_weight(config.averaging, update + 1) if config.averaging else 1.0
-            rows.append((step, root, weight))
+            rate = config.learning_rate * learning_rate_factor(config, update, self.total_updates)
+            numbers = numbers_of(config, rate, update + 1, update + 1)
+            rows.append((numbers.step, numbers.root, numbers.weight))
         return rows
 
     def advance(self, n_updates: int) -> None:
@@ -277,10 +263,9 @@ class Replica:
 
     def _slots(self) -> dict[str, dict[str, Tensor]]:
         """What the optimiser carries: name of the slot to views by parameter."""
-        if self.config.optimizer == "sgd" and not self.config.momentum:
-            return {}
-        names = _SLOTS[self.config.optimizer]
-        return {name: self._named(rows) for name, rows in zip(names, self._batch.on_device.slots, strict=True)}
+        on_device = self._batch.on_device
+        names = CARRIED[on_device.rule.optimizer]
+        return {name: self._named(rows) for name, rows in zip(names, on_device.slots, strict=False)}
 
     def state(self) -> dict[str, Tensor]:
         """Everything that the next update depends on, named as by `rbmscape.training.trainer.Trainer`."""
@@ -292,7 +277,7 @@ class Replica:
         if self.update:
             for number, name in enumerate(PARAMETER_NAMES):
                 slots = {slot: views[name].clone() for slot, views in self._slots().items()}
-                if self.config.optimizer == "adam":
+                if self.config.optimizer in ("adam", "rmsprop"):
                     slots["step"] = torch.tensor(float(self.update))
                 tensors |= {f"optimizer.{number}.{slot}": value for slot, value in slots.items()}
         return tensors

@@ -18,6 +18,7 @@ from rbmscape.kernels.interface import Engine
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.writer import RunWriter
+from rbmscape.training.descent import arithmetic_of
 from rbmscape.training.metrics import MAX_SAMPLES, model_metrics, training_objection
 from rbmscape.training.online import OnlineLikelihood
 from rbmscape.training.progress import Stopwatch, TrainingStatus
@@ -231,6 +232,7 @@ def record_of(dataset: Dataset, config: TrainingConfig, engine: Engine, updates_
         | ({} if dataset.columns is None else {"columns": list(dataset.columns)}),
         "engine": engine.name,
         "precision": engine.precision,
+        "arithmetic": arithmetic_of(engine),
         "updates_per_epoch": updates_per_epoch,
         "versions": {
             "rbmscape": rbmscape.__version__,

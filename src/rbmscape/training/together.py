@@ -15,8 +15,9 @@ from rbmscape.kernels.interface import Engine
 from rbmscape.progress import Reporter
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.layout import RunLayout, read_json
-from rbmscape.runs.writer import RunWriter
+from rbmscape.runs.writer import RunWriter, arithmetic
 from rbmscape.training.batch import Batch
+from rbmscape.training.descent import EXACT
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.session import Session, record_of
 
@@ -164,9 +165,9 @@ def _how_to_go_on(batch: Batch, sessions: list[Session]) -> str:
 
 
 def may_join(directory: str | os.PathLike[str], resume: bool) -> bool:
-    """Whether a run that is there was begun in the same number format, and with an untrained model."""
+    """Whether a run that is there was begun in the number format and arithmetic of a batch, with an untrained model."""
     place = RunLayout(Path(directory)).config
     if not (resume and place.is_file()):
         return True
     record = read_json(place)
-    return record.get("precision") == "fixed" and "init" not in record
+    return record.get("precision") == "fixed" and arithmetic(record) == EXACT and "init" not in record

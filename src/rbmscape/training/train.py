@@ -15,7 +15,7 @@ from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.layout import read_json
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
-from rbmscape.runs.writer import RunWriter, same_numbers
+from rbmscape.runs.writer import RunWriter, arithmetic, same_numbers
 from rbmscape.training.batch import can_batch
 from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for
 from rbmscape.training.display import make_reporter
@@ -178,7 +178,7 @@ def _start(
     record = writer.begin(wanted, resume=resume, overwrite=overwrite)
     if not same_numbers(record, wanted):
         engine = select_engine(record["engine"], record["precision"], engine.device)
-        trainer = Trainer(dataset, config, engine, begin)
+        trainer = Trainer(dataset, config, engine, begin, arithmetic(record))
     found = writer.read_state()
     if found is not None:
         tensors, metadata = found

@@ -19,10 +19,9 @@ from rbmscape.kernels.interface import Engine, Gradient, Parameters
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
-from rbmscape.runs.optimizers import OPTIMIZERS
-from rbmscape.runs.schedule import averaging_weight, learning_rate_factor
+from rbmscape.runs.schedule import learning_rate_factor
 from rbmscape.training.beginning import Beginning
-from rbmscape.training.gradient import center
+from rbmscape.training.descent import Descent, arithmetic_of, make_descent, visible_means
 from rbmscape.training.initial import first_chains, initial_model, longest_gradient
 from rbmscape.training.ladder.control import Action
 from rbmscape.training.ladder.follower import Follower, Step, Thresholds
@@ -44,6 +43,7 @@ class Trainer:
     config : the recipe
     engine : what samples the negative phase
     begin : model and chains to begin with; by default untrained ones
+    arithmetic : of the updates (`rbmscape.training.descent`); by default that of new runs
 
     Attributes
     ----------
@@ -52,7 +52,12 @@ class Trainer:
     """
 
     def __init__(
-        self, dataset: Dataset, config: TrainingConfig, engine: Engine, begin: Beginning | None = None
+        self,
+        dataset: Dataset,
+        config: TrainingConfig,
+        engine: Engine,
+        begin: Beginning | None = None,
+        arithmetic: str | None = None,
     ) -> None:
         self.config, self.engine = config, engine
         self.update = 0
@@ -67,10 +72,8 @@ class Trainer:
         start = initial_model(self.train, config, dtype) if begin is None else begin.model.to(device, dtype)
         self._parameters = {name: getattr(start, name).clone() for name in PARAMETER_NAMES}
         self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
-        self._optimizer = self._make_optimizer()
-        self._longest = longest_gradient(config, n_visible, self.batch_size, self.n_chains)
         self._gradient = Gradient.empty(n_visible, config.n_hidden, dtype, device)
-        self._visible_offset = self.train.sum(0, dtype=torch.int64).to(dtype) / n_train
+        self._descent = self._make_descent(arithmetic or arithmetic_of(engine))
         self._sampler = engine.bind(self._present, self.n_chains)
         self._phases = self._sampler.gradient(self.batch_size)
         self._order: tuple[int, Tensor] | None = None
@@ -91,9 +94,13 @@ class Trainer:
         self._sampler.v.copy_(follower.first_chains())
         return follower
 
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        config = self.config
-        return OPTIMIZERS[config.optimizer].make(list(self._parameters.values()), config)
+    def _make_descent(self, arithmetic: str) -> Descent:
+        """What moves the parameters and their average."""
+        parameters = list(self._parameters.values())
+        average = list((self._average or self._parameters).values())
+        offset = visible_means(self.train, parameters[0].dtype)
+        longest = longest_gradient(self.config, self.train.shape[1], self.batch_size, self.n_chains)
+        return make_descent(self.config, self.engine, arithmetic, (parameters, average), offset, longest)
 
     @property
     def _present(self) -> Parameters:
@@ -127,12 +134,10 @@ class Trainer:
         data = self.train.index_select(0, rows)
         self._sample_negative_phase(data)
         hidden_offset = self._phases.compute(data, self._gradient)
-        self._penalise()
-        if self.config.gradient == "centered":
-            center(self._gradient, self._visible_offset, hidden_offset)
-        self._apply_gradient()
+        self._descent.move(self._gradient, hidden_offset, self._learning_rate, self.update + 1)
+        self._check_finite()
         self.update += 1
-        self._update_average()
+        self._descent.take_average(self.update)
         self._sampler.update(self._present)
 
     def _shuffled(self, epoch: int) -> Tensor:
@@ -176,7 +181,7 @@ class Trainer:
             value.copy_(getattr(follower.ladder.top.model, name))
             if self._average is not None and self._safe_average is not None:
                 self._average[name].copy_(self._safe_average[name])
-        self._optimizer.state.clear()
+        self._descent.forget()
         self._sampler.update(self._present)
         if follower.rate.stalled:
             raise LadderStalledError(
@@ -186,35 +191,11 @@ class Trainer:
                 "gibbs_steps"
             )
 
-    def _penalise(self) -> None:
-        """Slope of -l1 Σ|W| - (l2/2) Σ W², part of ∂W before the biases are centred, which moves them with the weights.
-
-        Without its share in the biases a penalty would shift the point where training ends: the model's means would
-        miss those of the data by l2 W λ.
-        """
-        weights = self._parameters["weights"]
-        if self.config.l1:
-            self._gradient.weights.add_(weights.sign(), alpha=-self.config.l1)
-        if self.config.l2:
-            self._gradient.weights.add_(weights, alpha=-self.config.l2)
-
-    def _apply_gradient(self) -> None:
-        """Clipping, learning rate and the optimiser's step (equation 13)."""
-        factor = -self._shortening()
-        for value, ascent in zip(self._parameters.values(), self._gradient.tensors, strict=True):
-            value.grad = ascent.mul_(factor)
+    @property
+    def _learning_rate(self) -> float:
+        """Of the next update."""
         rate = self.config.learning_rate * learning_rate_factor(self.config, self.update, self.total_updates)
-        if self._follower is not None:
-            rate *= self._follower.rate.factor
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        self._optimizer.step()
-        self._check_finite()
-
-    def _shortening(self) -> float:
-        """What clipping multiplies the gradient by."""
-        length = float(torch.nn.utils.get_total_norm(self._gradient.tensors)) if self.config.clip else 0.0
-        return self._longest / length if length > self._longest else 1.0
+        return rate if self._follower is None else rate * self._follower.rate.factor
 
     def _check_finite(self) -> None:
         """Refuse parameters that cannot be used; a ladder goes back to its newest model instead."""
@@ -235,13 +216,6 @@ class Trainer:
                 )
         return ""
 
-    def _update_average(self) -> None:
-        if self._average is None:
-            return
-        weight = averaging_weight(self.config.averaging, self.update)
-        for name, value in self._parameters.items():
-            self._average[name].lerp_(value, weight)
-
     def checkpoint(self) -> dict[str, Tensor]:
         """Tensors of a checkpoint: the reported model, and the last parameters as raw_* where they differ from it."""
         if self._average is None:
@@ -256,11 +230,7 @@ class Trainer:
         if self._follower is not None:
             tensors |= self._follower.state()
             tensors |= {f"safe_{name}": value for name, value in (self._safe_average or {}).items()}
-        for number, slots in self._optimizer.state_dict()["state"].items():
-            tensors |= {
-                f"optimizer.{number}.{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)
-            }
-        return tensors
+        return tensors | self._descent.state()
 
     def rungs(self) -> list[dict[str, Tensor]]:
         """Parameters of the frozen models of "ptt", lowest first; they never change."""
@@ -289,13 +259,7 @@ class Trainer:
             self._follower.restore(tensors, rungs)
             if self._safe_average is not None:
                 self._safe_average = {name: tensors[f"safe_{name}"] for name in PARAMETER_NAMES}
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, number, slot = name.split(".", 2)
-                slots.setdefault(int(number), {})[slot] = value
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self._descent.restore(tensors)
         self._sampler.update(self._present)
 
 

@@ -2,10 +2,12 @@
 r"""What follows the gradient in a parameter update, for R models at once: kernels.
 
 Penalties, centring (Montavon and Müller 2012), clipping, the optimiser's step (equation 13 of arXiv:2503.21536), the
-running average, and the look for divergence; nothing waits for the host.  All sums run in one order, whatever R is.
+running average, and the look for divergence; nothing waits for the host.  The arithmetic, sums included, is that of
+`rbmscape.kernels.reference.descent`, bit for bit.
 
 A model's parameters lie in one row of `stride` float32: W (N·M), a (N), b (M); so do gradient, average and the
-optimiser's slots.  Shares of sums: rows (R, tiles of M, N), columns (R, tiles of N, M), squares (R, shares) float64.
+optimiser's slots.  Shares of sums: rows (R, tiles of M, N), columns (R, tiles of N, M) int64 in units of 2**-38;
+squares (R, shares) float64, a power of two of them, of which those behind the last one stay 0.
 """
 
 from __future__ import annotations
@@ -13,11 +15,50 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from rbmscape.kernels.cuda.units import nearest
+from rbmscape.kernels.reference import descent
+
 __all__ = ["apply", "biases", "center", "tick"]
 
 _UNIT = tl.constexpr(2.0**-30)
+_SUM_UNIT, _SQUARE_UNIT = tl.constexpr(descent.SUM_UNIT), tl.constexpr(descent.SQUARE_UNIT)
+_SUM, _SQUARE = tl.constexpr(1.0 / descent.SUM_UNIT), tl.constexpr(1.0 / descent.SQUARE_UNIT)
+_LARGEST_SQUARE = tl.constexpr(descent.LARGEST_SQUARE)
+_SGD, _, _NESTEROV, _ADAM, _RMSPROP = (tl.constexpr(kind) for kind in range(len(descent.CARRIED)))
+_MOST_LEVELS = tl.constexpr(20)
 _LIMIT_BITS = tl.constexpr(0x461C4000)
 """Of 1e4, the largest parameter that is allowed."""
+
+
+@triton.jit
+def _units(x):
+    """Integers of float64 in units of 2**-38."""
+    return nearest(x * tl.full((), _SUM_UNIT, tl.float64)).to(tl.int64)
+
+
+@triton.jit
+def _square_units(x):
+    """Integers of the squares in units of 2**-40; below 2**51, since a square counts as 1024 at most."""
+    square = tl.minimum(x * x, tl.full((), _LARGEST_SQUARE, tl.float64))
+    return nearest(square * tl.full((), _SQUARE_UNIT, tl.float64)).to(tl.int64)
+
+
+@triton.jit
+def _total(shares, n_shares, n_units, units):
+    """float32 sums of the shares (n_shares, n_units) int64."""
+    found = tl.zeros(units.shape, tl.int64)
+    for share in range(n_shares):
+        found += tl.load(shares + share * n_units + units, mask=units < n_units, other=0)
+    return (found.to(tl.float64) * tl.full((), _SUM, tl.float64)).to(tl.float32)
+
+
+@triton.jit
+def _by_halves(terms, SIZE: tl.constexpr):
+    """See `rbmscape.kernels.reference.descent.by_halves`; SIZE is a power of two."""
+    for level in tl.static_range(_MOST_LEVELS):
+        if (SIZE >> level) > 1:
+            terms = tl.sum(tl.reshape(terms, (2, SIZE >> (level + 1))), 0)
+    return tl.sum(terms, 0)
 
 
 @triton.jit
@@ -62,15 +103,17 @@ def center(
         mean = _hidden_sum(sums + hidden_row, columns, in_columns)
         ascent = ascent - mu[:, None] * hidden[None, :]
         ascent = ascent - visible[:, None] * mean[None, :]
-        of_rows = tl.sum(ascent * mean[None, :], 1)
-        of_columns = tl.sum(ascent * mu[:, None], 0)
+        wide = ascent.to(tl.float64)
+        of_rows = tl.sum(_units(wide * mean.to(tl.float64)[None, :]), 1)
+        of_columns = tl.sum(_units(wide * mu.to(tl.float64)[:, None]), 0)
         row_place = shares_of_rows + (replica * tl.num_programs(1) + across) * n_rows + rows
         column_place = shares_of_columns + (replica * tl.num_programs(0) + down) * n_columns + columns
         tl.store(row_place, of_rows, mask=in_rows)
         tl.store(column_place, of_columns, mask=in_columns)
     ascent = tl.where(inside, ascent, 0.0)
     tl.store(gradient + at, ascent, mask=inside)
-    square = tl.sum(tl.sum(ascent * ascent, 1).to(tl.float64), 0)
+    square = tl.sum(tl.sum(_square_units(ascent.to(tl.float64)), 1), 0)
+    square = square.to(tl.float64) * tl.full((), _SQUARE, tl.float64)
     tl.store(squares + replica * n_shares + down * tl.num_programs(1) + across, square)
 
 
@@ -89,39 +132,49 @@ def biases(
         inside = units < n_columns
         ascent = _hidden_sum(sums + replica * 2 * hidden_row, units, inside)
         if CENTERED:
-            for share in range(column_shares):
-                place = shares_of_columns + (replica * column_shares + share) * n_columns + units
-                ascent -= tl.load(place, mask=inside, other=0.0)
+            ascent -= _total(shares_of_columns + replica * column_shares * n_columns, column_shares, n_columns, units)
         tl.store(target + n_rows + units, ascent, mask=inside)
     else:
         inside = units < n_rows
         ascent = _visible_difference(counts + replica * 2 * visible_row, units, inside, visible_row, n_data, n_chains)
         if CENTERED:
-            for share in range(row_shares):
-                place = shares_of_rows + (replica * row_shares + share) * n_rows + units
-                ascent -= tl.load(place, mask=inside, other=0.0)
+            ascent -= _total(shares_of_rows + replica * row_shares * n_rows, row_shares, n_rows, units)
         tl.store(target + units, ascent, mask=inside)
     ascent = tl.where(inside, ascent, 0.0)
-    tl.store(squares, tl.sum(ascent.to(tl.float64) * ascent.to(tl.float64), 0))
+    tl.store(squares, _by_halves(ascent.to(tl.float64) * ascent.to(tl.float64), BLOCK))
 
 
 @triton.jit
-def _shortening(squares, n_shares, longest, BLOCK: tl.constexpr):
-    """What clipping multiplies the gradient by; no number limits it where `longest` is 0."""
-    total = tl.zeros((BLOCK,), tl.float64)
-    for start in range(0, n_shares, BLOCK):
-        at = start + tl.arange(0, BLOCK)
-        total += tl.load(squares + at, mask=at < n_shares, other=0.0)
-    length = tl.sqrt(tl.sum(total, 0)).to(tl.float32)
-    clipped = (longest > 0.0) & (length > longest)
-    return tl.where(clipped, tl.div_rn(longest + tl.zeros((1,), tl.float32), length + tl.zeros((1,), tl.float32)), 1.0)
+def _shortening(squares, longest, SHARES: tl.constexpr):
+    """What clipping multiplies the gradient by."""
+    length = tl.sqrt(_by_halves(tl.load(squares + tl.arange(0, SHARES)), SHARES)).to(tl.float32)
+    found = tl.div_rn(longest + tl.zeros((1,), tl.float32), length + tl.zeros((1,), tl.float32))
+    return tl.where(length > longest, found, 1.0)
+
+
+@triton.jit
+def _mean_square(second, descent, beta2, rest2):
+    return second * beta2 + descent * descent * rest2
+
+
+@triton.jit
+def _averaged(mean, value, weight):
+    near, far = mean + (value - mean) * weight, value - (value - mean) * (1.0 - weight)
+    return tl.where(weight < 0.5, near, far)
+
+
+@triton.jit
+def _past(first, descent, momentum, NESTEROV: tl.constexpr):
+    if NESTEROV:
+        return descent + first * momentum
+    return first
 
 
 @triton.jit
 def apply(
     parameters, gradient, average, first_slot, second_slot, squares, schedule, clock, bits, first_bad, n_weights, n_all,
-    stride, n_shares, n_updates, longest, beta1, beta2, epsilon,
-    ADAM: tl.constexpr, MOMENTUM: tl.constexpr, AVERAGED: tl.constexpr, BLOCK: tl.constexpr,
+    stride, n_updates, longest, momentum, rest1, beta2, rest2, epsilon, KIND: tl.constexpr, CLIPPED: tl.constexpr,
+    AVERAGED: tl.constexpr, SHARES: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The optimiser's step of every parameter: grid (blocks, R).
 
@@ -138,30 +191,31 @@ def apply(
         schedule += (replica * n_updates + update) * 3
         step = tl.load(schedule)
         value = tl.load(parameters + place, mask=inside, other=0.0)
-        factor = -_shortening(squares + replica * n_shares, n_shares, longest, 1024)
-        descent = tl.load(gradient + place, mask=inside, other=0.0) * factor
-        if ADAM:
+        descent = -tl.load(gradient + place, mask=inside, other=0.0)
+        if CLIPPED:
+            descent = descent * _shortening(squares + replica * SHARES, longest, SHARES)
+        if KIND != _SGD:
             first = tl.load(first_slot + place, mask=inside, other=0.0)
-            second = tl.load(second_slot + place, mask=inside, other=0.0)
-            first = first + (descent - first) * (1.0 - beta1)
-            second = second * beta2 + descent * descent * (1.0 - beta2)
+            if KIND == _ADAM:
+                second = tl.load(second_slot + place, mask=inside, other=0.0)
+                first = first + (descent - first) * rest1
+                second = _mean_square(second, descent, beta2, rest2)
+                tl.store(second_slot + place, second, mask=inside)
+                correction = tl.load(schedule + 1) + tl.zeros((BLOCK,), tl.float32)
+                descent = tl.div_rn(first, tl.div_rn(tl.sqrt_rn(second), correction) + epsilon)
+            elif KIND == _RMSPROP:
+                first = _mean_square(first, descent, beta2, rest2)
+                descent = tl.div_rn(descent, tl.sqrt_rn(first) + epsilon)
+            else:
+                first = first * momentum + descent
+                descent = _past(first, descent, momentum, KIND == _NESTEROV)
             tl.store(first_slot + place, first, mask=inside)
-            tl.store(second_slot + place, second, mask=inside)
-            correction = tl.load(schedule + 1) + tl.zeros((BLOCK,), tl.float32)
-            root = tl.div_rn(tl.sqrt_rn(second), correction) + epsilon
-            value = value - tl.div_rn(first, root) * step
-        elif MOMENTUM:
-            first = tl.load(first_slot + place, mask=inside, other=0.0) * beta1 + descent
-            tl.store(first_slot + place, first, mask=inside)
-            value = value - first * step
-        else:
-            value = value - descent * step
+        value = value - descent * step
         tl.store(parameters + place, value, mask=inside)
         if AVERAGED:
             weight = tl.load(schedule + 2)
             mean = tl.load(average + place, mask=inside, other=0.0)
-            near, far = mean + (value - mean) * weight, value - (value - mean) * (1.0 - weight)
-            tl.store(average + place, tl.where(weight < 0.5, near, far), mask=inside)
+            tl.store(average + place, _averaged(mean, value, weight), mask=inside)
         size = tl.where(inside, value.to(tl.int32, bitcast=True) & 0x7FFFFFFF, 0)
         largest = tl.max(size, 0)
         if largest > _LIMIT_BITS:

@@ -11,44 +11,31 @@ from torch import Tensor
 from rbmscape.kernels.cuda import launch
 from rbmscape.kernels.cuda.models import EXACT, Models, Shape, States
 from rbmscape.kernels.cuda.phases import Phases
+from rbmscape.kernels.reference.descent import BIASES, CARRIED, TILE, DescentRule, coefficients
 
 __all__ = ["NOT_YET", "Rule", "Update"]
 
 NOT_YET: Final = 2**31 - 1
 """`Update.first_bad` of a model that has not diverged."""
-_TILE: Final = 64
 _BLOCK: Final = 1024
+_KINDS: Final = {name: kind for kind, name in enumerate(CARRIED)}
 _ALIGNED: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(DescentRule):
     """What is common to the recipes of all models; see `rbmscape.TrainingConfig`.
 
     Attributes
     ----------
     batch_size, n_chains, gibbs_steps : of an update
     contrastive : chains start at the minibatch
-    centered, averaged : whether
-    adam : else SGD with `momentum`
-    longest : gradients that are longer are shortened to this; 0 clips nothing
-    l1, l2, beta1, beta2, momentum, epsilon : numbers
     """
 
     batch_size: int
     n_chains: int
     gibbs_steps: int
     contrastive: bool = False
-    centered: bool = True
-    averaged: bool = False
-    adam: bool = False
-    momentum: float = 0.0
-    longest: float = 0.0
-    l1: float = 0.0
-    l2: float = 0.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
 
 
 class Update:
@@ -78,16 +65,19 @@ class Update:
         self.stride = -(-self.size // _ALIGNED) * _ALIGNED
         self.parameters, self.gradient = (torch.zeros(r, self.stride, device=device) for _ in range(2))
         self.average = self.parameters.clone() if rule.averaged else self.parameters
-        self.slots = [torch.zeros(r, self.stride, device=device) for _ in range(2 if rule.adam else 1)]
+        carried = max(1, len(CARRIED[rule.optimizer]))
+        self.slots = [torch.zeros(r, self.stride, device=device) for _ in range(carried)]
         self.schedule = schedule.to(device, torch.float32).contiguous()
         self.first_bad = torch.full((r,), NOT_YET, dtype=torch.int32, device=device)
-        self.offset = train.to(device, torch.float32).mean(0)
-        self._tiles = -(-n // _TILE), -(-m // _TILE)
-        self._blocks = -(-max(n, m) // 256)
+        active = train.to(device).sum(0, dtype=torch.int64)
+        self.offset = active.to(torch.float32) / torch.tensor(len(train), dtype=torch.float32, device=device)
+        self._tiles = -(-n // TILE), -(-m // TILE)
+        self._blocks = -(-max(n, m) // BIASES)
         down, across = self._tiles
-        self._rows = torch.zeros(r, across, n, device=device)
-        self._columns = torch.zeros(r, down, m, device=device)
-        self._squares = torch.zeros(r, down * across + 2 * self._blocks, dtype=torch.float64, device=device)
+        self._rows = torch.zeros(r, across, n, dtype=torch.int64, device=device)
+        self._columns = torch.zeros(r, down, m, dtype=torch.int64, device=device)
+        shares = down * across + 2 * self._blocks
+        self._squares = torch.zeros(r, 1 << (shares - 1).bit_length(), dtype=torch.float64, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self.tiles = launch.choose_tiles(self.models, self.states, recorded=True)
 
@@ -133,17 +123,16 @@ class Update:
         how: dict[str, Any] = {"CENTERED": rule.centered} | EXACT
         steps.center[down, across, r](
             self.parameters, self.gradient, phases.counts, phases.sums, self.offset, *shares, *sides, *samples, rule.l1,
-            rule.l2, BLOCK=_TILE, **how,
+            rule.l2, BLOCK=TILE, **how,
         )  # fmt: skip
         steps.biases[self._blocks, 2, r](
-            self.gradient, phases.counts, phases.sums, *shares, *sides, across, down, *samples, BLOCK=256, **how
+            self.gradient, phases.counts, phases.sums, *shares, *sides, across, down, *samples, BLOCK=BIASES, **how
         )
         steps.apply[-(-self.size // _BLOCK), r](
             self.parameters, self.gradient, self.average, self.slots[0], self.slots[-1], self._squares, self.schedule,
-            phases.clock, self.models.bits, self.first_bad, n * m, self.size, self.stride, self._squares.shape[1],
-            self.schedule.shape[1], rule.longest, rule.beta1 if rule.adam else rule.momentum, rule.beta2,
-            rule.epsilon, ADAM=rule.adam, MOMENTUM=rule.momentum > 0.0, AVERAGED=rule.averaged, BLOCK=_BLOCK,
-            **EXACT,
+            phases.clock, self.models.bits, self.first_bad, n * m, self.size, self.stride, self.schedule.shape[1],
+            rule.longest, *coefficients(rule), KIND=_KINDS[rule.optimizer],
+            CLIPPED=rule.longest > 0.0, AVERAGED=rule.averaged, SHARES=self._squares.shape[1], BLOCK=_BLOCK, **EXACT,
         )  # fmt: skip
 
     def run(self, n_updates: int = 1) -> None:

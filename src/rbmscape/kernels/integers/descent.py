@@ -9,7 +9,6 @@ import functools
 
 import numba
 import numpy as np
-import torch
 from numpy import float32, float64, int64
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from rbmscape.kernels.reference.descent import (
     DescentRule,
     Numbers,
     ReferenceDescent,
+    coefficients,
 )
 
 __all__ = ["IntegerDescent"]
@@ -37,7 +37,7 @@ _KINDS = dict(zip(CARRIED, (SGD, MOMENTUM, NESTEROV, ADAM, RMSPROP), strict=True
 _PIECE = 2048
 
 
-def _finish_weights(ascent, weights, visible, hidden, mu, mean, l1, l2, rows, columns, squares, tiles):  # type: ignore[no-untyped-def]
+def _finish_weights(ascent, weights, visible, hidden, mu, mean, l1, l2, rows, columns, squares, tiles):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912
     """Penalties, centring and all sums of the weights' gradient, in bands of as many rows as a tile has.
 
     rows (N,), columns (threads, M), tiles (bands, tiles of M) int64, in their units; squares (threads, M) int64 scratch
@@ -109,7 +109,7 @@ def _finish_biases(visible, hidden, rows, columns, tiles, block, terms):  # type
     return _by_halves(terms)
 
 
-def _step(values, ascents, averages, firsts, seconds, factor, step, root, weight, momentum, beta1, beta2, epsilon, n_threads):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
+def _step(values, ascents, averages, firsts, seconds, factor, step, root, weight, momentum, rest1, beta2, rest2, epsilon, n_threads):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: C901, PLR0912, E501
     """The optimiser's step and the average of (n,) parameters, in pieces that stay in the first cache.
 
     Loops of two or three arrays are what the compiler turns into vector code.
@@ -125,14 +125,14 @@ def _step(values, ascents, averages, firsts, seconds, factor, step, root, weight
                 way[k] = way[k] * factor
             if KIND == ADAM:
                 for k in range(value.size):
-                    old[k] = old[k] + (way[k] - old[k]) * (one - beta1)
+                    old[k] = old[k] + (way[k] - old[k]) * rest1
                 for k in range(value.size):
-                    older[k] = older[k] * beta2 + way[k] * way[k] * (one - beta2)
+                    older[k] = older[k] * beta2 + way[k] * way[k] * rest2
                 for k in range(value.size):
                     way[k] = old[k] / (np.sqrt(older[k]) / root + epsilon)
             elif KIND == RMSPROP:
                 for k in range(value.size):
-                    old[k] = old[k] * beta2 + way[k] * way[k] * (one - beta2)
+                    old[k] = old[k] * beta2 + way[k] * way[k] * rest2
                 for k in range(value.size):
                     way[k] = way[k] / (np.sqrt(old[k]) + epsilon)
             elif KIND != SGD:
@@ -198,7 +198,7 @@ class IntegerDescent(ReferenceDescent):
         rule, value = self.rule, self._parameters[place]
         carried = [slot[place] for slot in self.slots.values()] or [value]
         arrays = value, ascent, self._average[place], carried[0], carried[-1]
-        options = factor, numbers.step, numbers.root, numbers.weight, rule.momentum, rule.beta1, rule.beta2, rule.epsilon
+        options = factor, numbers.step, numbers.root, numbers.weight, *coefficients(rule)
         threads = thread_count(-(-value.numel() // _PIECE))
         self._passes[2][threads > 1](
             *(one.numpy().reshape(-1) for one in arrays), *(np.float32(one) for one in options), threads

@@ -26,7 +26,18 @@ from torch import Tensor
 
 from rbmscape.kernels.interface import Gradient
 
-__all__ = ["BIASES", "CARRIED", "SQUARE_UNIT", "SUM_UNIT", "TILE", "DescentRule", "Numbers", "ReferenceDescent"]
+__all__ = [
+    "BIASES",
+    "CARRIED",
+    "SQUARE_UNIT",
+    "SUM_UNIT",
+    "TILE",
+    "DescentRule",
+    "Numbers",
+    "ReferenceDescent",
+    "by_halves",
+    "coefficients",
+]
 
 SUM_UNIT: Final = 2.0**38
 SQUARE_UNIT: Final = 2.0**40
@@ -76,6 +87,11 @@ class Numbers:
     step: float
     root: float = 1.0
     weight: float = 1.0
+
+
+def coefficients(rule: DescentRule) -> tuple[float, float, float, float, float]:
+    """Momentum, 1 - β of the mean, β and 1 - β of the mean square, ε: each is rounded to float32 once."""
+    return rule.momentum, 1.0 - rule.beta1, rule.beta2, 1.0 - rule.beta2, rule.epsilon
 
 
 def by_halves(terms: Tensor) -> Tensor:
@@ -190,7 +206,7 @@ def _direction(rule: DescentRule, descent: Tensor, carried: list[Tensor], number
     """What is multiplied by the step and taken off the parameters; `carried` is moved on."""
     if rule.optimizer == "adam":
         first, second = carried
-        first.add_((descent - first).mul_(_rest(rule.beta1)))
+        first.add_((descent - first).mul_(1.0 - rule.beta1))
         _mean_square(second, descent, rule.beta2)
         root = torch.tensor(numbers.root, dtype=torch.float32, device=second.device)
         return first / (_root(second) / root).add_(rule.epsilon)
@@ -206,14 +222,9 @@ def _direction(rule: DescentRule, descent: Tensor, carried: list[Tensor], number
 
 
 def _mean_square(second: Tensor, descent: Tensor, beta: float) -> None:
-    second.mul_(beta).add_(descent.square().mul_(_rest(beta)))
+    second.mul_(beta).add_(descent.square().mul_(1.0 - beta))
 
 
 def _root(x: Tensor) -> Tensor:
     """Square root of float32, rounded once: by float64, since float32's own is not always the nearest number."""
     return x.to(torch.float64).sqrt().to(torch.float32)
-
-
-def _rest(beta: float) -> float:
-    """1 - β of float32."""
-    return float(np.float32(1.0) - np.float32(beta))
