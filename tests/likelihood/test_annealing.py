@@ -9,7 +9,8 @@ import torch
 from rbmscape.kernels.floats import annealing
 from rbmscape.kernels.floats.annealing import ByteAnnealer, FloatAnnealer
 from rbmscape.kernels.reference.annealing import ReferenceAnnealer
-from rbmscape.likelihood.annealing import CHUNK, anneal, anneal_back
+from rbmscape.kernels.reference.base import CHAINS_AT_ONCE
+from rbmscape.likelihood.annealing import anneal, anneal_back
 from rbmscape.likelihood.path import AnnealingPath
 from rbmscape.likelihood.schedules import uniform_schedule
 from rbmscape.model.exact import exact_log_partition, exact_samples
@@ -86,11 +87,11 @@ def test_starts_out_of_equilibrium_void_the_upper_bound(case):
 def test_chunks_of_chains_do_not_matter(case):
     path, _, _ = case
     schedule = uniform_schedule(5)
-    whole = anneal(path, schedule, CHUNK + 40, STREAM, FloatAnnealer())
-    first = anneal(path, schedule, CHUNK, STREAM, FloatAnnealer())
-    np.testing.assert_allclose(whole.log_weights[:CHUNK], first.log_weights, rtol=0, atol=1e-9)
-    assert torch.equal(whole.v[:CHUNK], first.v)
-    assert np.unique(whole.log_weights).size > CHUNK
+    whole = anneal(path, schedule, CHAINS_AT_ONCE + 40, STREAM, FloatAnnealer())
+    first = anneal(path, schedule, CHAINS_AT_ONCE, STREAM, FloatAnnealer())
+    np.testing.assert_allclose(whole.log_weights[:CHAINS_AT_ONCE], first.log_weights, rtol=0, atol=1e-9)
+    assert torch.equal(whole.v[:CHAINS_AT_ONCE], first.v)
+    assert np.unique(whole.log_weights).size > CHAINS_AT_ONCE
 
 
 def test_progress_counts_every_chain_step(case):

@@ -25,6 +25,7 @@ arguments; they are validated once at the public edge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
@@ -188,6 +189,24 @@ class BoundPath(Protocol):
         self, log_weights: Tensor, start: float, end: float, stream: Stream, draw: int, first_chain: int = 0
     ) -> None:
         """Weigh as above, then one Gibbs step at `end`: h with the numbers of `draw`, v with those of `draw + 1`."""
+
+    @property
+    def steps_at_once(self) -> int:
+        """Steps of one `walk` that cost least; between walks one may look at the clock and at signals."""
+
+    @property
+    def chains_at_once(self) -> int:
+        """Chains that cost least."""
+
+    def walk(
+        self, log_weights: Tensor, temperatures: Sequence[float], stream: Stream, draw: int, first_chain: int = 0
+    ) -> Tensor:
+        """`step` from each temperature to the next, the k-th with the draws ``draw + 2k`` and ``draw + 2k + 1``.
+
+        Returns
+        -------
+        (steps,) float64 variance over the chains of what each step adds to the log weights
+        """
 
     def move(self, stream: Stream, draw: int) -> None:
         """One Gibbs step of the model itself (t = 1), as `step` draws it; load again before `weigh` or `step`."""

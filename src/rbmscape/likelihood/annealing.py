@@ -31,7 +31,6 @@ from rbmscape.rng import Stream
 __all__ = ["Annealed", "anneal", "anneal_back"]
 
 FloatArray = NDArray[np.float64]
-CHUNK = 512  # chains advanced together: the products of larger batches leave the caches
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -67,8 +66,8 @@ def anneal(
     """
     whole = _bound(path, annealer)
     parts = []
-    for first in range(0, n_chains, CHUNK):
-        count = min(CHUNK, n_chains - first)
+    for first in range(0, n_chains, whole.chains_at_once):
+        count = min(whole.chains_at_once, n_chains - first)
         bound = whole.with_chains(count)
         bound.load(path.base_samples(count, stream, 0, first))
         log_weights = torch.full((count,), path.log_base, dtype=torch.float64, device=path.rbm.device)
@@ -94,8 +93,8 @@ def anneal_back(
     """
     whole = _bound(path, annealer)
     parts = []
-    for first in range(0, starts.shape[0], CHUNK):
-        v = starts[first : first + CHUNK]
+    for first in range(0, starts.shape[0], whole.chains_at_once):
+        v = starts[first : first + whole.chains_at_once]
         bound = whole.with_chains(v.shape[0])
         bound.load(v)
         changes = -rounding(path.rbm, bound, v)
@@ -120,19 +119,18 @@ def _walk(
 
     Returns the summed squares of the increments' deviations; log_weights and the chains are changed.
     """
-    last = len(temperatures) - 2
-    spread = torch.zeros(last + 1, dtype=torch.float64, device=log_weights.device)
-    for k in range(last + 1):
-        start, end = float(temperatures[k]), float(temperatures[k + 1])
-        before = log_weights.clone()
-        if k < last:
-            bound.step(log_weights, start, end, stream, 2 * k + 1, first_chain)
-        else:
-            bound.weigh(log_weights, start, end)
-        spread[k] = (log_weights - before).var(correction=0)
-        if k % 16 == 15 or k == last:
-            progress((k % 16 + 1) * log_weights.shape[0])
-    return spread.sqrt().cpu().numpy()
+    values = [float(t) for t in temperatures]
+    last, at_once = len(values) - 2, bound.steps_at_once
+    variances = []
+    for first in range(0, last, at_once):
+        part = values[first : min(first + at_once, last) + 1]
+        variances.append(bound.walk(log_weights, part, stream, 2 * first + 1, first_chain))
+        progress((len(part) - 1) * log_weights.shape[0])
+    before = log_weights.clone()
+    bound.weigh(log_weights, values[last], values[last + 1])
+    variances.append((log_weights - before).var(correction=0)[None])
+    progress(log_weights.shape[0])
+    return torch.cat(variances).sqrt().cpu().numpy()
 
 
 def _joined(parts: list[tuple[Tensor, Tensor, FloatArray]]) -> Annealed:

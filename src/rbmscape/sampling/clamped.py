@@ -7,12 +7,14 @@ replica exchange need nothing else: an annealer whose paths put the known units 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from rbmscape.kernels.interface import Annealer, BoundPath, ModelLike
+from rbmscape.kernels.reference.base import walk_by_steps
 from rbmscape.rng import Stream
 
 __all__ = ["ClampedAnnealer"]
@@ -100,6 +102,22 @@ class _ClampedPath:
         """See `BoundPath.step`; the known units are put back."""
         self._path.step(log_weights, start, end, stream, draw, first_chain)
         self.load(self._path.v)
+
+    @property
+    def steps_at_once(self) -> int:
+        """See `BoundPath.steps_at_once`."""
+        return self._path.steps_at_once
+
+    @property
+    def chains_at_once(self) -> int:
+        """See `BoundPath.chains_at_once`."""
+        return self._path.chains_at_once
+
+    def walk(
+        self, log_weights: Tensor, temperatures: Sequence[float], stream: Stream, draw: int, first_chain: int = 0
+    ) -> Tensor:
+        """See `BoundPath.walk`; the known units are put back after every step."""
+        return walk_by_steps(self, log_weights, temperatures, stream, draw, first_chain)
 
     def move(self, stream: Stream, draw: int) -> None:
         """See `BoundPath.move`; the known units are put back."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import torch
 from torch import Tensor
 
@@ -15,6 +18,8 @@ from rbmscape.kernels.reference.base import BasePath, cast, flat_base
 from rbmscape.rng import Stream
 
 __all__ = ["CudaAnnealer", "CudaPath"]
+
+_CHAINS_AT_ONCE: Final = 8192
 
 
 class CudaAnnealer:
@@ -113,6 +118,28 @@ class CudaPath(BasePath):
         with launching_on(self.models.device):
             point(self.states, stream, draw, first_chain)
             log_weights += self._paths.walk(self._pair(start, end))[0, 0]
+
+    @property
+    def steps_at_once(self) -> int:
+        """See `BoundPath.steps_at_once`: one launch."""
+        return self._paths.at_once
+
+    @property
+    def chains_at_once(self) -> int:
+        """See `BoundPath.chains_at_once`: whose shares of the log weights take some hundred MiB."""
+        return _CHAINS_AT_ONCE
+
+    def walk(
+        self, log_weights: Tensor, temperatures: Sequence[float], stream: Stream, draw: int, first_chain: int = 0
+    ) -> Tensor:
+        """See `BoundPath.walk`: a launch for each `steps_at_once`."""
+        with launching_on(self.models.device):
+            point(self.states, stream, draw, first_chain)
+            schedule = torch.tensor([list(temperatures)], dtype=torch.float64, device=self.models.device)
+            (found,) = self._paths.walk(schedule)
+            log_weights += found.sum(0)
+            variances: Tensor = found.var(1, correction=0)
+            return variances
 
     def _pair(self, start: float, end: float) -> Tensor:
         return torch.tensor([[start, end]], dtype=torch.float64, device=self.models.device)

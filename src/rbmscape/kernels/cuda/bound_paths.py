@@ -13,8 +13,6 @@ from rbmscape.kernels.cuda.models import Models, States
 
 __all__ = ["Paths"]
 
-STEPS: Final = 64
-"""Steps of one launch, whose shares of the log weights wait on the device to be added up."""
 _WIDEST: Final = 64
 """Units of a tile whose factors, each at most 2, multiply within float32."""
 
@@ -27,7 +25,13 @@ class Paths:
     models, states : where the paths end, and the chains; the states' numbers belong to the paths
     visible_bias, hidden_bias : (R, N), (R, M) float32 of the models
     visible_base, hidden_base : the same of the independent units
+
+    Attributes
+    ----------
+    at_once : steps of one launch, whose shares of the log weights wait on the device to be added up
     """
+
+    at_once = 64
 
     def __init__(
         self, models: Models, states: States, biases: tuple[Tensor, Tensor], bases: tuple[Tensor, Tensor]
@@ -106,8 +110,8 @@ class Paths:
         """
         n_steps = temperatures.shape[1] - 1
         parts = [
-            self._walk(temperatures[:, first : min(first + STEPS, n_steps) + 1].contiguous())
-            for first in range(0, n_steps, STEPS)
+            self._walk(temperatures[:, first : min(first + self.at_once, n_steps) + 1].contiguous())
+            for first in range(0, n_steps, self.at_once)
         ]
         return torch.cat(parts, 1)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final, Self
 
 import torch
 from torch import Tensor
@@ -12,7 +14,9 @@ from rbmscape.kernels.interface import BoundGradient, BoundPath, ModelLike, Para
 from rbmscape.kernels.reference.gradient import TorchGradient
 from rbmscape.rng import Stream
 
-__all__ = ["BasePath", "BaseSampler", "cast", "flat_base"]
+__all__ = ["CHAINS_AT_ONCE", "BasePath", "BaseSampler", "cast", "flat_base", "walk_by_steps"]
+
+CHAINS_AT_ONCE: Final = 512
 
 
 def cast(model: ModelLike, dtype: torch.dtype, device: torch.device | str) -> Parameters:
@@ -27,6 +31,18 @@ def flat_base(
     """a0 and b0 of a path, zeros where there are none."""
     visible, hidden = base or (torch.zeros_like(model.visible_bias), torch.zeros_like(model.hidden_bias))
     return visible.detach().to(device, dtype).contiguous(), hidden.detach().to(device, dtype).contiguous()
+
+
+def walk_by_steps(
+    path: BoundPath, log_weights: Tensor, temperatures: Sequence[float], stream: Stream, draw: int, first_chain: int
+) -> Tensor:
+    """See `BoundPath.walk`, by the path's `step`."""
+    variances = torch.zeros(len(temperatures) - 1, dtype=torch.float64, device=log_weights.device)
+    for k, (start, end) in enumerate(pairwise(temperatures)):
+        before = log_weights.clone()
+        path.step(log_weights, start, end, stream, draw + 2 * k, first_chain)
+        variances[k] = (log_weights - before).var(correction=0)
+    return variances
 
 
 class BaseSampler(ABC):
@@ -80,6 +96,22 @@ class BasePath(BoundPath, ABC):
 
     base_visible: Tensor
     base_hidden: Tensor
+
+    @property
+    def steps_at_once(self) -> int:
+        """See `BoundPath.steps_at_once`."""
+        return 16
+
+    @property
+    def chains_at_once(self) -> int:
+        """See `BoundPath.chains_at_once`: the products of more leave the caches."""
+        return CHAINS_AT_ONCE
+
+    def walk(
+        self, log_weights: Tensor, temperatures: Sequence[float], stream: Stream, draw: int, first_chain: int = 0
+    ) -> Tensor:
+        """See `BoundPath.walk`."""
+        return walk_by_steps(self, log_weights, temperatures, stream, draw, first_chain)
 
     def move(self, stream: Stream, draw: int) -> None:
         """See `BoundPath.move`."""
