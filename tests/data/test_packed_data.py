@@ -20,7 +20,7 @@ BITS = np.random.default_rng(3).integers(0, 2, (90, 21)).astype(np.uint8)
 
 @pytest.fixture
 def mapped(tmp_path):
-    write_packed(tmp_path / "bits.npy", BITS)
+    write_packed(BITS, tmp_path / "bits.npy")
     return rs.load_dataset(tmp_path / "bits.npy", n_visible=21)
 
 
@@ -86,7 +86,7 @@ def test_what_is_no_packed_file_is_refused(tmp_path, mapped):
     with pytest.raises(DataError, match=r"packed bits in an \.npy file"):
         rs.load_dataset(tmp_path / "bits.npz", n_visible=21)
     with pytest.raises(DataError, match=r"ends in \.npy"):
-        write_packed(tmp_path / "bits.txt", BITS)
+        write_packed(BITS, tmp_path / "bits.txt")
 
 
 def test_a_large_file_is_opened_at_once(tmp_path):

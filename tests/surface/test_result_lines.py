@@ -19,6 +19,7 @@ import rbmscape as rs
 from rbmscape.brief import OneLine, in_brief
 from rbmscape.data.dataset import Contents
 from rbmscape.data.ising import ising_exact
+from rbmscape.data.packed import PackedBits
 from rbmscape.data.tables import Columns
 from rbmscape.diffusion.banded_levels import BandedLevels
 from rbmscape.diffusion.cascade import cascade
@@ -88,6 +89,7 @@ def made() -> Iterator[Any]:
     modes = rs.Modes.of(rbm)
     states = np.random.default_rng(0).integers(0, 2, (20, 9))
     hidden = np.random.default_rng(1).integers(0, 2, (20, 6))
+    yield from (rs.describe(images), PackedBits(np.packbits(states, axis=1), 9))
     yield from (images, rbm, modes, Contents(states), Columns(states, None, ("a",) * 9), exact_moments(rbm))
     yield from (modes.project(states), modes.aligned_to(rs.Modes.of(start)), landscape(modes, 0))
     law = rs.MarchenkoPastur(9, 6, 0.1)

@@ -12,24 +12,36 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rbmscape.arrays import is_frame
-from rbmscape.checks import is_number, suggestion
+from rbmscape.checks import suggestion
 from rbmscape.data.binary_mnist import embedded_mnist
 from rbmscape.data.dataset import Contents, Dataset
 from rbmscape.data.ising import ising
-from rbmscape.data.packed import PackedBits, chosen_rows
+from rbmscape.data.packed import PackedBits
 from rbmscape.data.readers import FORMATS, map_packed, read_file
+from rbmscape.data.split import split
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.data.tables import split_frame
 from rbmscape.errors import DataError
 from rbmscape.recipe import plain_value
-from rbmscape.rng import Stream
 
 __all__ = ["DATASET_NAMES", "DEFAULT_TEST_FRACTION", "is_file", "load_dataset"]
 
 DATASET_NAMES = ("mnist", "bars-and-stripes", "planted", "ising")
 DEFAULT_TEST_FRACTION = 0.2
 
-_FOR_FILES = ("n_visible", "threshold", "test", "test_fraction", "labels", "key", "image_shape", "n_train", "n_test")
+_FOR_FILES = (
+    "n_visible",
+    "threshold",
+    "test",
+    "test_fraction",
+    "groups",
+    "stratify",
+    "labels",
+    "key",
+    "image_shape",
+    "n_train",
+    "n_test",
+)
 _APPLIES = {
     "mnist": ("n_train", "n_test"),
     "bars-and-stripes": ("image_shape",),
@@ -47,6 +59,8 @@ def load_dataset(
     threshold: float | None = None,
     test: str | os.PathLike[str] | ArrayLike | None = None,
     test_fraction: float | None = None,
+    groups: ArrayLike | None = None,
+    stratify: bool | None = None,
     labels: str | int | ArrayLike | None = None,
     key: str | None = None,
     image_shape: tuple[int, int] | None = None,
@@ -69,6 +83,9 @@ def load_dataset(
     test : files and arrays: another file or array that holds the test data
     test_fraction : files and arrays: fraction of the rows, drawn without replacement by ``seed``, that become test data
         (default 0.2, at least one row; 0 sets nothing aside).  A file with the arrays ``train`` and ``test`` is split.
+    groups : one group a row (a patient, a video): all rows of a group go to the same part, so that the test data are
+        not near copies of training data
+    stratify : with True each class has the same share of the test data, as far as whole rows allow; needs labels
     labels : one label a sample as an array, or where the file has them: the key of an array in .npz and HDF5
         (``labels`` is found by itself), the name or number of a column in .csv and .parquet
     key : array inside an .npz or HDF5 file; by default ``samples`` (the layout of the package rbms), ``train`` with
@@ -96,7 +113,8 @@ def load_dataset(
     kind = _kind(source)
     digits = None if digits is None else _labels_wanted(digits)
     given: dict[str, Any] = {
-        "threshold": threshold, "test": test, "test_fraction": test_fraction, "labels": labels, "key": key,
+        "threshold": threshold, "test": test, "test_fraction": test_fraction, "groups": groups,
+        "stratify": stratify or None, "labels": labels, "key": key,
         "image_shape": image_shape, "n_train": n_train, "n_test": n_test, "n_visible": n_visible, "rank": rank,
         "strengths": strengths, "temperature": temperature,
     }  # fmt: skip
@@ -179,6 +197,8 @@ def _users_data(
     threshold: float | None = None,
     test: Any = None,
     test_fraction: float | None = None,
+    groups: Any = None,
+    stratify: bool | None = None,
     labels: Any = None,
     key: str | None = None,
     image_shape: tuple[int, int] | None = None,
@@ -198,8 +218,10 @@ def _users_data(
     name = Path(os.fspath(source)).stem if isinstance(source, str | os.PathLike) else "array"
     dataset = Dataset.from_contents(contents, name=name, image_shape=image_shape, threshold=threshold)
     if contents.test is not None:
+        if groups is not None or stratify:
+            raise DataError(f"{name} comes split, which leaves nothing to groups and stratify; leave them out")
         return dataset
-    return _split(dataset, DEFAULT_TEST_FRACTION if test_fraction is None else test_fraction, seed)
+    return split(dataset, DEFAULT_TEST_FRACTION if test_fraction is None else test_fraction, seed, groups, stratify)
 
 
 def _contents(source: Any, key: str | None, labels: Any, n_visible: int | None) -> Contents:
@@ -217,28 +239,3 @@ def _contents(source: Any, key: str | None, labels: Any, n_visible: int | None) 
         return Contents(map_packed(Path(source), n_visible), train_labels=labels, where=str(source))
     contents = read_file(Path(source), key, str(labels) if named else None)
     return contents if labels is None or named else replace(contents, train_labels=labels)
-
-
-def _split(dataset: Dataset, test_fraction: float, seed: int) -> Dataset:
-    """Move rows chosen at random to the test data; the same rows for the same seed and number of rows."""
-    if not is_number(test_fraction) or not 0.0 <= test_fraction < 1.0:
-        raise DataError(f"test_fraction is {test_fraction!r}; give a number from 0 to below 1")
-    n_samples = len(dataset.train)
-    if test_fraction == 0.0:
-        return dataset
-    if n_samples == 1:
-        raise DataError(
-            f"{dataset.name} has one row, which cannot be both training and test data; "
-            "pass test_fraction=0 (--test-fraction 0) or test=..."
-        )
-    n_test = min(max(1, round(test_fraction * n_samples)), n_samples - 1)
-    order = Stream(seed, "data/split").numpy().permutation(n_samples)
-    test, train = order[:n_test], order[n_test:]
-    labels = dataset.train_labels
-    return replace(
-        dataset,
-        train=chosen_rows(dataset.train, train),
-        test=chosen_rows(dataset.train, test),
-        train_labels=None if labels is None else labels[train],
-        test_labels=None if labels is None else labels[test],
-    )

@@ -16,13 +16,13 @@ from rbmscape.files import atomic_file
 __all__ = ["write_packed"]
 
 
-def write_packed(path: str | os.PathLike[str], data: ArrayLike | PackedBits) -> None:
+def write_packed(data: ArrayLike | PackedBits, path: str | os.PathLike[str]) -> None:
     """Write bits as an .npy file of a bit a unit, which ``load_dataset(path, n_visible=N)`` maps instead of reading.
 
     Parameters
     ----------
-    path : ends in .npy
     data : (n, N) zeros and ones in any array, or packed already
+    path : ends in .npy
 
     Raises
     ------

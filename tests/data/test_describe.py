@@ -1,0 +1,92 @@
+"""What is planted in data is found, and nothing is found where nothing is; splits keep groups and shares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import rbmscape as rs
+from rbmscape.errors import DataError
+
+BITS = np.random.default_rng(0).integers(0, 2, (300, 12)).astype(np.uint8)
+
+
+def test_clean_data_raise_no_concern():
+    found = rs.describe(rs.load_dataset(np.unique(BITS, axis=0)))
+    assert found.concerns == ()
+    assert "nothing to look at twice" in repr(found)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_was_planted_is_found(tmp_path, packed):
+    rows = np.unique(BITS, axis=0)[:200].copy()
+    np.random.default_rng(1).shuffle(rows)
+    rows[:, 3], rows[:, 5], rows[:, 7] = 1, rows[:, 0], np.arange(200) >= 90
+    rows[150] = rows[120]
+    test = np.concatenate([rows[[4, 4, 9]], 1 - rows[:1]])
+    test[3, 3] = 0
+    if packed:
+        for name, part in (("train", rows), ("test", test)):
+            rs.write_packed(part, tmp_path / f"{name}.npy")
+        data = rs.load_dataset(tmp_path / "train.npy", test=tmp_path / "test.npy", n_visible=12)
+    else:
+        data = rs.Dataset.from_array(rows, test)
+    found = rs.describe(data)
+    assert found.constant.tolist() == [3]
+    assert found.repeated.tolist() == [5]
+    assert found.sorted_columns.tolist() == [7]
+    assert (found.duplicates_test, found.leaked) == (1, 3)
+    assert found.duplicates_train == 200 - len(np.unique(rows, axis=0)) >= 1
+    np.testing.assert_array_equal(found.frequencies, rows.mean(0))
+    for words in (
+        "1 columns (3) never change",
+        "1 columns (5) repeat",
+        "1 columns (7) change once",
+        "3 of 4 test rows",
+    ):
+        assert any(words in concern for concern in found.concerns)
+
+
+def test_few_different_rows_are_said():
+    found = rs.describe(rs.Dataset.from_array(np.tile(BITS[:5], (40, 1))))
+    assert any("there are 5 different ones" in words for words in found.concerns)
+
+
+def test_class_shares_and_stratified_splits():
+    labels = np.repeat([0, 1, 2], [200, 80, 20])
+    data = rs.load_dataset(BITS, labels=labels, stratify=True, test_fraction=0.25)
+    shares = rs.describe(data).class_shares
+    assert {label: pytest.approx(pair) for label, pair in shares.items()} == {
+        0: (150 / 225, 50 / 75), 1: (60 / 225, 20 / 75), 2: (15 / 225, 5 / 75),
+    }  # fmt: skip
+    both = np.concatenate([data.train, data.test])
+    np.testing.assert_array_equal(np.unique(both, axis=0), np.unique(BITS, axis=0))
+    with pytest.raises(DataError, match="no labels to keep the shares of"):
+        rs.load_dataset(BITS, stratify=True)
+
+
+def test_groups_stay_together():
+    groups = np.random.default_rng(2).integers(0, 20, 300)
+    marked = np.hstack([(groups[:, None] >> np.arange(5)) & 1, BITS])
+    for seed in range(5):
+        data = rs.load_dataset(marked, groups=groups, test_fraction=0.3, seed=seed)
+        kept, aside = ({tuple(row[:5]) for row in part} for part in (data.train, data.test))
+        assert not kept & aside
+        assert abs(len(data.test) - 90) <= np.bincount(groups).max()
+        assert len(data.train) + len(data.test) == 300
+    with pytest.raises(DataError, match="one group, which cannot be split"):
+        rs.load_dataset(BITS, groups=np.zeros(300))
+    with pytest.raises(DataError, match=r"groups have shape \(3,\) for 300 rows"):
+        rs.load_dataset(BITS, groups=[1, 2, 3])
+    with pytest.raises(DataError, match="choose one of them"):
+        rs.load_dataset(BITS, groups=groups, stratify=True)
+
+
+def test_a_split_as_before_for_a_seed():
+    data = rs.load_dataset(np.arange(10)[:, None] == np.arange(10), seed=3)
+    assert data.test.argmax(1).tolist() == rs.load_dataset(np.eye(10), seed=3).test.argmax(1).tolist()
+
+
+def test_only_data_sets_are_described():
+    with pytest.raises(DataError, match="describe takes a Dataset, found ndarray"):
+        rs.describe(BITS)
