@@ -288,12 +288,43 @@ def test_evaluate_brackets_the_exact_value(tmp_path, trained, capsys):
     numbers = json.loads(path.read_text())
     data = torch.from_numpy(rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).test)
     exact = float(exact_log_likelihood(rs.Run.open(trained).load().to(dtype=torch.float64), data).mean())
-    bounds = numbers["log_likelihood"]
+    assert set(numbers["log_likelihood"]) == {"train", "test"}
+    bounds = numbers["log_likelihood"]["test"]
     low = bounds["lower"]["value"] - 5 * bounds["lower"]["stderr"] - 1e-4
     high = bounds["upper"]["value"] + 5 * bounds["upper"]["stderr"] + 1e-4
     assert low < exact < high
     assert not low < exact + 1.0 < high
     assert ("not converged" in capsys.readouterr().out) is not numbers["converged"]
+
+
+def test_evaluate_lists_all_checkpoints(tmp_path, trained, capsys, monkeypatch):
+    """Exact sums for a small model; else one tempering, which agrees with them (5 errors, at least 0.05 nats)."""
+    run, path = rs.Run.open(trained), tmp_path / "numbers.json"
+    data = torch.from_numpy(rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train)
+    exact = [float(exact_log_likelihood(one.to(dtype=torch.float64), data).mean()) for one in run.models()]
+    assert main(["evaluate", str(trained), "--all", "--json", str(path)]) == 0
+    numbers = json.loads(path.read_text())
+    assert numbers["method"] == "exact"
+    assert [line["update"] for line in numbers["checkpoints"]] == list(run.updates)
+    found = [line["log_likelihood"]["test"]["value"] for line in numbers["checkpoints"]]
+    np.testing.assert_allclose(found, exact, atol=1e-4)
+    monkeypatch.setattr("rbmscape.likelihood.estimate.EXACT_WORK", 1.0)
+    assert main(["evaluate", str(trained), "--all", "--json", str(path)]) == 0
+    numbers = json.loads(path.read_text())
+    assert numbers["method"] == "trajectory"
+    for line, value in zip(numbers["checkpoints"], exact, strict=True):
+        score = line["log_likelihood"]["test"]
+        assert abs(score["value"] - value) < max(0.05, 5 * (score["stderr"] or 0.0))
+    assert "one tempering along the training" in " ".join(capsys.readouterr().out.split())
+
+
+def test_all_needs_a_run_and_an_estimator_of_its_own(tmp_path, trained, capsys):
+    rs.Run.open(trained).load().save(tmp_path / "model.safetensors")
+    words = ["--data", "bars-and-stripes", "--image-shape", "3x3", "--all"]
+    assert main(["evaluate", str(tmp_path / "model.safetensors"), *words]) == 1
+    assert "--all lists the checkpoints of a run's directory" in capsys.readouterr().err
+    assert main(["evaluate", str(trained), "--all", "--method", "bracket"]) == 2
+    assert "leave --method bracket out" in " ".join(capsys.readouterr().err.split())
 
 
 def test_evaluate_needs_data_that_fit(tmp_path, trained, capsys):

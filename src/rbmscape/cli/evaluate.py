@@ -34,8 +34,11 @@ from rbmscape.cli.options import (
 from rbmscape.cli.tables import print_table, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rbmscape.cli.models import OpenModel
     from rbmscape.data.dataset import Binary, Dataset
+    from rbmscape.likelihood.bracket import Bracket
     from rbmscape.likelihood.estimate import LogPartition
     from rbmscape.model.rbm import RBM
     from rbmscape.stats import Estimate
@@ -70,6 +73,9 @@ def evaluate(
     betas: Annotated[int, typer.Option(help="Temperatures.", min=2)] = 1000,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     update: UpdateOption = -1,
+    all_checkpoints: Annotated[
+        bool, typer.Option("--all", help="A line for every checkpoint of a run, all by one estimator.")
+    ] = False,
     json_file: JsonOption = None,
     per_row: Annotated[
         str | None,
@@ -111,11 +117,25 @@ def evaluate(
     check_absent(table, overwrite=overwrite)
     opened = open_model(model, update, device)
     dataset, names = _data(opened, data, loading)
+    parts = [(name, rows) for name, rows in zip(names, (dataset.train, dataset.test), strict=True) if len(rows)]
+    if all_checkpoints:
+        _every(
+            opened, dataset, parts, json_file, method, table, seed=seed, engine=engine.value, precision=precision.value
+        )
+        return
     if method is Method.BRACKET:
         if table:
             raise typer.BadParameter("--per-row needs one value of ln Z; take --method bar, ais or exact instead")
         _bracket(
-            opened, dataset, json_file, n_chains=chains, n_betas=betas, seed=seed, engine=engine, precision=precision
+            opened,
+            dataset,
+            parts,
+            json_file,
+            n_chains=chains,
+            n_betas=betas,
+            seed=seed,
+            engine=engine,
+            precision=precision,
         )
         return
     began = time.perf_counter()
@@ -123,7 +143,6 @@ def evaluate(
         opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, seed=seed,
         engine=engine.value, precision=precision.value, progress=True,
     )  # fmt: skip
-    parts = [(name, rows) for name, rows in zip(names, (dataset.train, dataset.test), strict=True) if len(rows)]
     scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in parts}
     audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
     errors = {part: row_stderr(opened.rbm, rows) for part, rows in parts}
@@ -136,6 +155,27 @@ def evaluate(
     _show(opened, dataset, log_z, scores, errors, audit, seconds)
 
 
+def _every(
+    opened: OpenModel,
+    dataset: Dataset,
+    parts: Sequence[tuple[str, Binary]],
+    json_file: str | None,
+    method: Method,
+    table: list[Path],
+    **options: Any,
+) -> None:
+    """All checkpoints of a run."""
+    from rbmscape.cli.checkpoints import evaluate_checkpoints
+    from rbmscape.errors import InputError
+
+    if opened.run is None:
+        raise InputError(f"{opened.name} is a single model; --all lists the checkpoints of a run's directory")
+    if method is not Method.AUTO or table:
+        given = "--per-row" if table else f"--method {method.value}"
+        raise typer.BadParameter(f"--all judges every checkpoint by one estimator of its own; leave {given} out")
+    evaluate_checkpoints(opened.run, dataset, parts, json_file, **options)
+
+
 def _audit(opened: OpenModel, dataset: Dataset, value: Estimate, method: str, seed: int) -> TrainingAudit:
     """Baselines beside the likelihood, and whether the training was in equilibrium where its data are these."""
     from rbmscape.training.audit import audit_model
@@ -146,7 +186,9 @@ def _audit(opened: OpenModel, dataset: Dataset, value: Estimate, method: str, se
     return audit_model(opened.rbm, dataset, value, method, run=run, update=opened.update, seed=seed)
 
 
-def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **options: Any) -> None:
+def _bracket(
+    opened: OpenModel, dataset: Dataset, parts: Sequence[tuple[str, Binary]], json_file: str | None, **options: Any
+) -> None:
     """Both bounds on the test log-likelihood and whether to believe them."""
     from rbmscape.likelihood.bracket import likelihood_bracket
 
@@ -158,19 +200,28 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
     )
     audit = _audit(opened, dataset, found.best, "bracket", options["seed"])
     seconds = time.perf_counter() - began
-    bounds = {"lower": found.lower, "upper": found.upper, "best": found.best}
+    scores = _bounds(opened.rbm, parts, found)
     names = {"lower": "lower bound", "upper": "upper bound", "best": "both combined"}
     lines = [
         ("model", f"{opened.name}, {opened.rbm.n_visible} visible and {opened.rbm.n_hidden} hidden units"),
-        *((names[name], f"{bound} nats a sample") for name, bound in bounds.items()),
-        ("verdict", "converged" if found.converged else "not converged"),
+        *(
+            (f"{part}, {names[name]}", f"{bound} nats a sample")
+            for part, bounds in scores.items()
+            for name, bound in bounds.items()
+        ),
+        ("verdict", "converged: nothing speaks against it" if found.converged else "not converged"),
         *(("", reason) for reason in found.reasons),
-        ("error of the rows", f"± {audit.rows:.2g}, of the finite number of them"),
         *audit.comparison(),
         ("time", f"{seconds:.1f} s"),
     ]
     if json_file is not None:
-        plain = {name: {"value": bound.value, "stderr": bound.stderr} for name, bound in bounds.items()}
+        plain = {
+            part: {
+                name: {"value": bound.value, "stderr": bound.stderr, "row_stderr": bound.rows}
+                for name, bound in bounds.items()
+            }
+            for part, bounds in scores.items()
+        }
         verdict = {"converged": found.converged, "gap": found.gap, "reasons": found.reasons, "n_betas": found.n_betas}
         facts = {
             "model": opened.name,
@@ -181,7 +232,23 @@ def _bracket(opened: OpenModel, dataset: Dataset, json_file: str | None, **optio
         }
         facts |= {"data_fingerprint": dataset.fingerprint, "log_likelihood": plain, "audit": audit.record()}
         write_json(json_file, facts | verdict)
-    print_table(f"Test log-likelihood on {dataset.name}", lines)
+    print_table(f"Log-likelihood on {dataset.name}", lines)
+
+
+def _bounds(rbm: RBM, parts: Sequence[tuple[str, Binary]], found: Bracket) -> dict[str, dict[str, LogPartition]]:
+    """Lower bound, upper bound and both combined on each part of the data, of which the bracket scored the last."""
+    from dataclasses import replace
+
+    from rbmscape.training.audit import row_stderr
+
+    free = {name: _mean(rbm, rows, replace(found.best, value=0.0, rows=0.0)).value for name, rows in parts}
+    scored = free[list(free)[-1]]
+    bounds = {"lower": found.lower, "upper": found.upper, "best": found.best}
+    rows = {name: row_stderr(rbm, part) for name, part in parts}
+    return {
+        part: {name: replace(one, value=one.value + mean - scored, rows=rows[part]) for name, one in bounds.items()}
+        for part, mean in free.items()
+    }
 
 
 def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> tuple[Dataset, tuple[str, str]]:
@@ -246,7 +313,9 @@ def _show(
 
     how = "exact, by enumeration"
     if log_z.method != "exact":
-        how = f"{log_z.method}, {log_z.n_chains} chains, {log_z.n_betas} temperatures, {log_z.ess:.0f} effective chains"
+        bound = " (in expectation an upper bound on the log-likelihood)" if log_z.method == "ais" else ""
+        effort = f"{log_z.n_chains} chains, {log_z.n_betas} temperatures, {log_z.ess:.0f} effective chains"
+        how = f"{log_z.method}{bound}, {effort}"
     lines = [
         ("model", f"{opened.name}, {opened.rbm.n_visible} visible and {opened.rbm.n_hidden} hidden units"),
         ("ln Z", str(log_z)),
@@ -255,6 +324,7 @@ def _show(
             for part, score in scores.items()
         ),
         ("method", how),
+        *(("caution", objection) for objection in log_z.objections),
         *audit.comparison(),
         ("time", f"{seconds:.1f} s"),
     ]

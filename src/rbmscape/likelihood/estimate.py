@@ -231,10 +231,15 @@ def with_both_errors(estimate: Estimate, rows: float) -> str:
     return f"{number}{of_z} ± {rows:.2g} (rows)"
 
 
+def summing_work(rbm: RBM) -> float:
+    """Terms of the exact sum: states of the smaller layer times units of the larger."""
+    small, large = sorted((rbm.n_visible, rbm.n_hidden))
+    return 2.0**small * large
+
+
 def is_summable(rbm: RBM) -> bool:
     """Whether ``auto`` sums over all states of the smaller layer."""
-    small, large = sorted((rbm.n_visible, rbm.n_hidden))
-    return 2.0**small * large <= EXACT_WORK
+    return summing_work(rbm) <= EXACT_WORK
 
 
 def base_data(rbm: RBM, data: Any) -> Tensor | None:
