@@ -118,31 +118,17 @@ def evaluate(
     opened = open_model(model, update, device)
     dataset, names = _data(opened, data, loading)
     parts = [(name, rows) for name, rows in zip(names, (dataset.train, dataset.test), strict=True) if len(rows)]
+    how: dict[str, Any] = {"seed": seed, "engine": engine.value, "precision": precision.value}
     if all_checkpoints:
-        _every(
-            opened, dataset, parts, json_file, method, table, seed=seed, engine=engine.value, precision=precision.value
-        )
+        _every(opened, dataset, parts, json_file, method, table, **how)
         return
     if method is Method.BRACKET:
         if table:
             raise typer.BadParameter("--per-row needs one value of ln Z; take --method bar, ais or exact instead")
-        _bracket(
-            opened,
-            dataset,
-            parts,
-            json_file,
-            n_chains=chains,
-            n_betas=betas,
-            seed=seed,
-            engine=engine,
-            precision=precision,
-        )
+        _bracket(opened, dataset, parts, json_file, n_chains=chains, n_betas=betas, **how)
         return
     began = time.perf_counter()
-    log_z = log_partition(
-        opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, seed=seed,
-        engine=engine.value, precision=precision.value, progress=True,
-    )  # fmt: skip
+    log_z = log_partition(opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, progress=True, **how)
     scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in parts}
     audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
     errors = {part: row_stderr(opened.rbm, rows) for part, rows in parts}
