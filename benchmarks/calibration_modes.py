@@ -173,7 +173,7 @@ def bar(seed: int) -> dict[str, Any]:
     began, exact = time.process_time(), exact_log_partition(rbm)
     found = rs.log_partition(rbm, "bar", seed=seed, n_chains=200, n_betas=400)
     return {
-        "exact": exact, "value": found.value, "stderr": found.stderr, "converged": found.converged, "holds": True,
+        "exact": exact, "value": found.value, "stderr": found.stderr, "converged": found.converged, "holds": None,
         "objections": list(found.objections), "seconds": time.process_time() - began,
     }  # fmt: skip
 
@@ -203,7 +203,7 @@ def summary(rows: list[dict[str, Any]]) -> list[tuple[object, ...]]:
         lines.append(
             (
                 family, len(chosen), len(sure), sum(one < 1.96 for one in z), sum(one > 4.0 for one in z),
-                max(z, default=float("nan")), sum(row["holds"] for row in chosen if not row["converged"]),
+                max(z, default=float("nan")), sum(bool(row["holds"]) for row in chosen if not row["converged"]),
             )
         )  # fmt: skip
     return lines
@@ -226,7 +226,7 @@ def main() -> None:
     columns = ("family", "models", "converged", "hits of these", "of these z > 4", "largest |z|", "others: bound holds")
     lines = summary(rows)
     show("brackets of models with far modes and needles", columns, lines)
-    along = [row["trajectory"] | {"family": row["family"], "holds": True} for row in rows if "trajectory" in row]
+    along = [row["trajectory"] | {"family": row["family"], "holds": None} for row in rows if "trajectory" in row]
     show("the trajectory's ln Z of the last model", columns[:-1], [line[:-1] for line in summary(along)])
     content = {"settings": OPTIONS, "summary": [dict(zip(columns, line, strict=True)) for line in lines], "cases": rows}
     save("calibration_modes", arguments.out, where, content)
