@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbmscape.errors import ShapeError
+from rbmscape.figures.mosaic import columns_attr
 from rbmscape.figures.sample_grid import MOST_PICTURES, MOST_ROWS, alt_text, compute, draw
 
 
@@ -56,9 +57,11 @@ def test_lines_that_are_called_images_become_a_raster_and_no_bar_code(shape):
 
 
 def test_columns_names_stand_under_a_raster():
-    names = ("age over 40", "smokes", "a very long name that no axis has room for")
-    panel = draw(compute(np.eye(3), columns="\n".join(names))).axes[0]
-    assert [label.get_text() for label in panel.get_xticklabels()] == [*names[:2], "a very long name th…"]
+    names = ("age\nover 40", "costs $x^{$", "a very long name that no axis has room for")
+    figure = draw(compute(np.eye(3), columns=columns_attr(names)))
+    figure.draw_without_rendering()
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert labels == ["age over 40", r"costs \$x^{\$", "a very long name th…"]
 
 
 def test_long_sets_are_cut_and_facts_are_kept():

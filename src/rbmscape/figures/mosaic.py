@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.brief import printable
+
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
@@ -60,12 +62,13 @@ def column_names(dataset: xr.Dataset) -> list[str]:
 
 def columns_attr(columns: Sequence[str] | None) -> str | None:
     """The names as an attribute of a figure's Dataset, or None."""
-    return "\n".join(name.replace("\n", " ") for name in columns) if columns else None
+    return "\n".join(printable(name.replace("\n", " ")) for name in columns) if columns else None
 
 
 def shortened(name: str, length: int = 20) -> str:
-    """A name of a unit with its end left out where it is long."""
-    return name if len(name) <= length else f"{name[: length - 1]}…"
+    """A name of a unit as a picture writes it, with its end left out where it is long; a dollar sign is no formula."""
+    kept = name if len(name) <= length else f"{name[: length - 1]}…"
+    return kept.replace("$", r"\$")
 
 
 def name_units(panel: Axes, count: int, columns: Sequence[str]) -> None:
