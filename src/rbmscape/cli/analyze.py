@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rbmscape.cli.options import (
+    BestOption,
     DeviceOption,
     ImageShapeOption,
     OverwriteOption,
@@ -42,6 +43,7 @@ def analyze(
     chains: Annotated[int, typer.Option(help="Independent samples of each model.", min=2)] = 100,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     update: UpdateOption = -1,
+    best: BestOption = False,
     image_shape: ImageShapeOption = None,
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
@@ -56,7 +58,7 @@ def analyze(
     check_absent(
         [out / f"{entry.stem}.{kind}" for entry in entries for kind in ("png", "pdf", "nc")], overwrite=overwrite
     )
-    subject = _subject(model, data, image_shape, update, device, seed, chains)
+    subject = _subject(model, data, image_shape, (update, best), device, seed, chains)
     failed: dict[str, str] = {}
     for entry in entries:
         _make(entry, subject, out, failed)
@@ -82,14 +84,16 @@ def _chosen(names: str | None) -> tuple[FigureEntry, ...]:
 
 
 def _subject(
-    model: str, data: str | None, image_shape: str | None, update: int, device: str, seed: int, chains: int
+    model: str, data: str | None, image_shape: str | None, place: tuple[int, bool], device: str, seed: int, chains: int
 ) -> Subject:
     """The model with its run and data, checked to fit each other."""
     from rbmscape.cli.models import open_model
     from rbmscape.errors import DataError
     from rbmscape.figures.analysis import Subject
 
-    found = open_model(model, update, device)
+    update, best = place
+    found = open_model(model, update, device, best=best)
+    update = found.update if best else update
     dataset: Dataset | None = None
     if data is not None and data != "none":
         from rbmscape.data.load import load_dataset

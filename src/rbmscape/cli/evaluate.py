@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rbmscape.cli.options import (
+    BestOption,
     DeviceOption,
     DigitsOption,
     Engine,
@@ -73,6 +74,7 @@ def evaluate(
     betas: Annotated[int, typer.Option(help="Temperatures.", min=2)] = 1000,
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     update: UpdateOption = -1,
+    best: BestOption = False,
     all_checkpoints: Annotated[
         bool, typer.Option("--all", help="A line for every checkpoint of a run, all by one estimator.")
     ] = False,
@@ -115,7 +117,7 @@ def evaluate(
     )  # fmt: skip
     table = [] if per_row is None else [Path(per_row)]
     check_absent(table, overwrite=overwrite)
-    opened = open_model(model, update, device)
+    opened = open_model(model, update, device, best=best)
     dataset, names = _data(opened, data, loading)
     parts = [(name, rows) for name, rows in zip(names, (dataset.train, dataset.test), strict=True) if len(rows)]
     how: dict[str, Any] = {"seed": seed, "engine": engine.value, "precision": precision.value}

@@ -37,29 +37,33 @@ class OpenModel:
         return None if names is None else tuple(map(str, names))
 
 
-def open_model(path: str, update: int = -1, device: str = "auto") -> OpenModel:
-    """Load a model and put it where it is to be used.
+def open_model(path: str, update: int = -1, device: str = "auto", *, best: bool = False) -> OpenModel:
+    """Load a model and put it where it is to be used, of a run at an update or at the best one.
 
     Raises
     ------
     RunNotFoundError : there is nothing at that path, or a directory without a run
-    InputError : a file was given together with a checkpoint's number, or the run has no such checkpoint
+    InputError : a file was given together with a checkpoint, or the run has no such one
     EngineError : the device is not there
     """
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
 
+    if best and update != -1:
+        raise InputError(f"--best and --update {update} both choose a checkpoint; leave one out")
     place = Path(path)
     if not place.exists():
         raise RunNotFoundError(f"there is no run or model file {path}; give a run's directory or a .safetensors file")
     if place.is_dir():
         run = Run.open(place)
+        update = run.best() if best else update
         rbm = run.load(update)
         reached = run.updates[-1] if update == -1 else update
         found = OpenModel(rbm, run, f"{path} at update {reached}", reached)
     else:
-        if update != -1:
-            raise InputError(f"{path} is a single model; --update chooses among the checkpoints of a run's directory")
+        if update != -1 or best:
+            option = "--best" if best else "--update"
+            raise InputError(f"{path} is a single model; {option} chooses among the checkpoints of a run's directory")
         found = OpenModel(RBM.load(place), None, path, -1)
     return OpenModel(found.rbm.to(device=resolve_device(device)), found.run, found.name, found.update)
 

@@ -11,6 +11,7 @@ import typer
 from rbmscape.kernels.select import ENGINES, PRECISIONS
 
 __all__ = [
+    "BestOption",
     "BetaOption",
     "DeviceOption",
     "DigitsOption",
@@ -144,6 +145,10 @@ BetaOption = Annotated[
 ]
 UpdateOption = Annotated[
     int, typer.Option(help="The checkpoint of a run after this number of updates is taken; -1 is the last.", min=-1)
+]
+BestOption = Annotated[
+    bool,
+    typer.Option("--best", help="The checkpoint of a run whose held-out likelihood is the highest is taken."),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="What is there is replaced.")]
 JsonOption = Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rbmscape.cli.options import (
+    BestOption,
     BetaOption,
     DeviceOption,
     Engine,
@@ -70,6 +71,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Of all random numbers.", min=0)] = 0,
     beta: BetaOption = 1.0,
     update: UpdateOption = -1,
+    best: BestOption = False,
     image_shape: ImageShapeOption = None,
     engine: EngineOption = Engine.AUTO,
     precision: PrecisionOption = Precision.AUTO,
@@ -93,7 +95,7 @@ def sample(
     files = [Path(f"{stem}.npz"), Path(f"{stem}.png")]
     check_absent(files, overwrite=overwrite)
     shape = None if image_shape is None else parse_image_shape(image_shape)
-    opened = open_model(model, update, device)
+    opened = open_model(model, update, device, best=best)
     if given is not None:
         way = "gibbs" if method is Method.GIBBS else "auto"
         found = complete_rows(

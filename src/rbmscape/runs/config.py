@@ -168,6 +168,12 @@ class TrainingConfig(Recipe):
     reject_below: Share = _option(
         _MODEL, "The present model of ptt is taken back when the mean acceptance falls below this.", 0.1
     )
+    patience: NonNegativeInt = _option(
+        _RUN,
+        "Training ends when the likelihood of held-out data has not risen beyond its error for this many checkpoints "
+        "after the first epoch; 0 trains all epochs.",
+        0,
+    )
     early_checkpoints: NonNegativeInt = _option(
         _RUN, "The first epoch has checkpoints at about this many log-spaced updates.", 14
     )
@@ -202,6 +208,15 @@ class TrainingConfig(Recipe):
                     if self.method == "ptt"
                     else "leave it out and use likelihood_bracket afterwards"
                 )
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _patience_can_see(self) -> Self:
+        if self.patience and self.method != "ptt" and not self.online_likelihood:
+            raise ValueError(
+                f"patience needs a likelihood at every checkpoint, found method {self.method!r}; take method 'ptt' or "
+                "online_likelihood, or leave patience out"
             )
         return self
 

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rbmscape.checks import is_whole
 from rbmscape.errors import (
@@ -22,6 +22,7 @@ from rbmscape.errors import (
 from rbmscape.files import read_tensors
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.runs.check import missing_parts
+from rbmscape.runs.choice import best_update, has_stopped
 from rbmscape.runs.config import recorded_config
 from rbmscape.runs.journal import parse_metrics
 from rbmscape.runs.layout import (
@@ -152,8 +153,22 @@ class Run:
 
     @property
     def is_complete(self) -> bool:
-        """Whether training reached its last epoch."""
-        return self.last_update >= self.config.epochs * self.updates_per_epoch
+        """Whether training reached its last epoch, or its recipe's patience ended it."""
+        at_end = self.last_update >= self.config.epochs * self.updates_per_epoch
+        return at_end or (self.config.patience > 0 and has_stopped(self.rows, self.config.patience))
+
+    def best(self) -> int:
+        """Update of the checkpoint whose likelihood of held-out data is the highest, the earliest within its error.
+
+        The likelihood is the one in `metrics`, of training data where the run had no others, and the error is that of
+        ln Z.  Checkpoints whose likelihood is not converged are left out.
+
+        Raises
+        ------
+        InputError : no checkpoint has a likelihood (train with ``method="ptt"`` or ``online_likelihood=True``), or
+            none that is converged
+        """
+        return best_update(self.rows, str(self.directory))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -175,17 +190,17 @@ class Run:
         self._require()
         return read_json(self._layout.audit) if self._layout.audit.is_file() else None
 
-    def load(self, update: int = -1, averaged: bool = True) -> RBM:
+    def load(self, update: int | Literal["best"] = -1, averaged: bool = True) -> RBM:
         """The model of one checkpoint.
 
         Parameters
         ----------
-        update : one of `updates`, or -1 for the last
+        update : one of `updates`, -1 for the last, or "best" for that of `best`
         averaged : the averaged parameters where the recipe averages, else (or with False) the last ones
 
         Raises
         ------
-        InputError : there is no such checkpoint
+        InputError : there is no such checkpoint, or no best one
         FormatError : its file is damaged or was written by a newer release
         """
         try:
@@ -208,10 +223,12 @@ class Run:
             raise DamagedError(f"{path} has no {prefix}{missing[0]}; copy the run again")
         return RBM(*(tensors[prefix + name] for name in PARAMETER_NAMES))
 
-    def _resolve(self, update: int) -> int:
+    def _resolve(self, update: int | Literal["best"]) -> int:
         updates = self.updates
         if not updates:
             raise InputError(f"{self.directory} has no checkpoint yet; train it first")
+        if update == "best":
+            update = self.best()
         if update == -1:
             return updates[-1]
         if not is_whole(update):

@@ -47,7 +47,7 @@ _OWN: Final = {
 def can_batch(config: TrainingConfig, engine: Engine) -> bool:
     """Whether an engine trains models of a recipe at once."""
     is_cuda = engine.name == "cuda" and engine.precision == "fixed"
-    return is_cuda and config.method in ("pcd", "cd")
+    return is_cuda and config.method in ("pcd", "cd") and not config.patience
 
 
 def shared_choices(config: TrainingConfig) -> str:

@@ -170,7 +170,10 @@ def _facts(metrics: dict[str, Any], history: list[float]) -> list[tuple[str, str
     known = {name: value for name, value in metrics.items() if value is not None}
     facts = []
     line = "  " + sparkline(history) if sparkline(history) else ""
-    if "log_likelihood" in known:
+    if "log_likelihood_train" in known:
+        facts.append(("log-likelihood", f"{_both_likelihoods(known)} nats{line}"))
+        line = ""
+    elif "log_likelihood" in known:
         facts.append(("log-likelihood (online)", f"{known['log_likelihood']:.2f}{_errors(known)} nats{line}"))
         line = ""
     elif "log_likelihood_objection" in known:
@@ -188,6 +191,14 @@ def _facts(metrics: dict[str, Any], history: list[float]) -> list[tuple[str, str
     if "objection" in known:
         facts.append(("caution", known["objection"]))
     return facts
+
+
+def _both_likelihoods(known: dict[str, Any]) -> str:
+    """Of the held-out data, where there are any, and of the training data."""
+    train = f"{known['log_likelihood_train']:.2f}"
+    if "log_likelihood_test" not in known:
+        return f"{train}{_errors(known)} (train)"
+    return f"{known['log_likelihood_test']:.2f} (test), {train} (train){_errors(known)}"
 
 
 def _errors(known: dict[str, Any]) -> str:

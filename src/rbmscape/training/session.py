@@ -16,6 +16,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError
 from rbmscape.kernels.interface import Engine
 from rbmscape.model.rbm import RBM
+from rbmscape.runs.choice import fits_noise, has_stopped
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.writer import RunWriter
 from rbmscape.training.descent import arithmetic_of
@@ -87,6 +88,7 @@ class Session:
     Attributes
     ----------
     trainer : the same
+    has_stopped : whether the recipe's patience has ended the training
     """
 
     def __init__(self, trainer: Trained, writer: RunWriter, dataset: Dataset) -> None:
@@ -97,6 +99,7 @@ class Session:
         self._state_saved = time.monotonic()
         found = writer.read_state()
         self._is_new = found is None
+        self.has_stopped = has_stopped(writer.read_metrics(), trainer.config.patience)
         self._seconds_before = float(found[1]["seconds"]) if found is not None else 0.0
         self._seconds_aside = 0.0
         self._metrics: dict[str, Any] = {}
@@ -190,7 +193,10 @@ class Session:
         place = {"update": trainer.update, "epoch": trainer.epoch, "seconds": seconds, "updates_per_second": speed}
         self._metrics = {key: _json_number(value) for key, value in (place | measured).items()}
         self._first = self._first or (self._writer.read_metrics() or [self._metrics])[0]
-        self._metrics["objection"] = training_objection(self._metrics, self._first, trainer.config.n_hidden)
+        rows = [*self._writer.read_metrics(), self._metrics]
+        objection = training_objection(self._metrics, self._first, trainer.config.n_hidden)
+        self._metrics["objection"] = objection or fits_noise(rows)
+        self.has_stopped = has_stopped(rows, trainer.config.patience)
         self._writer.append_metrics(self._metrics)
         self.write_state()
         self._seconds_aside += self._watch.seconds - began

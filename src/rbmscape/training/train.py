@@ -73,6 +73,11 @@ def train(
     reporter = make_reporter(progress)
     begin = beginning_of(init)
     recipe = recipe_for(config, init)
+    if recipe.patience and not len(dataset.test):
+        raise InputError(
+            "patience compares likelihoods of held-out data, found none; make a Dataset with test rows "
+            "(test_fraction=0.1), or leave patience out"
+        )
     check_beginning(begin, dataset, recipe)
     engine = engine_for(recipe, dataset)
     if directory is not None:
@@ -115,7 +120,7 @@ def _run(trainer: Trainer, session: Session, reporter: Reporter, until_update: i
             if session.is_new:
                 session.begin()
                 reporter.advance(0, session.status(at_checkpoint=True))
-            while trainer.update < last and not guard.requested:
+            while trainer.update < last and not guard.requested and not session.has_stopped:
                 try:
                     trainer.step()
                 except DivergenceError as error:
