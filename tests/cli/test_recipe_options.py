@@ -13,6 +13,7 @@ from rbmscape.cli.recipe_options import option_name
 
 FIELDS = rs.TrainingConfig.model_fields
 NEEDS = {name: {"method": "ptt"} for name in ("reservoir", "freeze_below", "reject_below")}
+NEEDS["patience"] = {"method": "ptt"}
 LISTS = {"reservoir": ("6000", 6000), "adam_betas": ("0.5,0.75", (0.5, 0.75)), "checkpoint_epochs": ("1,5", (1, 5))}
 
 
