@@ -36,6 +36,8 @@ _HOMES = {
     "LogProbability": "rbmscape.likelihood.rows",
     "flip_differences": "rbmscape.likelihood.rows",
     "anomaly_scores": "rbmscape.likelihood.rows",
+    "quality": "rbmscape.runs.quality",
+    "Quality": "rbmscape.runs.quality",
     "mixing_report": "rbmscape.reciprocal.mixing",
     "Modes": "rbmscape.reciprocal.modes",
     "Coordinates": "rbmscape.reciprocal.coordinates",
