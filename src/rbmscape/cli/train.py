@@ -171,6 +171,7 @@ def _train(
 ) -> None:
     from rbmscape.training.audit import audit_training, save_audit
     from rbmscape.training.display import TrainingDisplay
+    from rbmscape.training.team import follows_here
     from rbmscape.training.train import train as train_model
 
     title = (
@@ -180,10 +181,12 @@ def _train(
     try:
         run = train_model(
             dataset, config, directory, init=init, resume=resume, overwrite=overwrite,
-            progress=False if quiet else TrainingDisplay(title),
+            progress=False if quiet or follows_here() else TrainingDisplay(title),
         )  # fmt: skip
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; continue with: rbmscape train --resume --out {directory}") from None
+    if follows_here():
+        return
     if run.is_complete and run.last_update > 0:
         audit = audit_training(run, dataset)
         save_audit(run, audit)

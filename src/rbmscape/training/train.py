@@ -21,6 +21,7 @@ from rbmscape.training.beginning import Beginning, beginning_of, check_beginning
 from rbmscape.training.display import make_reporter
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.session import Session, record_of
+from rbmscape.training.team import ALONE, STOP, Team, check_shares, follow, joined, size_here
 from rbmscape.training.together import may_join, naming_a_lost_device, train_together
 from rbmscape.training.trainer import Trainer
 
@@ -83,6 +84,10 @@ def train(
     if directory is not None:
         _train(dataset, recipe, engine, directory, reporter, last, begin, resume=resume, overwrite=overwrite)
         return Run.open(directory)
+    if size_here() > 1:
+        raise InputError(
+            f"{size_here()} processes train one model and need a directory for it, found none; pass directory=..."
+        )
     with temporary_directory() as place:
         _train(dataset, recipe, engine, place, reporter, last, begin, resume=resume, overwrite=overwrite)
     return Run(place, Keeper(place))
@@ -100,6 +105,12 @@ def _train(
     resume: bool,
     overwrite: bool,
 ) -> None:
+    if size_here() > 1:
+        with joined() as team:
+            _train_in_team(
+                team, dataset, config, directory, reporter, until_update, begin, resume=resume, overwrite=overwrite
+            )
+        return
     if begin is None and can_batch(config, engine) and may_join(directory, resume):
         train_together(
             dataset, [config], [directory], engine, reporter, until_update, resume=resume, overwrite=overwrite
@@ -108,6 +119,37 @@ def _train(
     with RunWriter(directory) as writer, naming_a_lost_device(engine):
         trainer = _start(writer, dataset, config, engine, begin, resume=resume, overwrite=overwrite)
         _run(trainer, Session(trainer, writer, dataset), reporter, until_update)
+
+
+def _train_in_team(
+    team: Team,
+    dataset: Dataset,
+    config: TrainingConfig,
+    directory: str | os.PathLike[str],
+    reporter: Reporter,
+    until_update: int | None,
+    begin: Beginning | None,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> None:
+    """The first process trains as if alone and keeps the run; the others do what it does."""
+    check_shares(config, len(dataset.train), team.size)
+    engine = engine_for(config, dataset)
+    if not team.leads:
+        plan = team.share(None)
+        if plan is not None:  # else the first process says what is wrong
+            name, precision, kind = plan
+            engine = select_engine(name, precision, engine.device)
+            with InterruptGuard():
+                follow(Trainer(dataset, config, engine, begin, kind, team), team)
+        return
+    with RunWriter(directory) as writer, naming_a_lost_device(engine):
+        trainer = _start(writer, dataset, config, engine, begin, team, resume=resume, overwrite=overwrite)
+        try:
+            _run(trainer, Session(trainer, writer, dataset), reporter, until_update)
+        finally:
+            team.tell(STOP)
 
 
 def _run(trainer: Trainer, session: Session, reporter: Reporter, until_update: int | None) -> None:
@@ -169,21 +211,18 @@ def _start(
     config: TrainingConfig,
     engine: Engine,
     begin: Beginning | None,
+    team: Team = ALONE,
     *,
     resume: bool,
     overwrite: bool,
 ) -> Trainer:
     """A trainer at the beginning of a new run, or where an existing one stands."""
-    if resume and writer.exists:
-        place, has_state = str(writer.layout.directory), writer.layout.state.is_file()
-        check_record(read_json(writer.layout.config), begin, place, has_state=has_state)
-    trainer = Trainer(dataset, config, engine, begin)
-    wanted = record_of(dataset, config, engine, trainer.updates_per_epoch)
-    wanted |= {} if begin is None else {"init": begin.facts}
-    record = writer.begin(wanted, resume=resume, overwrite=overwrite)
-    if not same_numbers(record, wanted):
-        engine = select_engine(record["engine"], record["precision"], engine.device)
-        trainer = Trainer(dataset, config, engine, begin, arithmetic(record))
+    try:
+        trainer = _fresh(writer, dataset, config, engine, begin, team, resume=resume, overwrite=overwrite)
+    except BaseException:
+        if team.leads:
+            team.share(None)
+        raise
     found = writer.read_state()
     if found is not None:
         tensors, metadata = found
@@ -193,4 +232,30 @@ def _start(
             raise FormatError(
                 f"{writer.layout.state} does not fit the recipe beside it ({error}); train again with overwrite=True"
             ) from error
+    return trainer
+
+
+def _fresh(
+    writer: RunWriter,
+    dataset: Dataset,
+    config: TrainingConfig,
+    engine: Engine,
+    begin: Beginning | None,
+    team: Team,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Trainer:
+    """A trainer at its beginning, with the engine and the arithmetic of the run that is there; all processes' alike."""
+    if resume and writer.exists:
+        place, has_state = str(writer.layout.directory), writer.layout.state.is_file()
+        check_record(read_json(writer.layout.config), begin, place, has_state=has_state)
+    trainer = Trainer(dataset, config, engine, begin, team=team)
+    wanted = record_of(dataset, config, engine, trainer.updates_per_epoch)
+    wanted |= {} if begin is None else {"init": begin.facts}
+    record = writer.begin(wanted, resume=resume, overwrite=overwrite)
+    if not same_numbers(record, wanted):
+        engine = select_engine(record["engine"], record["precision"], engine.device)
+        trainer = Trainer(dataset, config, engine, begin, arithmetic(record), team)
+    team.share((engine.name, engine.precision, arithmetic(record)))
     return trainer

@@ -27,6 +27,7 @@ from rbmscape.training.ladder.control import Action
 from rbmscape.training.ladder.follower import Follower, Step, Thresholds
 from rbmscape.training.ladder.store import model_tensors, reported_tensors
 from rbmscape.training.rows import Rows, training_rows
+from rbmscape.training.team import ALONE, CHAINS, RESTORE, STEP, Team
 
 __all__ = ["Trainer"]
 
@@ -44,6 +45,7 @@ class Trainer:
     engine : what samples the negative phase
     begin : model and chains to begin with; by default untrained ones
     arithmetic : of the updates (`rbmscape.training.descent`); by default that of new runs
+    team : processes that share the chains and the minibatch
 
     Attributes
     ----------
@@ -58,8 +60,9 @@ class Trainer:
         engine: Engine,
         begin: Beginning | None = None,
         arithmetic: str | None = None,
+        team: Team = ALONE,
     ) -> None:
-        self.config, self.engine = config, engine
+        self.config, self.engine, self._team = config, engine, team
         self.update = 0
         device, dtype = engine.device, torch.float64 if engine.precision == "fp64" else torch.float32
         self.train: Rows = training_rows(dataset.train, device)
@@ -74,12 +77,12 @@ class Trainer:
         self._average = {name: value.clone() for name, value in self._parameters.items()} if config.averaging else None
         self._gradient = Gradient.empty(n_visible, config.n_hidden, dtype, device)
         self._descent = self._make_descent(arithmetic or arithmetic_of(engine))
-        self._sampler = engine.bind(self._present, self.n_chains)
-        self._phases = self._sampler.gradient(self.batch_size)
+        self._sampler = engine.bind(self._present, team.part(self.n_chains))
+        self._phases = self._sampler.gradient(team.part(self.batch_size))
         self._order: tuple[int, Tensor] | None = None
         known = None if begin is None else begin.first_chains(self.n_chains)
         chains = first_chains(self.train, self._streams["start"], self.n_chains) if known is None else known
-        self._sampler.v.copy_(chains)
+        self._sampler.v.copy_(chains[team.own(self.n_chains)])
         self._follower = self._make_follower(start) if config.method == "ptt" else None
         self._safe_average = None if self._follower is None or self._average is None else _copies(self._average)
 
@@ -115,7 +118,8 @@ class Trainer:
     @property
     def chains(self) -> Tensor:
         """(n_chains, N) uint8 visible states of the negative phase."""
-        return self._sampler.v.to(torch.uint8)
+        self._team.tell(CHAINS)
+        return self._team.gather(self._sampler.v.to(torch.uint8))
 
     def model(self, averaged: bool = True) -> RBM:
         """Copy of the present model: averaged parameters where the recipe averages, else (or with False) the last."""
@@ -129,11 +133,12 @@ class Trainer:
         ------
         DivergenceError : a parameter is no longer finite, or a weight beyond 1e4
         """
+        self._team.tell(STEP)
         epoch, batch = divmod(self.update, self.updates_per_epoch)
         rows = self._shuffled(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
-        data = self.train.index_select(0, rows)
+        data = self.train.index_select(0, rows[self._team.own(self.batch_size)])
         self._sample_negative_phase(data)
-        hidden_offset = self._phases.compute(data, self._gradient)
+        hidden_offset = self._team.average(self._gradient, self._phases.compute(data, self._gradient))
         self._descent.move(self._gradient, hidden_offset, self._learning_rate, self.update + 1)
         self._check_finite()
         self.update += 1
@@ -152,14 +157,14 @@ class Trainer:
         if self._follower is not None:
             self._follow(self._follower)
         steps, sampler, chains = self.config.gibbs_steps, self._sampler, self._streams["chains"]
-        first = self.update * steps
+        first, chain = self.update * steps, self._team.own(self.n_chains).start
         if self.config.method == "cd":
             sampler.v.copy_(data)
         elif self.config.method == "rdm":
-            sampler.sample_hidden(self._streams["start"], self.update, beta=0.0)
-            sampler.sample_visible(chains, 2 * first + 1)
+            sampler.sample_hidden(self._streams["start"], self.update, beta=0.0, first_chain=chain)
+            sampler.sample_visible(chains, 2 * first + 1, first_chain=chain)
             first, steps = first + 1, steps - 1
-        sampler.sweep(chains, first, steps)
+        sampler.sweep(chains, first, steps, first_chain=chain)
 
     def _follow(self, follower: Follower) -> None:
         """Exchange with the ladder; where it cannot follow, back to its newest model with half the rate."""
@@ -249,12 +254,15 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], update: int, rungs: Sequence[Mapping[str, Tensor]] = ()) -> None:
         """Go on from what `state` and `rungs` returned after ``update`` updates."""
+        if self._team.leads:
+            self._team.tell(RESTORE)
+            self._team.share((dict(tensors), update))
         self.update = update
         for name, value in self._parameters.items():
             value.copy_(tensors[f"raw_{name}"])
             if self._average is not None:
                 self._average[name].copy_(tensors[f"average_{name}"])
-        self._sampler.v.copy_(tensors["chains"])
+        self._sampler.v.copy_(tensors["chains"][self._team.own(self.n_chains)])
         if self._follower is not None:
             self._follower.restore(tensors, rungs)
             if self._safe_average is not None:
