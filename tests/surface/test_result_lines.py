@@ -54,6 +54,7 @@ from rbmscape.sampling import gibbs
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.ladder import choose_ladder
 from rbmscape.sampling.sequence import sequence_samples, sequence_settings
+from rbmscape.symmetry.classes import ImageClasses
 from rbmscape.symmetry.divergence import distances, null_divergences
 from rbmscape.symmetry.growth import linear_growth, measured_growth
 from rbmscape.symmetry.hierarchy import mode_effect, random_mode_rotation, rotated_samples
@@ -97,6 +98,7 @@ def made() -> Iterator[Any]:
     yield from (sampled_kurtosis(rbm, n_states=1000), extrapolate_kurtosis([4, 8, 16], [1.5, 2.1, 2.6]))
     yield random_state_gaussianity(rbm, n_states=200)
     yield mixing_audit(rbm, images.train, training_steps=1, n_chains=20, factors=(1, 2), n_modes=2)
+    yield ImageClasses.fit(states.astype(np.uint8), np.arange(20) % 2)
     potential = rs.EffectivePotential(rbm)
     yield potential.derivatives(potential.z(np.full(9, 0.4), np.full(6, 0.6)))
     yield from (rs.mean_field(rbm), potential, rs.FokkerPlanck1D(np.square, np.linspace(-2, 2, 9)))

@@ -41,7 +41,7 @@ def test_the_mode_that_carries_the_class_changes_it_and_random_flips_do_not():
     h = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (200, 3)))
     modes, classes = Modes.of(rbm), ImageClasses.fit(rows, labels)
     turned = [rotated_samples(rbm, modes, h, mode_rotation(80, [plane]), pixels=False) for plane in ((0, 1), (1, 2))]
-    (changed, scattered), (later, _) = (class_changes(classes, one) for one in turned)
+    (changed, scattered), (later, _) = (class_changes(one, classes) for one in turned)
     assert changed.value > scattered.value + 5 * scattered.stderr
     assert changed.value > 0.4
     assert later.value < 0.1

@@ -192,7 +192,7 @@ def _class_columns(
     classes: ImageClasses | None, drawn: Sequence[RotatedSamples], seed: int
 ) -> tuple[tuple[Estimate, ...], ...]:
     """Changed classes of every rotation, and of as many random flips; nothing where there are no classes."""
-    return () if classes is None else tuple(zip(*(class_changes(classes, one, seed) for one in drawn), strict=True))
+    return () if classes is None else tuple(zip(*(class_changes(one, classes, seed) for one in drawn), strict=True))
 
 
 def _prefixed(dataset: xr.Dataset, prefix: str) -> xr.Dataset:

@@ -79,7 +79,7 @@ class ImageClasses(OneLine):
         return float((self.names[self.predict(torch.from_numpy(v)).cpu().numpy()] == labels).mean())
 
 
-def class_changes(classes: ImageClasses, samples: RotatedSamples, seed: int = 0) -> tuple[Estimate, Estimate]:
+def class_changes(samples: RotatedSamples, classes: ImageClasses, seed: int = 0) -> tuple[Estimate, Estimate]:
     """Share of samples whose class a rotation changes, and the share where as many units flip in random places.
 
     Parameters
