@@ -6,12 +6,12 @@ import time
 
 import pytest
 from tests.conftest import browser
-from tests.explorer.conftest import image_run, plain_run
+from tests.explorer.conftest import _few_samples, image_run, plain_run
 
 from rbmscape.explorer.catalogue import open_path
 from rbmscape.explorer.server import ExplorerServer
 
-__all__ = ["image_run", "plain_run"]
+__all__ = ["_few_samples", "image_run", "plain_run"]
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,11 @@ function canvas(width, height, scale, label) {
 export function mosaic(rows, shape, { columns = 10, scale = 2, label = "states", signed = false, marks = null } = {}) {
   const [height, width] = shape || [1, rows[0] ? rows[0].length : 1];
   const across = shape ? Math.min(columns, rows.length || 1) : 1;
-  const gap = shape ? 2 : rows.length > 40 ? 0 : 1;
+  const gap = shape ? 2 : 1;
   const down = Math.ceil(rows.length / across) || 1;
-  const tall = shape ? height : Math.max(1, Math.min(8, Math.floor(320 / down)));
+  const tall = shape ? height : 3;
   const made = canvas(across * (width + gap) - gap, down * (tall + gap), shape ? scale : Math.max(1, Math.min(6, 600 / width)), label);
+  if (!shape) made.style.height = `${Math.max(24, Math.min(12 * down, 420))}px`;
   const context = made.getContext("2d");
   const picture = context.createImageData(made.width, made.height);
   picture.data.fill(128);
