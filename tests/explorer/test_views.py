@@ -18,7 +18,7 @@ from rbmscape.explorer.registry import all_views
 from rbmscape.explorer.subject import NotReadyError
 
 
-def ready(subject, seconds=60):
+def ready(subject, seconds=240):
     """The subject once everything of it is computed."""
     subject.begin()
     end = time.monotonic() + seconds
