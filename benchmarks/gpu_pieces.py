@@ -382,7 +382,8 @@ def _pytest(bench: Bench, *arguments: str) -> None:
 
 
 def tests(bench: Bench) -> None:
-    wanted = "tests/gpu", "tests/kernels/test_cuda.py", "tests/kernels/test_conformance.py"
+    trainings = "tests/training/test_many.py"  # whole trainings there and on the processor, bit for bit
+    wanted = "tests/gpu", "tests/kernels/test_cuda.py", "tests/kernels/test_conformance.py", trainings
     _pytest(bench, *wanted, *(("-k", "ties") if bench.dry else ("-k", "gpu or cuda", "-n", "8")))
 
 
