@@ -111,7 +111,7 @@ def along(tmp_path_factory):
         likelihood=LikelihoodPlan(
             method="trajectory",
             n_chains=200,
-            budget=1e10,
+            budget=5e10,
             final=LikelihoodMethod(method="bracket", n_betas=100, n_chains=100),
         ),
         figures=("likelihood",),
