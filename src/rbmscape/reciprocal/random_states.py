@@ -18,6 +18,8 @@ from rbmscape.rng import Stream
 
 __all__ = ["Gaussianity", "LayerGaussianity", "fitted_distances", "lilliefors_level", "random_state_gaussianity"]
 
+_CELLS_A_BLOCK = 2**24  # bounds the memory of states in float64; fewer units than 1700 are one block of 10 000 states
+
 FloatArray = NDArray[np.float64]
 STANDARD_DEVIATION = 0.5  # equation 51, for every orthogonal U
 
@@ -90,18 +92,20 @@ def random_state_gaussianity(
     space = rbm if isinstance(rbm, Modes) else Modes.of(rbm)
     layers = []
     for vectors, name in ((space.left, "visible"), (space.right, "hidden")):
-        chosen = np.arange(vectors.shape[0]) if mode_indices is None else np.asarray(list(mode_indices), dtype=np.int64)
-        if chosen.size == 0 or int(chosen.min()) < 0 or int(chosen.max()) >= vectors.shape[0]:
-            raise InputError(f"modes of the {name} layer run from 0 to {vectors.shape[0] - 1}, found {chosen.tolist()}")
+        count = vectors.shape[1]
+        chosen = np.arange(count) if mode_indices is None else np.asarray(list(mode_indices), dtype=np.int64)
+        if chosen.size == 0 or int(chosen.min()) < 0 or int(chosen.max()) >= count:
+            raise InputError(f"modes of the {name} layer run from 0 to {count - 1}, found {chosen.tolist()}")
         columns = vectors[:, torch.as_tensor(chosen, device=vectors.device)]
         bits = (
             Stream(seed, f"reciprocal/gaussianity/{name}")
             .numpy(0)
             .integers(0, 2, (n_states, vectors.shape[0]), dtype=np.uint8)
         )
-        states = torch.from_numpy(bits).to(vectors.device, torch.float64)
+        parts = torch.from_numpy(bits).split(max(1, _CELLS_A_BLOCK // vectors.shape[0]))
         mean = (0.5 * columns.sum(dim=0)).cpu().numpy()
-        centred = (states @ columns).cpu().numpy() - mean
+        projected = torch.cat([part.to(vectors.device, torch.float64) @ columns for part in parts])
+        centred = projected.cpu().numpy() - mean
         layers.append(_layer(centred, mean, kurtosis_of_vectors(columns), n_bins))
     return Gaussianity(layers[0], layers[1], n_states)
 

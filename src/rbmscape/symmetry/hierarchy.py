@@ -129,9 +129,11 @@ def rotated_field(rbm: RBM, modes: Modes, h: Arrays, rotation: Rotation, pixels:
     Raises
     ------
     ShapeError : h or the rotation does not fit the model
+    InputError : the modes' bases are not complete
     """
     if rotation.size != modes.n_visible:
         raise ShapeError(f"the rotation must have {modes.n_visible} dimensions, found {rotation.size}")
+    modes.check_complete("a rotation of all modes")
     hidden = rbm.as_hidden(h).to(torch.float64)
     flat = hidden.reshape(-1, modes.n_hidden)
     along = torch.zeros(modes.n_visible, flat.shape[0], dtype=torch.float64, device=flat.device)
