@@ -102,7 +102,7 @@ def random_state_gaussianity(
             .numpy(0)
             .integers(0, 2, (n_states, vectors.shape[0]), dtype=np.uint8)
         )
-        parts = torch.from_numpy(bits).split(max(1, _CELLS_A_BLOCK // vectors.shape[0]))
+        parts = torch.split(torch.from_numpy(bits), max(1, _CELLS_A_BLOCK // vectors.shape[0]))
         mean = (0.5 * columns.sum(dim=0)).cpu().numpy()
         projected = torch.cat([part.to(vectors.device, torch.float64) @ columns for part in parts])
         centred = projected.cpu().numpy() - mean
