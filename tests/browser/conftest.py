@@ -84,7 +84,7 @@ def look(chromium, serve):
     """Opens a page on a run; at the end nothing may have complained, and nothing may have left the machine."""
     pages = []
 
-    def opened(path, words="", width=1200, height=900):
+    def opened(path, words="", width=1200, height=2600):
         server = serve(path)
         watched = Watched(chromium.new_page(viewport={"width": width, "height": height}), server)
         pages.append(watched)
