@@ -42,6 +42,8 @@ _HOMES = {
     "Modes": "rbmscape.reciprocal.modes",
     "Coordinates": "rbmscape.reciprocal.coordinates",
     "MarchenkoPastur": "rbmscape.reciprocal.marchenko_pastur",
+    "spin_parameters": "rbmscape.model.spins",
+    "SpinParameters": "rbmscape.model.spins",
     "effective_couplings": "rbmscape.reciprocal.couplings",
     "kurtosis": "rbmscape.reciprocal.gaussianity",
     "mean_field": "rbmscape.diffusion.mean_field",

@@ -406,7 +406,7 @@ def test_evaluate_writes_the_probability_of_every_row(tmp_path, trained, capsys)
     table = tmp_path / "rows.csv"
     assert main(["evaluate", str(trained), "--per-row", str(table)]) == 0
     head, *lines = table.read_text().splitlines()
-    assert head == "part,row,log_probability,common_stderr"
+    assert head == "part,row,log_probability,row_stderr,common_stderr"
     run = rs.Run.open(trained)
     found = [float(line.split(",")[2]) for line in lines]
     data = run.dataset()
@@ -468,3 +468,35 @@ def test_numbers_are_written_before_they_are_shown(tmp_path, trained, monkeypatc
     monkeypatch.setattr("rbmscape.cli.main._hush", lambda: None)
     assert main(["evaluate", str(trained), "--json", str(tmp_path / "a.json")]) == 1
     assert "log_likelihood" in json.loads((tmp_path / "a.json").read_text())
+
+
+def test_weighted_spins_with_gaps_are_trained_scored_and_sampled_as_such(tmp_path, capsys):
+    rows = 2.0 * rs.load_dataset("bars-and-stripes", image_shape=(3, 3)).train - 1
+    lines = ["a,b,c,d,e,f,g,h,i,w", *(",".join([*(f"{x:g}" for x in row), "2"]) for row in rows)]
+    lines[3] = "," + lines[3].split(",", 1)[1]
+    table = tmp_path / "rows.csv"
+    table.write_text("\n".join(lines) + "\n")
+    run = str(tmp_path / "run")
+    loading = ["--weights", "w", "--states", "spins", "--test-fraction", "0"]
+    words = ["train", str(table), *SMALL, "--out", run]
+    assert main([*words, *loading]) == 1
+    assert "missing='marginalize'" in capsys.readouterr().err
+    assert main([*words, *loading, "--missing", "marginalize"]) == 0, capsys.readouterr().err
+    found = rs.Run.open(run)
+    assert found.data["states"] == "spins"
+    assert found.data["rows_a_pass"] == 28
+    data = found.dataset()
+    scores = tmp_path / "scores.json"
+    assert main(["evaluate", run, "--json", str(scores), "--per-row", str(tmp_path / "p.csv")]) == 0
+    expected = rs.log_probability(found.load(), data)
+    told = json.loads(scores.read_text())
+    assert told["log_likelihood"]["train"]["value"] == pytest.approx(expected.mean.value, abs=1e-9)
+    assert told["audit"] is None
+    assert main(["sample", run, "-n", "4", "--out", str(tmp_path / "drawn"), "--engine", "reference"]) == 0
+    with np.load(tmp_path / "drawn.npz") as stored:
+        assert set(np.unique(stored["samples"])) <= {-1, 1}
+    gaps = tmp_path / "gaps.csv"
+    gaps.write_text("1,-1,,,1,-1,1,-1,1\n")
+    assert main(["sample", run, "--given", str(gaps), "-n", "3", "--out", str(tmp_path / "filled")]) == 0
+    with np.load(tmp_path / "filled.npz") as stored:
+        assert (stored["samples"][:, :, [0, 1, 4]] == [1, -1, 1]).all()

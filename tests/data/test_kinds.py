@@ -1,157 +1,133 @@
-"""Whatever holds zeros and ones is read: tables with columns of any type, sparse arrays, tensors; the rest is named."""
+"""Spins, missing entries and weights: read as such, kept with their rows, refused where they cannot be meant."""
 
 from __future__ import annotations
 
-import re
-import time
-
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse as sp
-import torch
-from torch.utils.data import DataLoader, TensorDataset
 
 import rbmscape as rs
-from rbmscape.arrays import number_array
-from rbmscape.data.readers import read_file
-from rbmscape.data.validate import as_binary
-from rbmscape.errors import DataError, EngineError, FormatError, InputError
+from rbmscape.data.kinds import MISSING
+from rbmscape.data.weighting import multiplicities, represented, rows_a_pass
+from rbmscape.errors import DataError
 
-BITS = np.random.default_rng(3).integers(0, 2, (20, 6)).astype(np.uint8)
-TABLE = pd.DataFrame(BITS, columns=list("abcdef"))
-MIXED = TABLE.assign(
-    a=TABLE.a.astype(bool), b=TABLE.b.astype("Int64"), c=TABLE.c.astype("category"), d=TABLE.d.astype(float),
-    e=TABLE.e.astype(bool).astype(object),
-)  # fmt: skip
-GAPPY = TABLE.astype("Int64").mask(np.arange(120).reshape(20, 6) == 20)
-
-TABLES = {
-    "nullable": TABLE.astype("Int64"),
-    "nullable Boolean": TABLE.astype("boolean"),
-    "pyarrow": TABLE.astype("int64[pyarrow]"),
-    "pyarrow Boolean": TABLE.astype(bool).astype("bool[pyarrow]"),
-    "categorical": TABLE.astype("category"),
-    "objects": TABLE.astype(bool).astype(object),
-    "sparse": TABLE.astype(pd.SparseDtype("int8", 0)),
-    "mixed": MIXED,
-}
-OTHERS = {
-    "csr": sp.csr_array(BITS),
-    "csc matrix": sp.csc_matrix(BITS),
-    "coo": sp.coo_array(BITS),
-    "torch sparse": torch.tensor(BITS).to_sparse(),
-    "reversed": BITS[::-1, ::-1].copy()[::-1, ::-1],
-    "big-endian": BITS.astype(">i4"),
-    "bfloat16": torch.tensor(BITS).to(torch.bfloat16),
-    "objects": BITS.astype(object),
-}
+BITS = np.random.default_rng(0).integers(0, 2, (40, 5))
 
 
-@pytest.mark.parametrize("kind", TABLES)
-def test_tables_of_any_column_type_are_data(tmp_path, kind):
-    np.testing.assert_array_equal(rs.load_dataset(TABLES[kind], test_fraction=0).train, BITS)
-    np.testing.assert_array_equal(rs.Dataset.from_array(TABLES[kind]).train, BITS)
-    if kind != "sparse":  # which pyarrow does not write
-        TABLES[kind].to_parquet(tmp_path / "table.parquet")
-        np.testing.assert_array_equal(rs.load_dataset(tmp_path / "table.parquet", test_fraction=0).train, BITS)
+def test_spins_become_bits_and_are_known_as_spins(tmp_path):
+    dataset = rs.load_dataset(2 * BITS - 1, states="spins", test_fraction=0.25, seed=4)
+    plain = rs.load_dataset(BITS, test_fraction=0.25, seed=4)
+    assert (dataset.train == plain.train).all()
+    assert dataset.fingerprint == plain.fingerprint
+    assert dataset.states == "spins"
+    assert "5 spins" in repr(dataset)
+    np.savetxt(tmp_path / "s.csv", 2 * BITS - 1, fmt="%d", delimiter=",")
+    again = rs.load_dataset(tmp_path / "s.csv", states="spins", test_fraction=0.25, seed=4)
+    assert (again.train == plain.train).all()
+    assert rs.load_dataset(again.origin["source"], **again.origin["options"]).states == "spins"
 
 
-@pytest.mark.parametrize("kind", OTHERS)
-def test_arrays_of_any_kind_are_data_and_states(kind):
-    np.testing.assert_array_equal(rs.load_dataset(OTHERS[kind], test_fraction=0).train, BITS)
-    rbm = rs.RBM.random(6, 3, std=1.0)
-    torch.testing.assert_close(rbm.hidden_probability(OTHERS[kind]), rbm.hidden_probability(BITS))
+def test_what_are_no_spins_is_refused_and_spins_are_proposed():
+    with pytest.raises(DataError, match="the value 0 at row 0, column 1"):
+        rs.Dataset.from_array([[1, 0], [-1, 1]], states="spins")
+    with pytest.raises(DataError, match="states='spins'"):
+        rs.Dataset.from_array([[1, -1], [-1, 1]])
+    with pytest.raises(DataError, match="choose 'bits' or 'spins'"):
+        rs.Dataset.from_array(BITS, states="potts")
+    with pytest.raises(DataError, match="no threshold"):
+        rs.Dataset.from_array([[1, -1]], states="spins", threshold=0.0)
 
 
-def test_a_gap_in_a_table_is_named(tmp_path):
-    GAPPY.to_parquet(tmp_path / "gap.parquet")
-    GAPPY.to_csv(tmp_path / "gap.csv", index=False)
-    for source in (GAPPY, tmp_path / "gap.parquet", tmp_path / "gap.csv", GAPPY.astype("category")):
-        with pytest.raises(DataError, match=r"row 3, column 2 'c' .*missing"):
-            rs.load_dataset(source)
+def test_missing_entries_are_kept_only_when_asked():
+    gaps = BITS.astype(float)
+    gaps[3, 2] = np.nan
+    with pytest.raises(DataError, match=r"row 3, column 2 .*missing='marginalize'"):
+        rs.Dataset.from_array(gaps)
+    dataset = rs.Dataset.from_array(gaps, missing="marginalize")
+    assert dataset.has_missing
+    assert dataset.train[3, 2] == MISSING
+    assert (np.delete(dataset.train, 3, 0) == np.delete(BITS, 3, 0)).all()
+    masked = rs.Dataset.from_array(np.ma.array(BITS, mask=np.isnan(gaps)), missing="marginalize")
+    assert masked.fingerprint == dataset.fingerprint
+    spins = rs.Dataset.from_array(2 * gaps - 1, missing="marginalize", states="spins")
+    assert (spins.train == dataset.train).all()
+    filled = rs.Dataset.from_array(np.where(np.isnan(gaps), 1, gaps), missing="marginalize")
+    assert not filled.has_missing
+    assert filled.fingerprint != dataset.fingerprint
+    assert dataset.mean[2] == pytest.approx(np.nanmean(gaps[:, 2]))
+    with pytest.raises(DataError, match="255"):
+        rs.Dataset.from_array(dataset.train)
 
 
-@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "bsr", "dia"])
-def test_files_of_save_npz(tmp_path, kind):
-    sp.save_npz(tmp_path / "sparse.npz", sp.csr_matrix(BITS).asformat(kind))
-    np.testing.assert_array_equal(rs.load_dataset(tmp_path / "sparse.npz", test_fraction=0).train, BITS)
+def test_whatever_expects_bits_refuses_missing_entries():
+    gaps = np.where(np.eye(5, dtype=bool), np.nan, 1.0)
+    dataset = rs.Dataset.from_array(gaps, missing="marginalize")
+    rbm = rs.RBM.random(5, 3)
+    for call in (
+        lambda: rs.log_likelihood(rbm, dataset),
+        lambda: rs.likelihood_bracket(rbm, dataset, 10, 10),
+        lambda: rbm.free_energy(dataset.train),
+        lambda: rs.sample(rbm, 5, 1, start=dataset.train),
+    ):
+        with pytest.raises(rs.RbmscapeError):
+            call()
 
 
-def test_a_damaged_sparse_file_is_refused(tmp_path):
-    path = tmp_path / "sparse.npz"
-    np.savez(path, format=np.array("csr"), shape=np.array([2, 3]), data=np.ones(2), indices=[0, 1], indptr=[0, 1])
-    with pytest.raises(FormatError, match="damaged"):
-        read_file(path)
+def test_weights_stay_with_their_rows(tmp_path):
+    weights = np.arange(40.0) + 0.5
+    dataset = rs.load_dataset(BITS, weights=weights, test_fraction=0.25, seed=3)
+    order = rs.load_dataset(np.arange(40)[:, None] % 2, labels=np.arange(40), test_fraction=0.25, seed=3)
+    assert (dataset.train_weights == weights[order.train_labels]).all()
+    assert (dataset.test_weights == weights[order.test_labels]).all()
+    assert dataset.fingerprint != rs.load_dataset(BITS, test_fraction=0.25, seed=3).fingerprint
+    assert (dataset.limited(5).train_weights == dataset.train_weights[:5]).all()
+    table = np.column_stack((BITS, weights))
+    header = "a,b,c,d,e,w"
+    np.savetxt(tmp_path / "t.csv", table, delimiter=",", header=header, comments="")
+    np.savetxt(tmp_path / "n.csv", table, delimiter=",")
+    np.savez(tmp_path / "t.npz", samples=BITS, w=weights)
+    for name, column in (("t.csv", "w"), ("n.csv", 5), ("n.csv", -1), ("t.npz", "w")):
+        found = rs.load_dataset(tmp_path / name, weights=column, test_fraction=0.25, seed=3)
+        assert found.fingerprint == dataset.fingerprint, name
+        assert rs.load_dataset(found.origin["source"], **found.origin["options"]).fingerprint == dataset.fingerprint
 
 
-def test_labels_of_a_table_in_memory_are_a_column():
-    dataset = rs.load_dataset(TABLE.assign(kind=list("xy") * 10), labels="kind", test_fraction=0)
-    np.testing.assert_array_equal(dataset.train, BITS)
-    assert dataset.train_labels.tolist() == list("xy") * 10
-    shuffled = rs.load_dataset(TABLE, test=TABLE[list("fedcba")])
-    np.testing.assert_array_equal(shuffled.test, BITS)
+def test_equal_rows_are_merged_into_weights():
+    dataset = rs.Dataset.from_array(BITS % 2 * np.array([1, 1, 0, 0, 0]))
+    merged = dataset.merged()
+    assert len(merged.train) == 4
+    assert merged.train_weights.sum() == 40
+    assert merged.rows_a_pass == 40
+    rows = represented(merged.train, merged.train_weights)
+    assert (np.sort(rows, axis=0) == np.sort(dataset.train, axis=0)).all()
+    loaded = rs.load_dataset(BITS % 2 * np.array([1, 1, 0, 0, 0]), weights="duplicates", test_fraction=0)
+    assert loaded.fingerprint == merged.fingerprint
+
+
+def test_rows_stand_in_a_pass_as_often_as_they_count():
+    whole = np.array([2.0, 0, 1, 3])
+    assert all(multiplicities(whole, u).tolist() == [2, 0, 1, 3] for u in (0.0, 0.3, 0.999))
+    weights = np.random.default_rng(5).exponential(size=30)
+    scaled = weights * 30 / weights.sum()
+    assert rows_a_pass(weights, 30) == 30
+    offsets = (np.arange(4000) + 0.5) / 4000
+    counts = np.array([multiplicities(weights, u) for u in offsets])
+    assert (counts.sum(1) == 30).all()
+    assert (np.abs(counts - scaled) < 1).all()
+    np.testing.assert_allclose(counts.mean(0), scaled, atol=2 / 4000)
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        (rs.Dataset.from_array(BITS), "Dataset, not an array; give its rows, .train"),
-        (DataLoader(TensorDataset(torch.tensor(BITS))), r"DataLoader of torch.*torch\.cat"),
-        ((row for row in BITS), r"iterator .*give list"),
-        (TABLE.astype(str), r"'[01]' at row 0, column 0 'a' .*no number"),
-        (TABLE.assign(c=TABLE.c.map({0: "no", 1: "yes"}).astype("category")), r"column 2 'c' .*no number"),
-        (torch.zeros(2, 6, dtype=torch.complex64), "complex64"),
-        (np.array([["0", "1"]]), "entries such as"),
-    ],
+    ("weights", "words"),
+    [([1.0] * 3, "one weight a row"), ([-1.0] + [1.0] * 39, "row 0"), ([np.nan] * 40, "row 0"), ([0] * 40, "all")],
 )
-def test_what_is_no_array_of_numbers_is_named(values, words):
+def test_impossible_weights_are_refused(weights, words):
     with pytest.raises(DataError, match=words):
-        number_array(values, "data")
+        rs.Dataset.from_array(BITS, train_weights=weights)
 
 
-def test_a_threshold_is_proposed_only_where_columns_share_a_range():
-    labels = np.arange(20)[:, None] % 10
-    with pytest.raises(DataError, match=r"value 2 at row 2, column 6 .*goes from 0 to 9, others from 0 to 1.*labels"):
-        as_binary(np.hstack([BITS, labels]))
-    with pytest.raises(DataError, match="leave it out"):
-        as_binary(np.hstack([BITS, 255 * BITS]))
-    rare = np.hstack([255 * BITS, np.zeros((20, 3)), 255 * BITS])
-    rare[4, 6] = 10  # one dim pixel at the rim of images of bytes
-    with pytest.raises(DataError, match=re.escape("threshold=127.5 ")):
-        as_binary(rare)
-
-
-@pytest.mark.parametrize("value", [2.0, -1.0, 255, np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("kind", ["numpy", "torch"])
-def test_states_lie_between_0_and_1(value, kind):
-    rbm = rs.RBM.random(6, 3)
-    states = BITS.astype(type(value))
-    states[3, 2] = value
-    states = torch.tensor(states) if kind == "torch" else states
-    for method in (rbm.hidden_probability, rbm.free_energy):
-        with pytest.raises(InputError, match="0, 1 or values between them"):
-            method(states)
-    with pytest.raises(InputError, match="0, 1 or values between them"):
-        rbm.visible_probability(states[:, :3])
-
-
-def test_one_row_starts_all_chains():
-    rbm = rs.RBM.random(6, 3)
-    for start in (BITS[0], BITS[:1]):
-        found = rs.sample(rbm, 4, 0, start=start, method="gibbs")
-        np.testing.assert_array_equal(found.v, np.repeat(BITS[:1], 4, axis=0))
-
-
-def test_a_device_that_is_not_there_is_named():
-    with pytest.raises(EngineError, match=r"device 'cuda:97' cannot be used"):
-        rs.RBM.random(6, 3).to("cuda:97")
-
-
-def test_a_wide_table_is_read_in_seconds(tmp_path):
-    wide = np.random.default_rng(0).integers(0, 2, (3, 30_000))
-    pd.DataFrame(wide).add_prefix("gene").to_csv(tmp_path / "wide.csv", index=False)
-    began = time.process_time()
-    dataset = rs.load_dataset(tmp_path / "wide.csv", test_fraction=0)
-    assert time.process_time() - began < 5
-    np.testing.assert_array_equal(dataset.train, wide)
+def test_unknown_columns_of_weights_are_refused(tmp_path):
+    np.savetxt(tmp_path / "t.csv", BITS, delimiter=",", header="a,b,c,d,e", comments="")
+    with pytest.raises(DataError, match="no column 'w'"):
+        rs.load_dataset(tmp_path / "t.csv", weights="w")
+    with pytest.raises(DataError, match="names a column"):
+        rs.load_dataset(BITS, weights="w")

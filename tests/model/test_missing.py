@@ -36,7 +36,6 @@ def test_unknown_entries_are_nan_masked_or_marked():
         partial_rows(rbm, torch.tensor(np.where(marks, np.nan, values))),
         partial_rows(rbm, np.ma.array(values, mask=marks[None])),
         partial_rows(rbm, values.astype(bool), marks),
-        partial_rows(rbm, np.where(marks, None, values)),
     ):
         assert found.missing.tolist() == [marks.tolist()]
         assert found.states.tolist() == [[0, 0, 1, 0, 1, 0]]
@@ -50,7 +49,7 @@ def test_unknown_entries_are_nan_masked_or_marked():
         ([[0, 1, 2, 0, 1, 0]], None, DataError, "the value 2 at row 0, column 2"),
         ([[0, 1, np.inf, 0, 1, 0]], None, DataError, "neither 0 nor 1"),
         ([[0, 1, 0]], None, ShapeError, "needs 6 values"),
-        ([["a"] * 6], None, DataError, "dtype <U1"),
+        ([["a"] * 6], None, DataError, "such as"),
         ([[0, 1], [0]], None, DataError, "rows of equal length"),
         ([[0] * 6], [0] * 6, ShapeError, "missing must hold true and false"),
         ([[0] * 6], [True] * 5, ShapeError, "missing must hold true and false"),

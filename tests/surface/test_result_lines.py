@@ -91,6 +91,7 @@ def made() -> Iterator[Any]:
     states = np.random.default_rng(0).integers(0, 2, (20, 9))
     hidden = np.random.default_rng(1).integers(0, 2, (20, 6))
     yield from (rs.describe(images), PackedBits(np.packbits(states, axis=1), 9), rs.quality(rbm, images, n_samples=50))
+    yield rs.spin_parameters(rbm)
     yield from (images, rbm, modes, Contents(states), Columns(states, None, ("a",) * 9), exact_moments(rbm))
     yield from (modes.project(states), modes.aligned_to(rs.Modes.of(start)), landscape(modes, 0))
     law = rs.MarchenkoPastur(9, 6, 0.1)

@@ -20,16 +20,19 @@ from rbmscape.cli.options import (
     JsonOption,
     KeyOption,
     LabelsOption,
+    MissingOption,
     NTestOption,
     NTrainOption,
     NVisibleOption,
     OverwriteOption,
     Precision,
     PrecisionOption,
+    StatesOption,
     TestFractionOption,
     TestOption,
     ThresholdOption,
     UpdateOption,
+    WeightsOption,
     data_options,
 )
 from rbmscape.cli.tables import print_table, write_json
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rbmscape.cli.models import OpenModel
-    from rbmscape.data.dataset import Binary, Dataset
+    from rbmscape.data.dataset import Dataset
     from rbmscape.likelihood.bracket import Bracket
     from rbmscape.likelihood.estimate import LogPartition
     from rbmscape.model.rbm import RBM
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_ROWS_A_BLOCK = 5000  # bounds the memory of the hidden layer's activations
 _FEW_CHAINS = 30.0
 
 
@@ -91,6 +93,9 @@ def evaluate(
     test: TestOption = None,
     test_fraction: TestFractionOption = None,
     labels: LabelsOption = None,
+    weights: WeightsOption = None,
+    states: StatesOption = None,
+    missing: MissingOption = None,
     key: KeyOption = None,
     image_shape: ImageShapeOption = None,
     digits: DigitsOption = None,
@@ -112,14 +117,15 @@ def evaluate(
 
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
-        digits=digits, n_train=n_train, n_test=n_test,
-        n_visible=n_visible, seed=data_seed,
+        digits=digits, n_train=n_train, n_test=n_test, n_visible=n_visible, seed=data_seed, weights=weights,
+        states=states, missing=missing,
     )  # fmt: skip
     table = [] if per_row is None else [Path(per_row)]
     check_absent(table, overwrite=overwrite)
     opened = open_model(model, update, device, best=best)
     dataset, names = _data(opened, data, loading)
-    parts = [(name, rows) for name, rows in zip(names, (dataset.train, dataset.test), strict=True) if len(rows)]
+    sides = zip(names, ("train", "test"), strict=True)
+    parts = [(name, part) for name, side in sides if len((part := dataset.part(side)).train)]
     how: dict[str, Any] = {"seed": seed, "engine": engine.value, "precision": precision.value}
     if all_checkpoints:
         _every(opened, dataset, parts, json_file, method, table, **how)
@@ -132,12 +138,15 @@ def evaluate(
     began = time.perf_counter()
     log_z = log_partition(opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, progress=True, **how)
     scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in parts}
-    audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
-    errors = {part: row_stderr(opened.rbm, rows) for part, rows in parts}
+    audit, errors = None, dict.fromkeys(scores, 0.0)
+    if not dataset.has_missing:
+        audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
+        errors = {part: row_stderr(opened.rbm, rows.complete(part).train) for part, rows in parts}
     seconds = time.perf_counter() - began
     if json_file is not None:
         numbers = _numbers(opened, dataset, log_z, scores, errors)
-        write_json(json_file, numbers | {"audit": audit.record(), "seed": seed, "seconds": seconds})
+        judged = None if audit is None else audit.record()
+        write_json(json_file, numbers | {"audit": judged, "seed": seed, "seconds": seconds})
     for path in table:
         write_per_row(path, opened.rbm, parts, log_z)
     _show(opened, dataset, log_z, scores, errors, audit, seconds)
@@ -146,7 +155,7 @@ def evaluate(
 def _every(
     opened: OpenModel,
     dataset: Dataset,
-    parts: Sequence[tuple[str, Binary]],
+    parts: Sequence[tuple[str, Dataset]],
     json_file: str | None,
     method: Method,
     table: list[Path],
@@ -161,7 +170,9 @@ def _every(
     if method is not Method.AUTO or table:
         given = "--per-row" if table else f"--method {method.value}"
         raise typer.BadParameter(f"--all judges every checkpoint by one estimator of its own; leave {given} out")
-    evaluate_checkpoints(opened.run, dataset, parts, json_file, **options)
+    plain = dataset.complete("--all")
+    rows = [(name, part.complete("--all").train) for name, part in parts]
+    evaluate_checkpoints(opened.run, plain, rows, json_file, **options)
 
 
 def _audit(opened: OpenModel, dataset: Dataset, value: Estimate, method: str, seed: int) -> TrainingAudit:
@@ -175,7 +186,7 @@ def _audit(opened: OpenModel, dataset: Dataset, value: Estimate, method: str, se
 
 
 def _bracket(
-    opened: OpenModel, dataset: Dataset, parts: Sequence[tuple[str, Binary]], json_file: str | None, **options: Any
+    opened: OpenModel, dataset: Dataset, parts: Sequence[tuple[str, Dataset]], json_file: str | None, **options: Any
 ) -> None:
     """Both bounds on the test log-likelihood and whether to believe them."""
     from rbmscape.likelihood.bracket import likelihood_bracket
@@ -223,7 +234,7 @@ def _bracket(
     print_table(f"Log-likelihood on {dataset.name}", lines)
 
 
-def _bounds(rbm: RBM, parts: Sequence[tuple[str, Binary]], found: Bracket) -> dict[str, dict[str, LogPartition]]:
+def _bounds(rbm: RBM, parts: Sequence[tuple[str, Dataset]], found: Bracket) -> dict[str, dict[str, LogPartition]]:
     """Lower bound, upper bound and both combined on each part of the data, of which the bracket scored the last."""
     from dataclasses import replace
 
@@ -232,7 +243,7 @@ def _bounds(rbm: RBM, parts: Sequence[tuple[str, Binary]], found: Bracket) -> di
     free = {name: _mean(rbm, rows, replace(found.best, value=0.0, rows=0.0)).value for name, rows in parts}
     scored = free[list(free)[-1]]
     bounds = {"lower": found.lower, "upper": found.upper, "best": found.best}
-    rows = {name: row_stderr(rbm, part) for name, part in parts}
+    rows = {name: row_stderr(rbm, part.complete(name).train) for name, part in parts}
     return {
         part: {name: replace(one, value=one.value + mean - scored, rows=rows[part]) for name, one in bounds.items()}
         for part, mean in free.items()
@@ -271,21 +282,19 @@ def _held_out(opened: OpenModel, rows: Dataset) -> tuple[Dataset, tuple[str, str
         known = None
     if known is None or known.n_visible != rows.n_visible:
         return rows, ("data", "")
-    together = replace(rows, train=known.train, train_labels=None, test=rows.train, test_labels=None)
+    weights = {"train_weights": known.train_weights, "test_weights": rows.train_weights}
+    together = replace(rows, train=known.train, train_labels=None, test=rows.train, test_labels=None, **weights)
     return together, ("train", "data")
 
 
-def _mean(rbm: RBM, rows: Binary, log_z: LogPartition) -> LogPartition:
-    """Mean over all rows, a block at a time; the error is that of ln Z."""
+def _mean(rbm: RBM, rows: Dataset, log_z: LogPartition) -> LogPartition:
+    """Mean over all rows by their weights, missing entries summed out; the error is that of ln Z and of such sums."""
     from dataclasses import replace
 
-    from rbmscape.likelihood.estimate import log_likelihood
+    from rbmscape.likelihood.rows import log_probability
 
-    total = 0.0
-    for start in range(0, len(rows), _ROWS_A_BLOCK):
-        block = rows[start : start + _ROWS_A_BLOCK]
-        total += log_likelihood(rbm, block, partition=log_z).value * len(block)
-    return replace(log_z, value=total / len(rows))
+    mean = log_probability(rbm, rows, partition=log_z).mean
+    return replace(log_z, value=mean.value, stderr=mean.stderr)
 
 
 def _show(
@@ -294,7 +303,7 @@ def _show(
     log_z: LogPartition,
     scores: dict[str, LogPartition],
     errors: dict[str, float],
-    audit: TrainingAudit,
+    audit: TrainingAudit | None,
     seconds: float,
 ) -> None:
     from rbmscape.likelihood.estimate import with_both_errors
@@ -313,7 +322,7 @@ def _show(
         ),
         ("method", how),
         *(("caution", objection) for objection in log_z.objections),
-        *audit.comparison(),
+        *(() if audit is None else audit.comparison()),
         ("time", f"{seconds:.1f} s"),
     ]
     if math.isfinite(log_z.ess) and log_z.ess < _FEW_CHAINS:

@@ -35,25 +35,25 @@ def complete_rows(
     from rbmscape.sampling.conditional import conditional_samples
 
     rows = read_file(Path(given)).train
-    rows = rows.reshape(len(rows), -1)
+    rows = opened.as_bits(rows.reshape(len(rows), -1))
     source = opened.run if opened.run is not None and opened.update == opened.run.updates[-1] else opened.rbm
     found = conditional_samples(source, rows, n, **options)
     if not bool(found.known.missing.any()):
         raise InputError(f"{given} has no missing entries, so there is nothing to draw; leave fields empty or set NaN")
     facts = {"model": opened.name, "given": given, "verdict": str(found.verdict), **found.facts}
-    _write_npz(files[0], found, facts)
+    _write_npz(files[0], found, facts, opened)
     write_png(files[1], draw(pictures(found, shape or opened.image_shape).isel(sample=slice(MOST_SHOWN))), facts)
     return found
 
 
-def _write_npz(path: Path, found: ConditionalSamples, facts: dict[str, Any]) -> None:
+def _write_npz(path: Path, found: ConditionalSamples, facts: dict[str, Any], opened: OpenModel) -> None:
     import numpy as np
 
     from rbmscape.files import write_bytes
 
     content = io.BytesIO()
     np.savez_compressed(
-        content, samples=found.v.cpu().numpy(), hidden=found.h.cpu().numpy(),
+        content, samples=opened.shown(found.v.cpu().numpy()), hidden=found.h.cpu().numpy(),
         probability=found.probability.cpu().numpy(), stderr=found.stderr.cpu().numpy(),
         missing=found.known.missing.cpu().numpy(), seed=np.uint64(found.how["samples_seed"]),
         converged=np.array([verdict.converged for verdict in found.verdicts]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rbmscape.errors import EngineError, InputError, RunNotFoundError
 
@@ -35,6 +35,19 @@ class OpenModel:
         """Names of the visible units, those of the columns of the data that it was trained on, where known."""
         names = self.run.data.get("columns") if self.run is not None else None
         return None if names is None else tuple(map(str, names))
+
+    @property
+    def is_of_spins(self) -> bool:
+        """Whether it was trained on spins."""
+        return self.run is not None and self.run.data.get("states") == "spins"
+
+    def shown(self, states: Any) -> Any:
+        """States (..., N) as the data had them: spins -1 and 1 (int8) of a run on spins."""
+        return 2 * states.astype("int8") - 1 if self.is_of_spins else states
+
+    def as_bits(self, rows: Any) -> Any:
+        """Rows (n, N) of a file, which may hold NaN, as bits; of a run on spins -1 stands for 0."""
+        return (rows + 1) / 2 if self.is_of_spins else rows
 
 
 def open_model(path: str, update: int = -1, device: str = "auto", *, best: bool = False) -> OpenModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -21,16 +21,19 @@ __all__ = [
     "JsonOption",
     "KeyOption",
     "LabelsOption",
+    "MissingOption",
     "NTestOption",
     "NTrainOption",
     "NVisibleOption",
     "OverwriteOption",
     "Precision",
     "PrecisionOption",
+    "StatesOption",
     "TestFractionOption",
     "TestOption",
     "ThresholdOption",
     "UpdateOption",
+    "WeightsOption",
     "data_options",
     "parse_image_shape",
     "parse_list",
@@ -103,6 +106,21 @@ TestFractionOption = Annotated[
 ]
 LabelsOption = Annotated[
     str | None, typer.Option(help="The labels are in this column, or under this key.", rich_help_panel=_DATA)
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How often each row counts is in this column, or under this key; duplicates counts equal rows.",
+        metavar="COLUMN",
+        rich_help_panel=_DATA,
+    ),
+]
+StatesOption = Annotated[
+    Literal["bits", "spins"] | None, typer.Option(help="The data are 0 and 1, or -1 and 1.", rich_help_panel=_DATA)
+]
+MissingOption = Annotated[
+    Literal["refuse", "marginalize"] | None,
+    typer.Option(help="Missing entries are refused, or training and likelihoods sum over them.", rich_help_panel=_DATA),
 ]
 KeyOption = Annotated[
     str | None, typer.Option(help="The data are this array inside an .npz or .h5 file.", rich_help_panel=_DATA)

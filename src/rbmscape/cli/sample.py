@@ -116,7 +116,7 @@ def sample(
     facts = {"model": opened.name, "verdict": str(samples.verdict), **samples.facts}
     states, names = samples.v.cpu().numpy(), columns_attr(opened.columns)
     grid = compute(states, shape or opened.image_shape, columns=names, **facts)
-    _write_npz(files[0], samples, facts, grid)
+    _write_npz(files[0], samples, facts, grid, opened)
     write_png(files[1], draw(grid), facts)
     _say(str(samples.verdict), files)
 
@@ -159,8 +159,11 @@ def _first_states(start: str | None, opened: OpenModel) -> Any:
     return opened.run.dataset()
 
 
-def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], grid: xr.Dataset) -> None:
-    """States, shape of an image (zeros for none), names of the units (none if unknown), verdict, and facts as JSON."""
+def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], grid: xr.Dataset, opened: OpenModel) -> None:
+    """States, shape of an image (zeros for none), names of the units (none if unknown), verdict, and facts as JSON.
+
+    Samples of a run on spins are spins.
+    """
     import numpy as np
 
     from rbmscape.figures.mosaic import column_names
@@ -170,8 +173,8 @@ def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], grid: xr.Dat
 
     content = io.BytesIO()
     np.savez_compressed(
-        content, samples=samples.v.cpu().numpy(), hidden=samples.h.cpu().numpy(), image_shape=np.array(shape),
-        columns=np.array(column_names(grid), dtype=str),
+        content, samples=opened.shown(samples.v.cpu().numpy()), hidden=samples.h.cpu().numpy(),
+        image_shape=np.array(shape), columns=np.array(column_names(grid), dtype=str),
         seed=np.uint64(samples.how["samples_seed"]), converged=np.bool_(samples.converged),
         verdict=np.array(str(samples.verdict)), facts=np.array(json.dumps(facts)),
     )  # fmt: skip

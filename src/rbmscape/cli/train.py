@@ -13,13 +13,16 @@ from rbmscape.cli.options import (
     ImageShapeOption,
     KeyOption,
     LabelsOption,
+    MissingOption,
     NTestOption,
     NTrainOption,
     NVisibleOption,
     OverwriteOption,
+    StatesOption,
     TestFractionOption,
     TestOption,
     ThresholdOption,
+    WeightsOption,
     data_options,
 )
 from rbmscape.cli.recipe_options import with_recipe_options
@@ -82,6 +85,9 @@ def train(
     test: TestOption = None,
     test_fraction: TestFractionOption = None,
     labels: LabelsOption = None,
+    weights: WeightsOption = None,
+    states: StatesOption = None,
+    missing: MissingOption = None,
     key: KeyOption = None,
     image_shape: ImageShapeOption = None,
     digits: DigitsOption = None,
@@ -103,8 +109,8 @@ def train(
 
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
-        digits=digits, n_train=n_train, n_test=n_test,
-        n_visible=n_visible, seed=data_seed,
+        digits=digits, n_train=n_train, n_test=n_test, n_visible=n_visible, seed=data_seed, weights=weights,
+        states=states, missing=missing,
     )  # fmt: skip
     if resume and overwrite:
         raise typer.BadParameter("--resume continues a run and --overwrite replaces it; choose one")
@@ -187,7 +193,7 @@ def _train(
         raise KeyboardInterrupt(f"interrupted; continue with: rbmscape train --resume --out {directory}") from None
     if follows_here():
         return
-    if run.is_complete and run.last_update > 0:
+    if run.is_complete and run.last_update > 0 and not dataset.has_missing:
         audit = audit_training(run, dataset)
         save_audit(run, audit)
         for name, value in () if quiet else audit.lines():

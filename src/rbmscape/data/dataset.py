@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.brief import OneLine
+from rbmscape.data.kinds import MISSING, as_rows, has_missing
 from rbmscape.data.packed import chosen_rows, packed_rows, row_blocks
-from rbmscape.data.validate import as_binary, as_labels, checked_image_shape, checked_limit
+from rbmscape.data.validate import as_labels, checked_image_shape, checked_limit
+from rbmscape.data.weighting import as_weights, merged, represented, rows_a_pass
 from rbmscape.errors import DataError, ShapeError
 
 __all__ = ["Binary", "Contents", "Dataset"]
@@ -34,6 +37,7 @@ class Contents(OneLine):
     ----------
     train, test : samples in rows; test is None where the file does not come split
     train_labels, test_labels : one label a row, or None
+    train_weights, test_weights : one weight a row, or None
     columns : names of the columns, or None
     where, test_where : how messages call the array, and the test data that come from elsewhere
     test_columns : names of the columns of test data that come from elsewhere, or None
@@ -43,6 +47,8 @@ class Contents(OneLine):
     test: Any = None
     train_labels: Any = None
     test_labels: Any = None
+    train_weights: Any = None
+    test_weights: Any = None
     columns: tuple[str, ...] | None = None
     where: str = ""
     test_where: str = ""
@@ -56,9 +62,12 @@ class Dataset(OneLine):
     Parameters
     ----------
     name : what reports call it
-    train : (n_train, n_visible) uint8, entries 0 or 1, at least one row
+    train : (n_train, n_visible) uint8, entries 0 or 1, at least one row; a missing entry, which only
+        ``missing="marginalize"`` lets in, is 255, which whatever expects bits refuses
     test : (n_test, n_visible) uint8; zero rows where no test data were set aside
     train_labels, test_labels : (n_train,), (n_test,) integers or strings, or None
+    train_weights, test_weights : (n_train,), (n_test,) float64, how often a row counts, or None
+    states : "bits", or "spins" where a bit 1 stands for +1 and a bit 0 for -1
     image_shape : (height, width) with height·width = n_visible, or None
     attributes : facts known about the data, for example the planted directions or the exact log-likelihood
     origin : ``{"source": ..., "options": {...}}`` in JSON types with which `load_dataset` gives the same data again, or
@@ -78,6 +87,9 @@ class Dataset(OneLine):
     attributes: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] | None = None
     columns: tuple[str, ...] | None = None
+    train_weights: NDArray[np.float64] | None = None
+    test_weights: NDArray[np.float64] | None = None
+    states: str = "bits"
 
     @classmethod
     def from_array(
@@ -88,8 +100,12 @@ class Dataset(OneLine):
         name: str = "array",
         train_labels: ArrayLike | None = None,
         test_labels: ArrayLike | None = None,
+        train_weights: ArrayLike | None = None,
+        test_weights: ArrayLike | None = None,
         image_shape: tuple[int, int] | None = None,
         threshold: float | None = None,
+        states: str = "bits",
+        missing: str = "refuse",
     ) -> Dataset:
         """Check arrays that are in memory already and make a data set of them; nothing is split or shuffled.
 
@@ -97,30 +113,42 @@ class Dataset(OneLine):
         ----------
         train, test : (n, n_visible) or (n, height, width): NumPy, torch or nested lists; 0 or 1 as bool, int or float
         train_labels, test_labels : (n,) integers or strings
+        train_weights, test_weights : (n,) how often a row counts, see `rbmscape.data.weighting`
         image_shape : (height, width); taken from three-dimensional arrays when absent
         threshold : values >= threshold become 1, the others 0
+        states : "spins" for entries -1 and 1
+        missing : "marginalize" keeps missing entries (NaN or masked), over which training and likelihoods sum
 
         Raises
         ------
         DataError : empty, ragged, missing or non-binary values (with the value and its position)
         ShapeError : wrong number of axes, different widths of train and test, an image shape of another size
         """
-        contents = Contents(train, test, train_labels, test_labels, where=name)
-        return cls.from_contents(contents, name=name, image_shape=image_shape, threshold=threshold)
+        contents = Contents(train, test, train_labels, test_labels, train_weights, test_weights, where=name)
+        kinds: dict[str, Any] = {"threshold": threshold, "states": states, "missing": missing}
+        return cls.from_contents(contents, name=name, image_shape=image_shape, **kinds)
 
     @classmethod
     def from_contents(
-        cls, contents: Contents, *, name: str, image_shape: tuple[int, int] | None, threshold: float | None
+        cls,
+        contents: Contents,
+        *,
+        name: str,
+        image_shape: tuple[int, int] | None,
+        threshold: float | None,
+        states: str = "bits",
+        missing: str = "refuse",
     ) -> Dataset:
         """Check unchecked arrays and make a data set of them; errors as those of `from_array`."""
         where = contents.where or name
-        table = as_binary(contents.train, threshold=threshold, where=where, columns=contents.columns)
+        checked = partial(as_rows, threshold=threshold, states=states, missing=missing)
+        table = checked(contents.train, where=where, columns=contents.columns)
         n_visible = table.values.shape[1]
         test = np.empty((0, n_visible), dtype=np.uint8)
         if contents.test is not None:
             test_where = contents.test_where or f"{where}, test data"
             test_names = contents.test_columns
-            test = as_binary(contents.test, threshold=threshold, where=test_where, columns=test_names).values
+            test = checked(contents.test, where=test_where, columns=test_names).values
             order = _order(contents.columns, test_names, test_where)
             test = test if isinstance(order, slice) else test[:, order]
         if test.shape[1] != n_visible:
@@ -136,6 +164,9 @@ class Dataset(OneLine):
             test_labels=as_labels(contents.test_labels, len(test), f"{contents.test_where or where}, test labels"),
             image_shape=checked_image_shape(image_shape or table.image_shape, n_visible),
             columns=contents.columns,
+            train_weights=as_weights(contents.train_weights, len(table.values), f"{where}, weights"),
+            test_weights=as_weights(contents.test_weights, len(test), f"{where}, test weights"),
+            states=states,
         )
 
     @property
@@ -145,8 +176,51 @@ class Dataset(OneLine):
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """(n_visible,) fraction of ones in each column of the training data; exact."""
-        return np.asarray(self.train.mean(axis=0, dtype=np.float64))
+        """(n_visible,) fraction of ones in each column of the training data, by weight and of what is known; exact."""
+        if self.train_weights is None and not self.has_missing:
+            return np.asarray(self.train.mean(axis=0, dtype=np.float64))
+        rows = np.asarray(self.train)
+        weights = np.ones(len(rows)) if self.train_weights is None else self.train_weights
+        known = weights @ (rows != MISSING)
+        return np.asarray(weights @ (rows == 1) / np.where(known > 0, known, 1.0))
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether a training or test row has a missing entry."""
+        return has_missing(self.train) or has_missing(self.test)
+
+    @property
+    def rows_a_pass(self) -> int:
+        """Training rows in one pass over the data: the sum of whole weights, else the number of rows."""
+        return rows_a_pass(self.train_weights, len(self.train))
+
+    def complete(self, purpose: str) -> Dataset:
+        """The same data without weights, each row as often as it counts in a pass, for what knows plain rows only.
+
+        Raises
+        ------
+        DataError : an entry is missing
+        """
+        if self.has_missing:
+            raise DataError(
+                f"{purpose} needs complete rows, found missing entries in {self.name}; draw them with "
+                "conditional_samples, or leave those rows out"
+            )
+        if self.train_weights is None and self.test_weights is None:
+            return self
+        train, test = represented(self.train, self.train_weights), represented(self.test, self.test_weights)
+        none: dict[str, Any] = dict.fromkeys(("train_weights", "test_weights", "train_labels", "test_labels"))
+        return replace(self, train=train, test=test, **none)
+
+    def part(self, name: str) -> Dataset:
+        """The "train" or the "test" rows alone, as training rows with what belongs to them."""
+        rows, weights = getattr(self, name), getattr(self, f"{name}_weights")
+        none: dict[str, Any] = dict.fromkeys(("train_labels", "test_labels", "test_weights"))
+        return replace(self, train=rows, test=rows[:0], train_weights=weights, **none)
+
+    def merged(self) -> Dataset:
+        """The same data with each distinct row once and its number of copies as its weight; labels are dropped."""
+        return merged(self)
 
     @property
     def constant_columns(self) -> NDArray[np.intp]:
@@ -158,7 +232,7 @@ class Dataset(OneLine):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (64 hexadecimal digits) of the shapes and bits of train and test; labels and names do not enter.
+        """SHA-256 (64 hexadecimal digits) of shapes, bits, missing entries and weights; labels and names do not enter.
 
         Runs record it, so that a run is not continued with other data.
         """
@@ -167,6 +241,11 @@ class Dataset(OneLine):
             digest.update(np.array(array.shape, dtype="<u8").tobytes())
             for block in row_blocks(array.shape):
                 digest.update(packed_rows(array, block).tobytes())
+            if has_missing(array):
+                digest.update(np.packbits(array == MISSING, axis=1).tobytes())
+        for weights in (self.train_weights, self.test_weights):
+            if weights is not None:
+                digest.update(np.ascontiguousarray(weights, dtype="<f8").tobytes())
         return digest.hexdigest()
 
     def with_labels(self, labels: Iterable[Any]) -> Dataset:
@@ -198,20 +277,28 @@ class Dataset(OneLine):
         return self if n_train is None and n_test is None else self._rows(train, test)
 
     def _rows(self, train: slice | NDArray[np.intp], test: slice | NDArray[np.intp]) -> Dataset:
-        return replace(
-            self,
-            train=chosen_rows(self.train, train),
-            test=chosen_rows(self.test, test),
-            train_labels=None if self.train_labels is None else self.train_labels[train],
-            test_labels=None if self.test_labels is None else self.test_labels[test],
-            attributes={},
-            origin=None,
-        )
+        parts: dict[str, Any] = {
+            f"{part}{name}": None if (array := getattr(self, f"{part}{name}")) is None else chosen_rows(array, rows)
+            for part, rows in (("train", train), ("test", test))
+            for name in ("", "_labels", "_weights")
+        }
+        return replace(self, **parts, attributes={}, origin=None)
+
+    def divided(self, test: NDArray[np.intp], train: NDArray[np.intp]) -> Dataset:
+        """Training rows cut into test and training data, with what belongs to them."""
+        parts: dict[str, Any] = {
+            f"{part}{name}": None if (array := getattr(self, f"train{name}")) is None else chosen_rows(array, rows)
+            for part, rows in (("train", train), ("test", test))
+            for name in ("", "_labels", "_weights")
+        }
+        return replace(self, **parts)
 
     def _headline(self) -> str:
         name = self.name if len(self.name) <= _LONGEST_NAME else f"{self.name[: _LONGEST_NAME - 1]}…"
         shape = "" if self.image_shape is None else f", images {self.image_shape[0]}x{self.image_shape[1]}"
-        return f"{name!r}, {len(self.train)} train + {len(self.test)} test, {self.n_visible} units{shape}"
+        kind = "spins" if self.states == "spins" else "units"
+        more = f"{', weighted' * (self.train_weights is not None)}{', with missing entries' * self.has_missing}"
+        return f"{name!r}, {len(self.train)} train + {len(self.test)} test, {self.n_visible} {kind}{shape}{more}"
 
 
 def _order(train: tuple[str, ...] | None, test: tuple[str, ...] | None, where: str) -> list[int] | slice:

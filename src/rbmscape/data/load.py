@@ -21,6 +21,7 @@ from rbmscape.data.readers import FORMATS, map_packed, read_file
 from rbmscape.data.split import split
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.data.tables import split_frame
+from rbmscape.data.weighting import DUPLICATES, with_weights
 from rbmscape.errors import DataError
 from rbmscape.recipe import plain_value
 
@@ -30,18 +31,9 @@ DATASET_NAMES = ("mnist", "bars-and-stripes", "planted", "ising")
 DEFAULT_TEST_FRACTION = 0.2
 
 _FOR_FILES = (
-    "n_visible",
-    "threshold",
-    "test",
-    "test_fraction",
-    "groups",
-    "stratify",
-    "labels",
-    "key",
-    "image_shape",
-    "n_train",
-    "n_test",
-)
+    "n_visible", "threshold", "test", "test_fraction", "groups", "stratify", "labels", "key", "image_shape", "n_train",
+    "n_test", "weights", "states", "missing",
+)  # fmt: skip
 _APPLIES = {
     "mnist": ("n_train", "n_test"),
     "bars-and-stripes": ("image_shape",),
@@ -71,6 +63,9 @@ def load_dataset(
     rank: int | None = None,
     strengths: Sequence[float] | None = None,
     temperature: float | None = None,
+    weights: str | int | ArrayLike | None = None,
+    states: str | None = None,
+    missing: str | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Load binary data and check them.
@@ -97,6 +92,12 @@ def load_dataset(
         `rbmscape.data.write.write_packed`: units a row; the file is mapped and not read.  Units of "planted"
     rank, strengths : "planted" only, see `rbmscape.data.synthetic.planted`
     temperature : "ising" only, see `rbmscape.data.ising.ising`; 2.0 by default
+    weights : files and arrays: how often each row counts, as an array, or the key, name or number of the weights as for
+        labels; whole numbers count rows, others matter up to a factor; "duplicates" merges equal rows, with their
+        number as weight
+    states : files and arrays: "spins" for data of -1 and 1; "bits" by default
+    missing : files and arrays: "marginalize" keeps missing entries, over which training and likelihoods sum; by
+        default they are refused
     seed : of the split, of "planted" and of "ising"
 
     Returns
@@ -116,7 +117,7 @@ def load_dataset(
         "threshold": threshold, "test": test, "test_fraction": test_fraction, "groups": groups,
         "stratify": stratify or None, "labels": labels, "key": key,
         "image_shape": image_shape, "n_train": n_train, "n_test": n_test, "n_visible": n_visible, "rank": rank,
-        "strengths": strengths, "temperature": temperature,
+        "strengths": strengths, "temperature": temperature, "weights": weights, "states": states, "missing": missing,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
     _refuse_options(kind, options)
@@ -181,7 +182,7 @@ def _origin(
 ) -> dict[str, Any] | None:
     """The call in JSON types, files by absolute path; None where an array was given."""
     parts = dict(options) | ({} if digits is None else {"digits": digits}) | ({"seed": seed} if seed else {})
-    parts = {name: part if name in ("test", "labels") else plain_value(part) for name, part in parts.items()}
+    parts = {name: part if name in ("test", "labels", "weights") else plain_value(part) for name, part in parts.items()}
     if isinstance(parts.get("test"), str | os.PathLike):
         parts["test"] = str(Path(parts["test"]).resolve())
     if kind == "an array" or not all(isinstance(part, str | int | float | tuple | list) for part in parts.values()):
@@ -203,25 +204,33 @@ def _users_data(
     key: str | None = None,
     image_shape: tuple[int, int] | None = None,
     n_visible: int | None = None,
+    weights: Any = None,
+    states: str = "bits",
+    missing: str = "refuse",
 ) -> Dataset:
     """Read, check, and split unless the test data come on their own."""
-    contents = _contents(source, key, labels, n_visible)
+    given = None if isinstance(weights, str) and weights == DUPLICATES else weights
+    contents = with_weights(_contents(source, key, labels, n_visible), source, given, labels)
     if test is not None:
         if test_fraction is not None:
             raise DataError("test and test_fraction were both given; choose one of them")
         # A label array belongs to the training samples; the name of a key or column holds for both files.
         other = _contents(test, key, labels if isinstance(labels, str | int) else None, n_visible)
+        other = with_weights(other, test, given if isinstance(given, str | int) else None, labels)
         elsewhere = other.where if isinstance(test, str | os.PathLike) else ""
         contents = replace(
-            contents, test=other.train, test_labels=other.train_labels, test_columns=other.columns, test_where=elsewhere
-        )
+            contents, test=other.train, test_labels=other.train_labels, test_weights=other.train_weights,
+            test_columns=other.columns, test_where=elsewhere,
+        )  # fmt: skip
     name = Path(os.fspath(source)).stem if isinstance(source, str | os.PathLike) else "array"
-    dataset = Dataset.from_contents(contents, name=name, image_shape=image_shape, threshold=threshold)
-    if contents.test is not None:
-        if groups is not None or stratify:
-            raise DataError(f"{name} comes split, which leaves nothing to groups and stratify; leave them out")
-        return dataset
-    return split(dataset, DEFAULT_TEST_FRACTION if test_fraction is None else test_fraction, seed, groups, stratify)
+    kinds: dict[str, Any] = {"threshold": threshold, "states": states, "missing": missing}
+    dataset = Dataset.from_contents(contents, name=name, image_shape=image_shape, **kinds)
+    if contents.test is None:
+        fraction = DEFAULT_TEST_FRACTION if test_fraction is None else test_fraction
+        dataset = split(dataset, fraction, seed, groups, stratify)
+    elif groups is not None or stratify:
+        raise DataError(f"{name} comes split, which leaves nothing to groups and stratify; leave them out")
+    return dataset if given is weights else dataset.merged()
 
 
 def _contents(source: Any, key: str | None, labels: Any, n_visible: int | None) -> Contents:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from rbmscape.checks import is_number
 from rbmscape.data.dataset import Dataset
-from rbmscape.data.packed import chosen_rows
 from rbmscape.errors import DataError
 from rbmscape.rng import Stream
 
@@ -53,15 +51,7 @@ def split(
         order, n_test = _by_classes(dataset, order, test_fraction)
     else:
         n_test = min(max(1, round(test_fraction * n_samples)), n_samples - 1)
-    test, train = order[:n_test], order[n_test:]
-    labels = dataset.train_labels
-    return replace(
-        dataset,
-        train=chosen_rows(dataset.train, train),
-        test=chosen_rows(dataset.train, test),
-        train_labels=None if labels is None else labels[train],
-        test_labels=None if labels is None else labels[test],
-    )
+    return dataset.divided(order[:n_test], order[n_test:])
 
 
 def _by_groups(

@@ -162,7 +162,8 @@ def _check_block(
     if block.dtype.kind == "f" and np.isnan(block).any():
         place = np.argwhere(np.isnan(block))[0] + [rows.start, 0]
         raise DataError(
-            f"{where}: the value at {place_of(place, columns)} is missing (NaN); fill it in or drop that row"
+            f"{where}: the value at {place_of(place, columns)} is missing (NaN); fill it in, drop that row, or pass "
+            "missing='marginalize' (--missing marginalize)"
         )
     if threshold is not None:
         return
@@ -181,6 +182,8 @@ def _suggested_cure(flat: NDArray[Any], column: int) -> str:
     The threshold is the middle between the smallest and the largest value: 0.5 for [0, 1], 127.5 for bytes, 0 for
     spins.  It would make constants of bits beside a column of counts or labels.
     """
+    if np.isin(flat, (-1, 1)).all():
+        return "pass states='spins' (--states spins) for data of -1 and 1"
     low, high = (np.asarray(bound, dtype=np.float64) for bound in (flat.min(0), flat.max(0)))
     finite = np.isfinite(low) & np.isfinite(high)
     middle = (float(low[finite].min()) + float(high[finite].max())) / 2 if finite.any() else 0.5

@@ -68,6 +68,7 @@ def baselines(dataset: Dataset, data: Tensor | Any | None = None, n_products: in
     ------
     InputError : n_products is no whole number above 0
     """
+    dataset = dataset.complete("a baseline")
     count = min(check_count("n_products", n_products), len(dataset.train))
     scored = data if data is not None else dataset.test if len(dataset.test) else dataset.train
     train = torch.from_numpy(dataset.train[:MAX_ROWS]).to(torch.float32)

@@ -45,6 +45,7 @@ from rbmscape.likelihood.estimate import (
     mean_and_error,
     reverse_estimate,
     scored_data,
+    scored_weights,
     shifted,
 )
 from rbmscape.likelihood.path import AnnealingPath, log_weight
@@ -199,7 +200,7 @@ def likelihood_bracket(
         samples, doubts, origin = _starts(path, starts, n_chains, stream, models, machine, limits, advance)
         search = _Search(path, annealer, stream, n_chains, samples, tolerance, advance)
         search.run(temperatures, max_betas if isinstance(schedule, str) else len(temperatures))
-        return search.bracket(mean_and_error(log_weight(model, rows)), doubts, origin)
+        return search.bracket(mean_and_error(log_weight(model, rows), scored_weights(data)), doubts, origin)
 
 
 def _starts(

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from rbmscape.checks import check_choice, check_count
 from rbmscape.data.packed import PackedBits
-from rbmscape.errors import InputError
+from rbmscape.data.weighting import as_weights
+from rbmscape.errors import DataError, InputError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.likelihood.annealing import Annealed, anneal, anneal_back
@@ -46,7 +47,15 @@ if TYPE_CHECKING:
 
     from rbmscape.data.dataset import Dataset
 
-__all__ = ["METHODS", "LogPartition", "forward_estimate", "log_likelihood", "log_partition", "reverse_estimate"]
+__all__ = [
+    "METHODS",
+    "LogPartition",
+    "forward_estimate",
+    "log_likelihood",
+    "log_partition",
+    "reverse_estimate",
+    "scored_weights",
+]
 
 FloatArray = NDArray[np.float64]
 METHODS = ("auto", "exact", "ais", "reverse_ais", "bar")
@@ -180,7 +189,13 @@ def log_partition(
 
 
 def log_likelihood(
-    rbm: RBM, data: Dataset | Tensor | Any, method: str = "auto", *, partition: Estimate | None = None, **options: Any
+    rbm: RBM,
+    data: Dataset | Tensor | Any,
+    method: str = "auto",
+    *,
+    partition: Estimate | None = None,
+    weights: Any = None,
+    **options: Any,
 ) -> LogPartition:
     """Mean of ln p(v) = -F(v) - ln Z over samples, in nats a sample.
 
@@ -190,6 +205,7 @@ def log_likelihood(
         none) and the base is fitted to the training data
     method, options : as in `log_partition`
     partition : a known estimate of ln Z, instead of a new one
+    weights : (n,) how much each row counts; those of a `Dataset` by default
 
     Returns
     -------
@@ -201,15 +217,32 @@ def log_likelihood(
     as `log_partition`
     """
     rbm = one_model(rbm, "log_likelihood")
-    rows = scored_data(rbm, data)
     log_z = partition if partition is not None else log_partition(rbm, method, data=data, **options)
-    return shifted(log_z, *mean_and_error(log_weight(rbm, rows)))
+    values = log_weight(rbm, scored_data(rbm, data))
+    counted = scored_weights(data) if weights is None else as_weights(weights, len(values), "weights")
+    return shifted(log_z, *mean_and_error(values, counted))
 
 
-def mean_and_error(log_weights: Tensor) -> tuple[float, float]:
-    """Mean of -F(v) over rows, and its standard error as that of a sample of all that could be; 0 for a single row."""
-    count = len(log_weights)
-    return float(log_weights.mean()), float(log_weights.std()) / math.sqrt(count) if count > 1 else 0.0
+def scored_weights(data: Any) -> FloatArray | None:
+    """Weights of the rows of `scored_data`; None where all count alike."""
+    if not hasattr(data, "train"):
+        return None
+    weights: FloatArray | None = data.test_weights if len(data.test) else data.train_weights
+    return weights
+
+
+def mean_and_error(log_weights: Tensor, weights: FloatArray | None = None) -> tuple[float, float]:
+    """Mean of -F(v) over rows, and its standard error as that of a sample of all that could be; 0 for a single row.
+
+    With weights the mean is weighted, and there are as many rows as Kish's (Σw)²/Σw² says.
+    """
+    count = float(len(log_weights))
+    if weights is None:
+        return float(log_weights.mean()), float(log_weights.std()) / math.sqrt(count) if count > 1 else 0.0
+    shares = torch.from_numpy(weights / weights.sum()).to(log_weights.device)
+    mean, count = float((shares * log_weights).sum()), float(1.0 / shares.square().sum())
+    variance = float((shares * (log_weights - mean).square()).sum())
+    return mean, math.sqrt(variance / (count - 1.0)) if count > 1.0 else 0.0
 
 
 def shifted(log_z: Estimate, mean_log_weight: float, rows: float = 0.0) -> LogPartition:
@@ -245,9 +278,10 @@ def is_summable(rbm: RBM) -> bool:
 def base_data(rbm: RBM, data: Any) -> Tensor | None:
     """What the base is fitted to: the training part of a Dataset, the rows of an array, or nothing.
 
-    Of rows that are kept packed since they are many or wide, the first 20 000 are enough for means.
+    Of rows that are kept packed since they are many or wide, the first 20 000 are enough for means; rows with missing
+    entries do not serve.
     """
-    if data is None:
+    if data is None or getattr(data, "has_missing", False):
         return None
     rows = data.train if hasattr(data, "train") else data
     return binary_rows(rbm, rows[:BASE_ROWS] if isinstance(rows, PackedBits) else rows, "data")
@@ -264,6 +298,11 @@ def scored_data(rbm: RBM, data: Any) -> Tensor:
     if data is None:
         raise InputError("log_likelihood needs data to score, found None; pass an array of zeros and ones or a Dataset")
     if hasattr(data, "train"):
+        if data.has_missing:
+            raise DataError(
+                f"{data.name} has missing entries; log_probability(rbm, dataset) sums them out, and its mean is the "
+                "log-likelihood"
+            )
         data = data.test if len(data.test) else data.train
     return binary_rows(rbm, data, "data")
 

@@ -16,10 +16,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.data.kinds import MISSING, has_missing
+from rbmscape.data.packed import PackedBits, row_blocks
 from rbmscape.errors import DataError
 from rbmscape.likelihood.estimate import log_partition
 from rbmscape.model.arrays import Arrays
@@ -47,11 +51,13 @@ class LogProbability(OneLine):
     value : (...,) float64
     log_partition : the estimate of ln Z in all of them; its error moves all values alike
     row_stderr : (...,) of what else is estimated; 0 for complete rows, and where missing entries were summed out
+    weights : (n,) of the rows of a `Dataset`, which its mean counts; None where all count alike
     """
 
     value: Tensor
     log_partition: Estimate
     row_stderr: Tensor
+    weights: NDArray[np.float64] | None = None
 
     @property
     def common_stderr(self) -> float:
@@ -60,9 +66,13 @@ class LogProbability(OneLine):
 
     @property
     def mean(self) -> Estimate:
-        """Mean over the rows, with the error of ln Z and of what else is estimated."""
-        own = float(self.row_stderr.square().sum().sqrt()) / max(1, self.value.numel())
-        return Estimate(float(self.value.mean()), math.hypot(self.common_stderr, own), self.log_partition.ess)
+        """Mean over the rows by their weights, with the error of ln Z and of what else is estimated."""
+        shares = torch.full(self.value.shape, 1.0 / max(1, self.value.numel()), dtype=torch.float64)
+        if self.weights is not None:
+            shares = torch.from_numpy(self.weights / self.weights.sum())
+        own = float((shares * self.row_stderr.cpu()).square().sum().sqrt())
+        value = float((shares * self.value.cpu()).sum())
+        return Estimate(value, math.hypot(self.common_stderr, own), self.log_partition.ess)
 
     def _headline(self) -> str:
         return f"{self.value.numel()} rows, mean {self.mean!s} nats, ln Z {self.log_partition!s}"
@@ -89,14 +99,20 @@ class AnomalyScores(OneLine):
 
 
 def log_probability(
-    rbm: RBM | Trained, v: Arrays, method: str = "auto", *, partition: Estimate | None = None, **options: Any
+    rbm: RBM | Trained,
+    v: Dataset | Arrays,
+    method: str = "auto",
+    *,
+    partition: Estimate | None = None,
+    **options: Any,
 ) -> LogProbability:
     """ln p(v) = -F(v) - ln Z of each row.
 
     Parameters
     ----------
     rbm : the model, or a run
-    v : (..., N) entries 0 or 1; of rows with NaN (or masked) entries the known ones are scored, the others summed out
+    v : (..., N) entries 0 or 1; of rows with NaN (or masked) entries the known ones are scored, the others summed out;
+        or a `Dataset`, whose test rows (if any) are meant
     method, options : of ln Z, as in `rbmscape.log_partition`
     partition : a known estimate of ln Z, instead of a new one
 
@@ -112,15 +128,34 @@ def log_probability(
     InputError, EngineError : as `rbmscape.log_partition`
     """
     model = rbm.load() if isinstance(rbm, Trained) else one_model(rbm, "log_probability")
-    rows = partial_rows(model, v, where="v")
+    given, marks, weights = _scored(v)
     log_z = log_partition(model, method, **options) if partition is None else partition
+    if isinstance(given, PackedBits):
+        return _of_packed(model, given, log_z, weights)
+    rows = partial_rows(model, given, marks, where="v")
     value = minus_free_energy(model, rows.states)
     stderr = torch.zeros_like(value)
     inner = {name: given for name, given in options.items() if name not in ("data", "starts", "models", "progress")}
     for index in torch.nonzero(rows.incomplete).flatten().tolist():
         marginal = _log_marginal(model, rows, index, inner)
         value[index], stderr[index] = marginal.value, marginal.stderr
-    return LogProbability((value - log_z.value).reshape(rows.shape), log_z, stderr.reshape(rows.shape))
+    return LogProbability((value - log_z.value).reshape(rows.shape), log_z, stderr.reshape(rows.shape), weights)
+
+
+def _scored(v: Any) -> tuple[Any, Any, NDArray[np.float64] | None]:
+    """Rows, marks of missing entries, and weights, of rows or of the scored part of a Dataset."""
+    if not hasattr(v, "train"):
+        return v, None, None
+    rows, weights = (v.test, v.test_weights) if len(v.test) else (v.train, v.train_weights)
+    return rows, rows == MISSING if has_missing(rows) else None, weights
+
+
+def _of_packed(rbm: RBM, bits: PackedBits, log_z: Estimate, weights: NDArray[np.float64] | None) -> LogProbability:
+    """The same of rows that are written out a block at a time."""
+    value = torch.cat(
+        [minus_free_energy(rbm, partial_rows(rbm, bits[block], where="v").states) for block in row_blocks(bits.shape)]
+    )
+    return LogProbability(value - log_z.value, log_z, torch.zeros_like(value), weights)
 
 
 def _log_marginal(rbm: RBM, rows: PartialRows, index: int, options: dict[str, Any]) -> Estimate:

@@ -12,12 +12,14 @@ Shapes: states and marks are (..., N).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arrays import number_array
 from rbmscape.brief import OneLine
 from rbmscape.errors import DataError, ShapeError
 from rbmscape.model.arrays import Arrays
@@ -93,20 +95,10 @@ def partial_rows(rbm: RBM, known: Arrays, missing: Arrays | None = None, where: 
     return PartialRows(states.to(rbm.device), torch.from_numpy(marks.copy()).to(rbm.device), shape)
 
 
-def _plain(known: Arrays, where: str) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+def _plain(known: Arrays, where: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Numbers, and which of them are unknown."""
-    array = known.detach().cpu().numpy() if isinstance(known, Tensor) else known
-    masked = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
-    try:
-        values = np.asarray(array)
-        if values.dtype.kind == "O":
-            values = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"{where} is no array of numbers with rows of equal length ({error}); give 0, 1 and NaN"
-        ) from None
-    if values.dtype.kind not in "buif":
-        raise DataError(f"{where} must hold 0, 1 and NaN, found dtype {values.dtype}; convert it first")
+    masked = np.ma.getmaskarray(known) if isinstance(known, np.ma.MaskedArray) else None
+    values = number_array(known.data if isinstance(known, np.ma.MaskedArray) else known, where)
     marks = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, dtype=np.bool_)
     return values, marks if masked is None else marks | masked
 

@@ -178,7 +178,7 @@ def mixing_audit(
 
     chosen = select_engine(engine, precision, rbm.device)
     stream = Stream(seed, "mixing")
-    rows = base_data(rbm, data)
+    rows = base_data(rbm, data.complete("the mixing report") if hasattr(data, "complete") else data)
     assert rows is not None
     picks = stream.child("rows").numpy().choice(len(rows), n_chains, replace=n_chains > len(rows))
     starts = {

@@ -8,7 +8,6 @@ replica exchange need nothing else: an annealer whose paths put the known units 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ from rbmscape.rng import Stream
 __all__ = ["ClampedAnnealer"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class ClampedAnnealer:
     """An annealer for a fixed number of chains with held units; see `rbmscape.kernels.interface.Annealer`.
 
@@ -31,9 +29,8 @@ class ClampedAnnealer:
     free : (n_chains, N) bool, where a unit is not held
     """
 
-    annealer: Annealer
-    states: Tensor
-    free: Tensor
+    def __init__(self, annealer: Annealer, states: Tensor, free: Tensor) -> None:
+        self.annealer, self.states, self.free = annealer, states, free
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ from rbmscape.sampling.tempering import temper_until
 from rbmscape.sampling.trained import Trained
 from rbmscape.sampling.verdict import EquilibriumVerdict, mixing_doubts, trace_diagnostics
 
-__all__ = ["Rows", "sampled_rows"]
+__all__ = ["sampled_rows"]
 
 _USUAL_RUNGS, _USEFUL_ROUNDS = 16, 64
 """What a budget must allow after Gibbs chains, or else these get all of it: shorter exchange leaves less."""

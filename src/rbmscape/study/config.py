@@ -73,7 +73,7 @@ class DataPlan(_Plan):
             if name not in known:
                 raise ConfigError(f"the study's data have no option {name!r}; {nearest(name, known, 'the options')}")
         try:
-            return load_dataset(self.source, **self.options)
+            return load_dataset(self.source, **self.options).complete("a study")
         except TypeError as error:
             raise ConfigError(f"the study's data options {sorted(self.options)} cannot be used: {error}") from error
 

@@ -157,6 +157,7 @@ def audit_model(
     update : the model's checkpoint
     seed : of everything random
     """
+    data = data.complete("the audit of a training")
     rows = data.test if len(data.test) else data.train
     known = () if run is None else _equilibrium(run, rbm, data, update, seed)
     return TrainingAudit(update, value, method, row_stderr(rbm, rows), baselines(data, rows, seed=seed), *known)

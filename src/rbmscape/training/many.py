@@ -14,6 +14,7 @@ from rbmscape.progress import Progress
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
 from rbmscape.training.batch import can_batch, models_that_fit, shared_choices
+from rbmscape.training.counted import is_plain
 from rbmscape.training.display import make_reporter
 from rbmscape.training.together import may_join, train_together
 from rbmscape.training.train import check_kinds, engine_for, train
@@ -116,7 +117,11 @@ def _batches(
     for places in groups.values():
         config = configs[places[0]]
         engine = engine_for(config, dataset, len(places))
-        together = [place for place in places if can_batch(config, engine) and may_join(directories[place], resume)]
+        together = [
+            place
+            for place in places
+            if is_plain(dataset) and can_batch(config, engine) and may_join(directories[place], resume)
+        ]
         found += [(None, [place]) for place in places if place not in together]
         most = max(1, models_that_fit(dataset, config, engine) or len(together)) if together else 1
         found += [(engine, together[first : first + most]) for first in range(0, len(together), most)]

@@ -19,6 +19,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.runs.choice import fits_noise, has_stopped
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.writer import RunWriter
+from rbmscape.training.counted import scored_rows
 from rbmscape.training.descent import arithmetic_of
 from rbmscape.training.metrics import MAX_SAMPLES, model_metrics, training_objection
 from rbmscape.training.online import OnlineLikelihood
@@ -93,7 +94,7 @@ class Session:
 
     def __init__(self, trainer: Trained, writer: RunWriter, dataset: Dataset) -> None:
         self.trainer, self._writer = trainer, writer
-        self._test = training_rows(dataset.test, trainer.train.device)
+        self._test = training_rows(scored_rows(dataset.test, dataset.test_weights), trainer.train.device)
         self._checkpoints = set(trainer.config.checkpoint_updates(trainer.updates_per_epoch))
         self._watch = Stopwatch.begin(trainer.update)
         self._state_saved = time.monotonic()
@@ -222,6 +223,16 @@ def _json_number(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _kind_of(dataset: Dataset) -> dict[str, Any]:
+    """What is out of the ordinary about the data: spins, weights, missing entries."""
+    found: dict[str, Any] = {} if dataset.states == "bits" else {"states": dataset.states}
+    if dataset.train_weights is not None:
+        found["rows_a_pass"] = dataset.rows_a_pass
+    if dataset.has_missing:
+        found["missing"] = True
+    return found
+
+
 def record_of(dataset: Dataset, config: TrainingConfig, engine: Engine, updates_per_epoch: int) -> dict[str, Any]:
     """What config.json says of a run."""
     return {
@@ -235,7 +246,8 @@ def record_of(dataset: Dataset, config: TrainingConfig, engine: Engine, updates_
             "image_shape": dataset.image_shape,
             "origin": dataset.origin,
         }
-        | ({} if dataset.columns is None else {"columns": list(dataset.columns)}),
+        | ({} if dataset.columns is None else {"columns": list(dataset.columns)})
+        | _kind_of(dataset),
         "engine": engine.name,
         "precision": engine.precision,
         "arithmetic": arithmetic_of(engine),

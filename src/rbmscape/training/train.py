@@ -18,6 +18,7 @@ from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter, arithmetic, same_numbers
 from rbmscape.training.batch import can_batch
 from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for
+from rbmscape.training.counted import check_rows, is_plain
 from rbmscape.training.display import make_reporter
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.session import Session, record_of
@@ -80,6 +81,7 @@ def train(
             "(test_fraction=0.1), or leave patience out"
         )
     check_beginning(begin, dataset, recipe)
+    check_rows(dataset, recipe)
     engine = engine_for(recipe, dataset)
     if directory is not None:
         _train(dataset, recipe, engine, directory, reporter, last, begin, resume=resume, overwrite=overwrite)
@@ -106,12 +108,17 @@ def _train(
     overwrite: bool,
 ) -> None:
     if size_here() > 1:
+        if dataset.has_missing:
+            raise InputError(
+                f"training on several devices needs complete rows, found missing entries in {dataset.name}; "
+                "train in one process"
+            )
         with joined() as team:
             _train_in_team(
                 team, dataset, config, directory, reporter, until_update, begin, resume=resume, overwrite=overwrite
             )
         return
-    if begin is None and can_batch(config, engine) and may_join(directory, resume):
+    if begin is None and is_plain(dataset) and can_batch(config, engine) and may_join(directory, resume):
         train_together(
             dataset, [config], [directory], engine, reporter, until_update, resume=resume, overwrite=overwrite
         )

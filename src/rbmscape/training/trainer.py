@@ -21,12 +21,13 @@ from rbmscape.rng import Stream
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.schedule import learning_rate_factor
 from rbmscape.training.beginning import Beginning
+from rbmscape.training.counted import Completions, TrainingRows
 from rbmscape.training.descent import Descent, arithmetic_of, make_descent, visible_means
 from rbmscape.training.initial import first_chains, initial_model, longest_gradient
 from rbmscape.training.ladder.control import Action
 from rbmscape.training.ladder.follower import Follower, Step, Thresholds
 from rbmscape.training.ladder.store import model_tensors, reported_tensors
-from rbmscape.training.rows import Rows, training_rows
+from rbmscape.training.rows import Rows
 from rbmscape.training.team import ALONE, CHAINS, RESTORE, STEP, Team
 
 __all__ = ["Trainer"]
@@ -65,7 +66,8 @@ class Trainer:
         self.config, self.engine, self._team = config, engine, team
         self.update = 0
         device, dtype = engine.device, torch.float64 if engine.precision == "fp64" else torch.float32
-        self.train: Rows = training_rows(dataset.train, device)
+        self._rows = TrainingRows(dataset, config.seed, device)
+        self.train: Rows = self._rows.represented()
         n_train, n_visible = self.train.shape
         self.batch_size = min(config.batch_size, n_train)
         self.n_chains = self.batch_size if config.method == "cd" else config.n_chains
@@ -79,12 +81,20 @@ class Trainer:
         self._descent = self._make_descent(arithmetic or arithmetic_of(engine))
         self._sampler = engine.bind(self._present, team.part(self.n_chains))
         self._phases = self._sampler.gradient(team.part(self.batch_size))
+        self._completions = self._make_completions()
         self._order: tuple[int, Tensor] | None = None
         known = None if begin is None else begin.first_chains(self.n_chains)
         chains = first_chains(self.train, self._streams["start"], self.n_chains) if known is None else known
         self._sampler.v.copy_(chains[team.own(self.n_chains)])
         self._follower = self._make_follower(start) if config.method == "ptt" else None
         self._safe_average = None if self._follower is None or self._average is None else _copies(self._average)
+
+    def _make_completions(self) -> Completions | None:
+        """What draws missing entries; None where there are none."""
+        if self._rows.missing is None:
+            return None
+        stream, steps = Stream(self.config.seed, "training/positive"), self.config.gibbs_steps
+        return Completions(self._rows, self.engine, self._present, self.batch_size, steps, stream)
 
     def _make_follower(self, start: RBM) -> Follower:
         """The ladder of training in equilibrium, with its lowest rung; the chains start there."""
@@ -136,20 +146,27 @@ class Trainer:
         self._team.tell(STEP)
         epoch, batch = divmod(self.update, self.updates_per_epoch)
         rows = self._shuffled(epoch)[batch * self.batch_size : (batch + 1) * self.batch_size]
-        data = self.train.index_select(0, rows[self._team.own(self.batch_size)])
+        if self._completions is None:
+            data = self._rows.rows.index_select(0, rows[self._team.own(self.batch_size)])
+        else:
+            data = self._completions.complete(rows, self.update)
         self._sample_negative_phase(data)
         hidden_offset = self._team.average(self._gradient, self._phases.compute(data, self._gradient))
         self._descent.move(self._gradient, hidden_offset, self._learning_rate, self.update + 1)
         self._check_finite()
         self.update += 1
         self._descent.take_average(self.update)
+        self._follow_parameters()
+
+    def _follow_parameters(self) -> None:
         self._sampler.update(self._present)
+        if self._completions is not None:
+            self._completions.update(self._present)
 
     def _shuffled(self, epoch: int) -> Tensor:
         """Order of the training rows in one epoch."""
         if self._order is None or self._order[0] != epoch:
-            order = torch.from_numpy(self._streams["shuffle"].numpy(epoch).permutation(len(self.train)))
-            self._order = epoch, order.to(self.train.device)
+            self._order = epoch, self._rows.order(epoch, self._streams["shuffle"])
         return self._order[1]
 
     def _sample_negative_phase(self, data: Tensor) -> None:
@@ -223,6 +240,8 @@ class Trainer:
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Tensors of a checkpoint: the reported model, and the last parameters as raw_* where they differ from it."""
+        if self._completions is not None:
+            self.train = self._rows.represented()
         if self._average is None:
             return dict(self._parameters)
         return self._average | {f"raw_{name}": value for name, value in self._parameters.items()}
@@ -230,6 +249,7 @@ class Trainer:
     def state(self) -> dict[str, Tensor]:
         """Everything that the next update depends on."""
         tensors = {f"raw_{name}": value for name, value in self._parameters.items()} | {"chains": self.chains}
+        tensors |= self._rows.state()
         if self._average is not None:
             tensors |= {f"average_{name}": value for name, value in self._average.items()}
         if self._follower is not None:
@@ -263,12 +283,13 @@ class Trainer:
             if self._average is not None:
                 self._average[name].copy_(tensors[f"average_{name}"])
         self._sampler.v.copy_(tensors["chains"][self._team.own(self.n_chains)])
+        self._rows.restore(tensors)
         if self._follower is not None:
             self._follower.restore(tensors, rungs)
             if self._safe_average is not None:
                 self._safe_average = {name: tensors[f"safe_{name}"] for name in PARAMETER_NAMES}
         self._descent.restore(tensors)
-        self._sampler.update(self._present)
+        self._follow_parameters()
 
 
 def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
