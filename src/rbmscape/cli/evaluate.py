@@ -282,7 +282,7 @@ def _held_out(opened: OpenModel, rows: Dataset) -> tuple[Dataset, tuple[str, str
         known = None
     if known is None or known.n_visible != rows.n_visible:
         return rows, ("data", "")
-    weights = {"train_weights": known.train_weights, "test_weights": rows.train_weights}
+    weights: dict[str, Any] = {"train_weights": known.train_weights, "test_weights": rows.train_weights}
     together = replace(rows, train=known.train, train_labels=None, test=rows.train, test_labels=None, **weights)
     return together, ("train", "data")
 
