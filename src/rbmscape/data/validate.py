@@ -183,7 +183,7 @@ def _suggested_cure(flat: NDArray[Any], column: int) -> str:
     spins.  It would make constants of bits beside a column of counts or labels.
     """
     if np.isin(flat, (-1, 1)).all():
-        return "pass states='spins' (--states spins) for data of -1 and 1"
+        return "pass states='spins' (--states spins) for data of -1 and 1, or threshold=0 (--threshold 0)"
     low, high = (np.asarray(bound, dtype=np.float64) for bound in (flat.min(0), flat.max(0)))
     finite = np.isfinite(low) & np.isfinite(high)
     middle = (float(low[finite].min()) + float(high[finite].max())) / 2 if finite.any() else 0.5
