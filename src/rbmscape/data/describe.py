@@ -98,6 +98,8 @@ def describe(dataset: Dataset) -> Description:
         raise DataError(
             f"describe takes a Dataset, found {type(dataset).__name__}; make one with rbmscape.load_dataset"
         )
+    if dataset.has_missing:
+        dataset.complete("describe")
     mean = dataset.mean
     constant = np.flatnonzero((mean == 0.0) | (mean == 1.0))
     train, test = (_row_marks(rows) for rows in (dataset.train, dataset.test))
