@@ -37,9 +37,10 @@ def as_rows(
 
     Parameters
     ----------
-    data, threshold, where, columns : as in `rbmscape.data.validate.as_binary`
+    data, threshold : as in `rbmscape.data.validate.as_binary`
     states : "bits", or "spins" for entries -1 and 1, of which 1 becomes the bit 1
     missing : "refuse", or "marginalize" for entries that are NaN, empty or masked to be kept as missing
+    where, columns : as there
 
     Raises
     ------
