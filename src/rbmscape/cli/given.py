@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rbmscape.cli.models import OpenModel
     from rbmscape.sampling.conditional import ConditionalSamples
 
-__all__ = ["complete_rows"]
+__all__ = ["complete_rows", "write_png"]
 
 MOST_SHOWN = 16
 
@@ -28,7 +28,6 @@ def complete_rows(
     n : completions of each row
     **options : of `rbmscape.conditional_samples`
     """
-    from rbmscape.cli.sample import write_png
     from rbmscape.data.readers import read_file
     from rbmscape.errors import InputError
     from rbmscape.figures.inpainting import draw, pictures
@@ -59,4 +58,13 @@ def _write_npz(path: Path, found: ConditionalSamples, facts: dict[str, Any], ope
         converged=np.array([verdict.converged for verdict in found.verdicts]),
         verdict=np.array([str(verdict) for verdict in found.verdicts]), facts=np.array(json.dumps(facts)),
     )  # fmt: skip
+    write_bytes(path, content.getvalue())
+
+
+def write_png(path: Path, figure: Any, facts: dict[str, Any]) -> None:
+    """The picture, with the facts as text chunks of the file."""
+    from rbmscape.files import write_bytes
+
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=200, metadata={name: str(value) for name, value in facts.items()})
     write_bytes(path, content.getvalue())

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
     from rbmscape.sampling.samples import Samples
 
-__all__ = ["sample", "write_png"]
+__all__ = ["sample"]
 
 
 class Method(StrEnum):
@@ -82,7 +82,7 @@ def sample(
 
     With --given it also holds `probability` of every unit and its `stderr`, and a verdict on each row.
     """
-    from rbmscape.cli.given import complete_rows
+    from rbmscape.cli.given import complete_rows, write_png
     from rbmscape.cli.models import check_absent, open_model
     from rbmscape.figures.mosaic import columns_attr
     from rbmscape.figures.sample_grid import compute, draw
@@ -178,13 +178,4 @@ def _write_npz(path: Path, samples: Samples, facts: dict[str, Any], grid: xr.Dat
         seed=np.uint64(samples.how["samples_seed"]), converged=np.bool_(samples.converged),
         verdict=np.array(str(samples.verdict)), facts=np.array(json.dumps(facts)),
     )  # fmt: skip
-    write_bytes(path, content.getvalue())
-
-
-def write_png(path: Path, figure: Any, facts: dict[str, Any]) -> None:
-    """The picture, with the facts as text chunks of the file."""
-    from rbmscape.files import write_bytes
-
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=200, metadata={name: str(value) for name, value in facts.items()})
     write_bytes(path, content.getvalue())

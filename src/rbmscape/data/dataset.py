@@ -18,7 +18,7 @@ from rbmscape.brief import OneLine
 from rbmscape.data.kinds import MISSING, as_rows, has_missing
 from rbmscape.data.packed import chosen_rows, packed_rows, row_blocks
 from rbmscape.data.validate import as_labels, checked_image_shape, checked_limit
-from rbmscape.data.weighting import as_weights, merged, represented, rows_a_pass
+from rbmscape.data.weighting import as_weights, merged_rows, represented, rows_a_pass
 from rbmscape.errors import DataError, ShapeError
 
 __all__ = ["Binary", "Contents", "Dataset"]
@@ -220,7 +220,10 @@ class Dataset(OneLine):
 
     def merged(self) -> Dataset:
         """The same data with each distinct row once and its number of copies as its weight; labels are dropped."""
-        return merged(self)
+        train, train_weights = merged_rows(self.train, self.train_weights)
+        test, test_weights = merged_rows(self.test, self.test_weights)
+        none: dict[str, Any] = dict.fromkeys(("train_labels", "test_labels", "origin"))
+        return replace(self, train=train, test=test, train_weights=train_weights, test_weights=test_weights, **none)
 
     @property
     def constant_columns(self) -> NDArray[np.intp]:

@@ -21,7 +21,7 @@ from rbmscape.data.readers import FORMATS, map_packed, read_file
 from rbmscape.data.split import split
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.data.tables import split_frame
-from rbmscape.data.weighting import DUPLICATES, with_weights
+from rbmscape.data.weight_columns import DUPLICATES, with_weights
 from rbmscape.errors import DataError
 from rbmscape.recipe import plain_value
 
