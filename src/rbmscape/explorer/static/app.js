@@ -1,7 +1,7 @@
 // The page: one state, one timeline, one view at a time.
 import { ask, file, record, renew, Waiting } from "./ask.js";
 import { single } from "./images.js";
-import { svgText } from "./plot.js";
+import { sheetText, sizeOf, svgText } from "./plot.js";
 import { DEFAULTS, read, write } from "./state.js";
 import * as training from "./views/training.js";
 import * as landscape from "./views/landscape.js";
@@ -221,29 +221,32 @@ async function download(kind) {
     for (const [name, words] of asked) saved(await file(`view/${name}.${ending}`, words), `${stem}-${name}.${ending}`);
     return;
   }
-  let number = 0;
-  for (const picture of element("stage").querySelectorAll(".panel > div > svg, .panel canvas")) {
-    const name = `${stem}-${++number}`;
-    if (picture instanceof HTMLCanvasElement) {
-      saved(await new Promise((done) => picture.toBlob(done)), `${name}.png`);
-    } else if (kind === "SVG") {
-      saved(new Blob([svgText(picture)], { type: "image/svg+xml" }), `${name}.svg`);
-    } else {
-      saved(await raster(picture), `${name}.png`);
-    }
-  }
+  const pictures = [...element("stage").querySelectorAll(".panel > div > svg, .panel canvas")];
+  if (!pictures.length) return say("This view has no pictures yet.");
+  if (kind === "SVG") return saved(new Blob([sheetText(pictures)], { type: "image/svg+xml" }), `${stem}.svg`);
+  saved(await raster(pictures), `${stem}.png`);
 }
 
-async function raster(svg) {
+/** All pictures below one another, at twice their size. */
+async function raster(pictures) {
+  const sizes = pictures.map(sizeOf), canvas = document.createElement("canvas"), draw = canvas.getContext("2d");
+  canvas.width = 2 * Math.max(...sizes.map(([width]) => width));
+  canvas.height = 2 * sizes.reduce((sum, [, height]) => sum + height, 0);
+  let top = 0;
+  for (const [k, picture] of pictures.entries()) {
+    const [width, height] = sizes[k].map((size) => 2 * size);
+    draw.drawImage(picture instanceof HTMLCanvasElement ? picture : await loaded(picture), 0, top, width, height);
+    top += height;
+  }
+  return new Promise((done) => canvas.toBlob(done));
+}
+
+async function loaded(svg) {
   const image = new Image(), address = URL.createObjectURL(new Blob([svgText(svg)], { type: "image/svg+xml" }));
   image.src = address;
   await image.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = 2 * image.width;
-  canvas.height = 2 * image.height;
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   URL.revokeObjectURL(address);
-  return new Promise((done) => canvas.toBlob(done));
+  return image;
 }
 
 function saved(blob, name) {

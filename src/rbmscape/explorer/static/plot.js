@@ -251,16 +251,51 @@ const KEPT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "
 
 /** The picture as a file of its own, with its styles written in. */
 export function svgText(svg) {
+  return new XMLSerializer().serializeToString(standalone(svg));
+}
+
+/** A copy that needs no style sheet, on a ground of the page's colour. */
+function standalone(svg) {
   const copy = svg.cloneNode(true), from = [svg, ...svg.querySelectorAll("*")], into = [copy, ...copy.querySelectorAll("*")];
   from.forEach((element, k) => {
     const style = getComputedStyle(element);
     for (const name of KEPT) into[k].setAttribute(name, style.getPropertyValue(name));
   });
-  const [, , width, height] = svg.getAttribute("viewBox").split(" ");
+  const [width, height] = sizeOf(svg);
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("width", width);
   copy.setAttribute("height", height);
   const ground = getComputedStyle(document.body).backgroundColor;
   copy.insertAdjacentHTML("afterbegin", `<rect width="${width}" height="${height}" fill="${ground}"/>`);
-  return new XMLSerializer().serializeToString(copy);
+  return copy;
+}
+
+/** Width and height of a picture, drawn as SVG or on a canvas. */
+export function sizeOf(picture) {
+  if (picture instanceof HTMLCanvasElement) return [picture.width, picture.height];
+  return picture.getAttribute("viewBox").split(" ").slice(2).map(Number);
+}
+
+/** All pictures of a view below one another, as the text of one SVG: browsers let a click save one file only. */
+export function sheetText(pictures) {
+  const sizes = pictures.map(sizeOf), width = Math.max(...sizes.map(([w]) => w));
+  const sheet = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  let top = 0;
+  pictures.forEach((picture, k) => {
+    let part;
+    if (picture instanceof HTMLCanvasElement) {
+      part = document.createElementNS("http://www.w3.org/2000/svg", "image");
+      part.setAttribute("href", picture.toDataURL());
+      part.setAttribute("width", sizes[k][0]);
+      part.setAttribute("height", sizes[k][1]);
+    } else {
+      part = standalone(picture);
+    }
+    part.setAttribute("x", 0);
+    part.setAttribute("y", top);
+    sheet.append(part);
+    top += sizes[k][1];
+  });
+  for (const [name, value] of Object.entries({ width, height: top, viewBox: `0 0 ${width} ${top}` })) sheet.setAttribute(name, value);
+  return new XMLSerializer().serializeToString(sheet);
 }
