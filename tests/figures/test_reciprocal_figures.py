@@ -68,7 +68,7 @@ def test_generated_image_among_its_landscapes(material, tmp_path):
     figure = check_drawing(image_landscapes, found, tmp_path).figure
     assert {"saddle point", "generated state"} <= legend_words(figure)
     panels = shown_panels(figure)
-    assert len(panels) == 1 + found.sizes["panel"]
+    assert len(panels) == 2 + found.sizes["panel"]
     stars = [line for panel in panels for line in panel.lines if line.get_marker() == "*" and len(line.get_xdata())]
     pentagons = [line for panel in panels for line in panel.lines if line.get_marker() == "p" and len(line.get_xdata())]
     assert len(stars) == len(pentagons) == found.sizes["panel"]
@@ -111,10 +111,10 @@ def test_landscapes_with_classes_and_samples(material, dataset, tmp_path):
     assert float(energy) != 0.0
     figure = check_drawing(landscapes, found, tmp_path).figure
     assert {"saddle", "samples", "0", "1", "2"} <= legend_words(figure)
-    assert len(shown_panels(figure)) == 2 * found.sizes["panel"]
+    assert len(shown_panels(figure)) == 1 + 2 * found.sizes["panel"]
     words = {text.get_text() for axes in figure.axes for text in axes.texts}
     assert {"u", "w", "untrained", "trained"} <= words
-    for axes in shown_panels(figure):
+    for axes in shown_panels(figure)[: 2 * found.sizes["panel"]]:  # the last one is the colour bar
         assert any(line.get_marker() == "*" for line in axes.lines)
         assert axes.collections
 

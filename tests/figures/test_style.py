@@ -66,7 +66,7 @@ def test_names_that_are_paths_are_refused(tmp_path, name):
 def test_a_folder_that_is_a_file_is_a_disk_error(tmp_path):
     (tmp_path / "file").write_text("x")
     figure, _ = new_figure()
-    with pytest.raises(DiskError, match="could not be written"):
+    with pytest.raises(DiskError, match="could not be made"):
         save(figure, dataset(), tmp_path / "file", "demo")
 
 

@@ -156,7 +156,7 @@ def test_states_of_the_wrong_width_are_refused(call):
 
 
 def test_impossible_random_models_are_refused():
-    with pytest.raises(InputError, match="at least one unit"):
+    with pytest.raises(InputError, match="n_visible must be a whole number of at least 1"):
         rs.RBM.random(0, 3)
     with pytest.raises(InputError, match="std"):
         rs.RBM.random(2, 3, std=-1.0)

@@ -45,9 +45,11 @@ MNIST_IN_PYTHON = ('load_dataset("mnist")', 'load_dataset("mnist", n_train=1000,
 MNIST_IN_SHELL = ("--hidden 500 --epochs 10", "--hidden 12 --epochs 1 --n-train 1000 --n-test 200")
 SMALL_TRAINING = ("n_hidden=500, epochs=10", "n_hidden=12, epochs=1")
 NETWORK = "needs the network"
+SERVES = "serves a page until it is stopped; tests/browser drives it"
 PAGES = {
     "README.md": Page(
         small=(MNIST_IN_PYTHON, MNIST_IN_SHELL, SMALL_TRAINING, ("PLAN.toml --workers 2", "PLAN.toml")),
+        not_run={"rbmscape explore": SERVES},
     ),
     "CONTRIBUTING.md": Page(not_run={"# src/": "runs in test_contributing.py"}),
     "docs/getting-started.md": Page(
@@ -75,6 +77,7 @@ PAGES = {
             "# slurm_cluster.py": "needs Slurm",
         },
     ),
+    "docs/explorer.md": Page(not_run={"rbmscape explore": SERVES}),
     "docs/adding-a-figure.md": Page(
         not_run={'"""How many modes': "test_adding_a_figure.py", "hidden = [2, 4]": "the same"}
     ),

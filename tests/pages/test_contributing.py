@@ -81,7 +81,7 @@ mine, reference = (rs.sample(run.load(), engine=name, **how).v for name in ("min
 assert (mine == reference).all()
 assert rs.TrainingConfig(engine="mine").engine == "mine"
 plan = rs.StudyConfig(
-    hidden=(3,), replicas=1, figures=("largest", "spectral_gap"), likelihood={"method": "exact"},
+    hidden=(3,), replicas=1, ledger=True, figures=("largest", "spectral_gap"), likelihood={"method": "exact"},
     data={"source": "bars-and-stripes", "options": {"image_shape": (3, 3)}},
     recipes={"recommended": {"epochs": 3, "optimizer": "adagrad", "engine": "reference"}},
 )

@@ -71,7 +71,7 @@ def test_a_run_whose_data_have_changed_is_not_audited(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_chains": 5}, "at least 20 chains"),
+        ({"n_chains": 5}, "n_chains must be a whole number of at least 20"),
         ({"factors": (10, 1)}, "rising"),
         ({"factors": ()}, "rising"),
         ({"training_steps": 0}, "must be positive"),

@@ -130,7 +130,7 @@ def test_other_studies_and_strangers_are_refused(copy, tiny_plan, tmp_path):
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
     with pytest.raises(StudyError, match="holds no study"):
         open_study(tmp_path / "mine")
-    with pytest.raises(StudyError, match="has no result 'spectra'; it has gallery, likelihood, training"):
+    with pytest.raises(StudyError, match="has no result 'spectra'; it has baselines, gallery, likelihood, training"):
         open_study(copy).result("spectra")
 
 

@@ -108,7 +108,7 @@ def test_kernels_count_by_their_contract_and_not_by_their_source(changes):
 def test_training_counts_by_its_contract_too(changes, every_figure, dataset):
     assert changes("training/trainer.py") == set()
     found = changes("training/__init__.py", "NUMERIC_CONTRACT = 2", "NUMERIC_CONTRACT = 3")
-    assert found == {task.name for task in build_graph(every_figure, dataset)}
+    assert found == {task.name for task in build_graph(every_figure, dataset)} - {"results/baselines"}
     present = present_sources()
     contracts = [present.number(f"rbmscape.{part}", "NUMERIC_CONTRACT") for part in ("kernels", "training")]
     assert contracts[0] <= contracts[1], "where kernels give other numbers, training does"

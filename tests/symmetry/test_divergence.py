@@ -137,11 +137,11 @@ def test_bad_input_is_refused():
     rbm = RBM.random(6, 5)
     with pytest.raises(InputError, match="at least 2 matrices"):
         null_divergences(rbm, n_samples=1)
-    with pytest.raises(InputError, match="'random' or 'shuffled'"):
+    with pytest.raises(InputError, match="kind must be one of random, shuffled, haar, found 'fresh'"):
         null_divergences(rbm, "fresh")
     with pytest.raises(InputError, match="statistic must be one of"):
         null_divergences(rbm, statistic="chi")
-    with pytest.raises(InputError, match="at least 1 rotation"):
+    with pytest.raises(InputError, match="n_rotations must be a whole number of at least 1"):
         rotation_divergence(rbm, n_rotations=0)
     with pytest.raises(InputError, match="at least 2 bins"):
         rotation_divergence(rbm, n_bins=1)

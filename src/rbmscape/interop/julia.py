@@ -17,7 +17,7 @@ from rbmscape.errors import FormatError
 from rbmscape.interop.affine import Units, folded
 from rbmscape.interop.hdf5 import read_array, read_text
 from rbmscape.interop.named import model_of_arrays
-from rbmscape.model.rbm import RBM
+from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 
 __all__ = ["is_julia_rbm", "is_julia_weights", "jl_bytes", "read_jl", "read_jld"]
 
@@ -25,7 +25,7 @@ VERSION_KEY: Final = "rbm_hdf5_file_format_version"
 VERSION: Final = "1.0.0"
 _STATES: Final = {"Binary": "bits", "Spin": "spins"}
 _KINDS: Final = ("RBM", "CenteredRBM", "StandardizedRBM")
-_JLD_NAMES: Final = (("w", "a", "b"), ("W", "a", "b"), ("weights", "visible_bias", "hidden_bias"))
+_JLD_NAMES: Final = (("w", "a", "b"), ("W", "a", "b"), PARAMETER_NAMES)
 
 
 def is_julia_rbm(file: Any) -> bool:

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from rbmscape.errors import FormatError, ShapeError
 from rbmscape.interop.affine import Units, folded
-from rbmscape.model.rbm import RBM
+from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 
 __all__ = ["NAMES", "model_of_arrays"]
 
 NAMES: Final = (
-    ("weights", "visible_bias", "hidden_bias"),
+    PARAMETER_NAMES,
     ("weight_matrix", "vbias", "hbias"),
     ("components_", "intercept_visible_", "intercept_hidden_"),
     ("W", "a", "b"),
