@@ -46,7 +46,7 @@ class Estimate(OneLine):
         if self.stderr == 0.0:
             return f"{self.value:.6g}"
         if math.isnan(self.stderr):
-            return f"about {self.value:.6g} (error unknown)"
+            return f"about {self.value:.4g} (error unknown)"
         if not (math.isfinite(self.stderr) and math.isfinite(self.value)):
             return f"{self.value:.4g} ± {self.stderr:.2g}"
         digits = max(0, 1 - math.floor(math.log10(self.stderr)) - (1 if self._leading_digit() > 2 else 0))

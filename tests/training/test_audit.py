@@ -88,7 +88,7 @@ def test_the_error_of_the_rows_is_that_of_their_mean(failed):
         (rs.Estimate(-15.8112, 0.006), 0.52, "-15.811 ± 0.006 (ln Z) ± 0.52 (rows)"),
         (rs.Estimate(-15.8112, 0.0), 0.52, "-15.8 ± 0.52 (rows)"),
         (rs.Estimate(-15.8112, 0.006), 0.0, "-15.811 ± 0.006"),
-        (rs.Estimate(-15.8112, np.nan), 0.52, "about -15.8112, not converged, ± 0.52 (rows)"),
+        (rs.Estimate(-15.8112, np.nan), 0.52, "about -15.81, not converged, ± 0.52 (rows)"),
     ],
 )
 def test_both_errors_are_told_apart(estimate, rows, text):

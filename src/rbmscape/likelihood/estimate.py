@@ -106,7 +106,7 @@ class LogPartition(Estimate):
     def __str__(self) -> str:
         if self.rows:
             return with_both_errors(self, self.rows)
-        return f"about {self.value:.6g}, not converged" if self.objections else Estimate.__str__(self)
+        return f"about {self.value:.4g}, not converged" if self.objections else Estimate.__str__(self)
 
     def _headline(self) -> str:
         doubts = f": {'; '.join(self.objections)}" if self.objections else ""
@@ -258,7 +258,7 @@ def with_both_errors(estimate: Estimate, rows: float) -> str:
     if not rows:
         return str(estimate)
     if math.isnan(estimate.stderr):
-        return f"about {estimate.value:.6g}, not converged, ± {rows:.2g} (rows)"
+        return f"about {estimate.value:.4g}, not converged, ± {rows:.2g} (rows)"
     number = str(Estimate(estimate.value, estimate.stderr or rows)).split(" ± ")[0]
     of_z = f" ± {estimate.stderr:.2g} (ln Z)" if estimate.stderr else ""
     return f"{number}{of_z} ± {rows:.2g} (rows)"
