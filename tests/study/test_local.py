@@ -91,15 +91,15 @@ def test_a_task_that_always_dies_is_given_up(tiny_plan, tmp_path):
     class Murderer(SilentReporter):
         def begin(self, task):
             for pid, name in pool.processes.items():
-                if name == task.name == "train/M0002-r0/20":
+                if name == task.name == "train/M0002-r0":
                     os.kill(pid, signal.SIGKILL)
 
     pool = LocalPool(tmp_path / "s", 1)
     outcome = execute(graph, store, pool, Murderer())
-    assert outcome.computed == ("train/M0002-r0/10",)
-    assert "after 3 tries" in outcome.failures["train/M0002-r0/20"]
-    assert "SIGKILL" in outcome.failures["train/M0002-r0/20"]
-    assert "left out" in outcome.failures["train/M0002-r0"]
+    assert outcome.computed == ()
+    assert "after 3 tries" in outcome.failures["train/M0002-r0"]
+    assert "SIGKILL" in outcome.failures["train/M0002-r0"]
+    assert "left out" in outcome.failures["results/training"]
 
 
 def test_workers_that_never_start_are_reported(tiny_plan, tmp_path, monkeypatch):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,7 +64,21 @@ def write_dataset(dataset: xr.Dataset, path: str | os.PathLike[str]) -> None:
         if variable.ndim > 0 and variable.dtype.kind in "fiub"
     }
     # in memory and through one door: HDF5 on a full disk ends the whole process
-    write_bytes(path, bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding)))
+    with _in_this_process():
+        content = bytes(dataset.to_netcdf(engine="h5netcdf", encoding=encoding))
+    write_bytes(path, content)
+
+
+@contextmanager
+def _in_this_process() -> Iterator[None]:
+    """Without a lock that a Dask cluster would have to know by the name of a file, which there is none of."""
+    if "dask" not in sys.modules:
+        yield
+        return
+    import dask
+
+    with dask.config.set(scheduler="synchronous"):
+        yield
 
 
 def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
