@@ -28,17 +28,19 @@ const along = (ctx, label, ylabel) => ({ xscale: "symlog", xmin: 0, xlabel: "upd
 
 function likelihood(ctx, data, update) {
   const known = data.log_likelihood, x = data.at.values, marks = [];
+  const errorAt = (k) => Math.hypot(data.log_partition_stderr?.values[k] ?? 0, data.log_likelihood_row_stderr?.values[k] ?? 0);
   if (known) {
-    const error = known.values.map((_, k) => Math.hypot(data.log_partition_stderr?.values[k] ?? 0, data.log_likelihood_row_stderr?.values[k] ?? 0));
+    const error = known.values.map((_, k) => errorAt(k));
     marks.push({ kind: "line", x, y: known.values, low: known.values.map((v, k) => v - error[k]), high: known.values.map((v, k) => v + error[k]), name: "log-likelihood, ± standard error" });
     marks.push({ kind: "points", x, y: known.values });
   }
   if (data.pseudo_log_likelihood) marks.push({ kind: "line", style: "dash", colour: 1, x, y: data.pseudo_log_likelihood.values, name: "pseudo-log-likelihood" });
   marks.push({ kind: "vline", at: update, style: "cursor" });
   const at = x.indexOf(update);
-  const value = known && at >= 0 ? `${known.values[at].toFixed(2)} ± ${Math.hypot(data.log_partition_stderr.values[at], data.log_likelihood_row_stderr.values[at]).toFixed(2)} nats: ` : "";
-  const box = ctx.panel("likelihood", "Log-likelihood of held-out data", { words: `Likelihood ${value}${data.attrs.likelihood_verdict}. ${data.attrs.objection}` });
-  plot(box, marks, along(ctx, "Log-likelihood against updates", "nats a sample"));
+  const value = known && at >= 0 ? `${known.values[at].toFixed(2)} ± ${errorAt(at).toFixed(2)} nats: ` : "";
+  const title = `${known ? "Log" : "Pseudo-log"}-likelihood of held-out data`;
+  const box = ctx.panel("likelihood", title, { words: `Likelihood ${value}${data.attrs.likelihood_verdict}. ${data.attrs.objection}` });
+  plot(box, marks, along(ctx, `${title} against updates`, "nats a sample"));
 }
 
 function errors(ctx, data, update) {
