@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 import rbmscape as rs
 from rbmscape.likelihood.estimate import with_both_errors
 from rbmscape.model.exact import exact_log_likelihood
 from rbmscape.training.audit import audit_training, row_stderr, save_audit
+from rbmscape.training.display import TrainingDisplay
 
 SMALL = {"batch_size": 100, "n_chains": 100, "checkpoint_epochs": (1,), "early_checkpoints": 0}
 
@@ -93,3 +97,20 @@ def test_the_error_of_the_rows_is_that_of_their_mean(failed):
 )
 def test_both_errors_are_told_apart(estimate, rows, text):
     assert with_both_errors(estimate, rows) == text
+
+
+def test_a_finished_training_is_judged_where_it_is_watched(tmp_path):
+    """Once, at its end, in the display's own lines; a training that nobody watches is not."""
+    rows = (np.random.default_rng(3).random((60, 9)) < 0.4).astype(np.uint8)
+    data, recipe = rs.Dataset.from_array(rows), rs.TrainingConfig(n_hidden=3, epochs=2, n_chains=30)
+    text = StringIO()
+    display = TrainingDisplay(console=Console(file=text, width=200))
+    run = rs.train(data, recipe, tmp_path / "run", progress=display, until_update=1)
+    assert run.audit is None
+    run = rs.train(data, recipe, tmp_path / "run", progress=display, resume=True)
+    assert run.audit is not None
+    assert run.audit["update"] == run.last_update
+    assert text.getvalue().count("independent units: ") == 1
+    rs.train(data, recipe, tmp_path / "run", progress=display, resume=True)
+    assert text.getvalue().count("independent units: ") == 1
+    assert rs.train(data, recipe, progress=False).audit is None

@@ -175,7 +175,7 @@ def _train(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    from rbmscape.training.audit import audit_training, save_audit
+    from rbmscape.training.audit import audit_training, can_be_audited, is_audited, save_audit
     from rbmscape.training.display import TrainingDisplay
     from rbmscape.training.team import follows_here
     from rbmscape.training.train import train as train_model
@@ -193,9 +193,6 @@ def _train(
         raise KeyboardInterrupt(f"interrupted; continue with: rbmscape train --resume --out {directory}") from None
     if follows_here():
         return
-    if run.is_complete and run.last_update > 0 and not dataset.has_missing:
-        audit = audit_training(run, dataset)
-        save_audit(run, audit)
-        for name, value in () if quiet else audit.lines():
-            typer.echo(f"{name}: {value}", err=True)
+    if quiet and can_be_audited(run, dataset) and not is_audited(run):
+        save_audit(run, audit_training(run, dataset))
     typer.echo(str(run.directory))

@@ -26,7 +26,7 @@ from rbmscape.runs.layout import RunLayout
 from rbmscape.runs.run import Run
 from rbmscape.stats import Estimate
 
-__all__ = ["TrainingAudit", "audit_model", "audit_training", "row_stderr", "save_audit"]
+__all__ = ["TrainingAudit", "audit_model", "audit_training", "can_be_audited", "is_audited", "row_stderr", "save_audit"]
 
 CHAINS: Final = 200
 WORK: Final = 3e11
@@ -187,6 +187,17 @@ def _equilibrium(run: Run, rbm: RBM, data: Dataset, update: int, seed: int) -> t
 def save_audit(run: Run, audit: TrainingAudit) -> None:
     """Write it into the run's directory, from where `rbmscape.Run.audit` reads it."""
     write_text(RunLayout(run.directory).audit, json.dumps(audit.record(), indent=2) + "\n")
+
+
+def can_be_audited(run: Run, data: Dataset) -> bool:
+    """Whether the training is finished, and its data are whole rows."""
+    return run.is_complete and run.last_update > 0 and not data.has_missing
+
+
+def is_audited(run: Run) -> bool:
+    """Whether the run's last model has been judged."""
+    known = run.audit
+    return known is not None and known["update"] == run.last_update
 
 
 def row_stderr(rbm: RBM, rows: Tensor | Binary) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import rbmscape.progress
@@ -89,6 +90,11 @@ class TrainingDisplay:
             self._show(self._last)
         self._live.stop()
         self._live = None
+
+    def tell(self, facts: Iterable[tuple[str, str]]) -> None:
+        """Names and values, a line each, below what was shown."""
+        for name, value in facts:
+            self._line(f"{name}: {value}")
 
     def _line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)

@@ -16,13 +16,14 @@ from rbmscape.runs.layout import read_json
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter, arithmetic, same_numbers
+from rbmscape.training.audit import audit_training, can_be_audited, is_audited, save_audit
 from rbmscape.training.batch import can_batch
 from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for
 from rbmscape.training.counted import check_rows, is_plain
-from rbmscape.training.display import make_reporter
+from rbmscape.training.display import TrainingDisplay, make_reporter
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.session import Session, record_of
-from rbmscape.training.team import ALONE, STOP, Team, check_shares, follow, joined, size_here
+from rbmscape.training.team import ALONE, STOP, Team, check_shares, follow, follows_here, joined, size_here
 from rbmscape.training.together import may_join, naming_a_lost_device, train_together
 from rbmscape.training.trainer import Trainer
 
@@ -52,7 +53,8 @@ def train(
     resume : continue the run in ``directory`` if there is one, bit for bit as if it had never stopped
     overwrite : replace a run that is in ``directory``
     until_update : stop (resumably) after this many updates in all, to train in slices
-    progress : show a live display, or a `rbmscape.progress.Reporter` of one's own, which gets a `TrainingStatus`
+    progress : show a live display, or a `rbmscape.progress.Reporter` of one's own, which gets a `TrainingStatus`; where
+        the display is shown a finished training is judged (`Run.audit`), and what speaks against it is said
 
     Returns
     -------
@@ -85,14 +87,24 @@ def train(
     engine = engine_for(recipe, dataset)
     if directory is not None:
         _train(dataset, recipe, engine, directory, reporter, last, begin, resume=resume, overwrite=overwrite)
-        return Run.open(directory)
+        return _audited(Run.open(directory), dataset, reporter)
     if size_here() > 1:
         raise InputError(
             f"{size_here()} processes train one model and need a directory for it, found none; pass directory=..."
         )
     with temporary_directory() as place:
         _train(dataset, recipe, engine, place, reporter, last, begin, resume=resume, overwrite=overwrite)
-    return Run(place, Keeper(place))
+    return _audited(Run(place, Keeper(place)), dataset, reporter)
+
+
+def _audited(run: Run, dataset: Dataset, reporter: Reporter) -> Run:
+    """The run; where somebody watches and it is complete it is judged first, once, in a few seconds."""
+    due = can_be_audited(run, dataset) and not follows_here() and not is_audited(run)
+    if due and isinstance(reporter, TrainingDisplay):
+        audit = audit_training(run, dataset)
+        save_audit(run, audit)
+        reporter.tell(audit.lines())
+    return run
 
 
 def _train(
