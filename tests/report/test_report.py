@@ -278,6 +278,19 @@ def test_order_of_sizes_is_said_with_its_certainty(best, words):
     assert words in order_sentence({size: Estimate(*pair) for size, pair in best.items()})
 
 
+def test_the_error_of_the_rows_stands_beside_that_of_the_sum(study, text):
+    """Exact sums have no error of ln Z, and 14 rows have one of their mean."""
+    for row in run_rows(study):
+        assert row.likelihood.stderr == 0.0
+        scores = (
+            study.runs[next(key for key in study.runs if str(key) == row.name)]
+            .load()
+            .free_energy(study.config.data.load().train)
+        )
+        assert row.row_stderr == pytest.approx(float(scores.std()) / len(scores) ** 0.5, rel=1e-4)
+        assert f"<td>{row.row_stderr:.2f}</td>" in text
+
+
 def test_sizes_are_not_ordered_by_estimates_without_a_verdict(study):
     exact = run_rows(study)
     assert NO_VERDICT not in headlines(study, exact)

@@ -130,8 +130,11 @@ def test_a_trajectory_estimates_every_point_of_a_curve(along):
     for key, run in along.runs.items():
         for update in found["update"].to_numpy():
             point = found.sel(hidden=key.hidden, update=update)
-            exact = log_likelihood(run.load(int(update)), dataset, method="exact").value
+            model = run.load(int(update))
+            exact = log_likelihood(model, dataset, method="exact").value
             assert abs(float(point.log_likelihood) - exact) < 4.5 * float(point.stderr)
+            scores = model.free_energy(dataset.test if len(dataset.test) else dataset.train)
+            assert float(point.row_stderr) == pytest.approx(float(scores.std()) / len(scores) ** 0.5, rel=1e-4)
             assert float(point.stderr) < 0.2
 
 

@@ -52,6 +52,7 @@ class Group:
     converged : of how many the last estimate is exact or converged; None where no estimate has a verdict
     gain : in the last quarter of training, nats; None where it is not known
     peak : epoch and value of the best estimate of the mean curve, where the last one lies significantly below it
+    row_stderr : error of the mean over the test rows as a sample of all that could be, the largest of the runs'
     """
 
     recipe: str
@@ -61,6 +62,7 @@ class Group:
     converged: int | None
     gain: Estimate | None = None
     peak: tuple[float, float] | None = None
+    row_stderr: float | None = None
 
     @property
     def name(self) -> str:
@@ -85,7 +87,8 @@ def groups(study: Study, rows: Sequence[RunRow]) -> list[Group]:
         if estimates is not None and recipe in estimates.recipe.values and hidden in estimates.hidden.values:
             runs = estimates.sel(recipe=recipe, hidden=hidden)
             gain, peak = last_gain(runs), _peak(runs)
-        found.append(Group(recipe, hidden, len(members), mean, converged, gain, peak))
+        of_rows = max((row.row_stderr for row in members if row.row_stderr is not None), default=None)
+        found.append(Group(recipe, hidden, len(members), mean, converged, gain, peak, of_rows))
     return sorted(found, key=lambda one: -math.inf if one.likelihood is None else one.likelihood.value, reverse=True)
 
 

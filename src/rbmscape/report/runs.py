@@ -39,6 +39,7 @@ class RunRow:
     likelihood : of the last evaluated checkpoint, nats
     lower, upper : bounds of its bracket, nats
     converged : whether the estimate is; None where it has no verdict
+    row_stderr : error of the mean over the test rows as a sample of all that could be, nats; None where it is not known
     """
 
     name: str
@@ -52,6 +53,7 @@ class RunRow:
     lower: Estimate | None = None
     upper: Estimate | None = None
     converged: bool | None = None
+    row_stderr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class _Last:
     lower: Estimate | None = None
     upper: Estimate | None = None
     converged: bool | None = None
+    row_stderr: float | None = None
 
 
 _NONE = _Last(Estimate(math.nan))
@@ -87,6 +90,7 @@ def run_rows(study: Study) -> list[RunRow]:
                 lower=found.lower,
                 upper=found.upper,
                 converged=found.converged,
+                row_stderr=found.row_stderr,
             )
         )
     return rows
@@ -104,7 +108,9 @@ def _last_likelihoods(study: Study) -> dict[tuple[str, int, int], _Last]:
         known = np.flatnonzero(np.isfinite(run.log_likelihood.values))
         if len(known):
             point = run.isel(update=int(known[-1]))
-            found[str(point.recipe.item()), int(point.hidden), int(point.replica)] = _of_point(point)
+            rows = float(point.row_stderr) if "row_stderr" in point else math.nan
+            last = replace(_of_point(point), row_stderr=rows if math.isfinite(rows) else None)
+            found[str(point.recipe.item()), int(point.hidden), int(point.replica)] = last
     return found
 
 

@@ -21,6 +21,7 @@ AXES: Final = ("recipe", "hidden", "replica", "update")
 
 LIKELIHOOD_UNITS: Final = {"value": "nat", "stderr": "nat", "ess": "chains", "spread": "nat", "epoch": "epochs"}
 VERDICT_UNITS: Final = {"converged": "1"}
+ROW_UNITS: Final = {"row_stderr": "nat"}
 BRACKET_UNITS: Final = {
     "lower": "nat",
     "upper": "nat",
@@ -29,7 +30,7 @@ BRACKET_UNITS: Final = {
     "bracketed": "1",
     "starts_equilibrated": "1",
 }
-"""Variables of an estimate, its verdict, those of a bracket, and their units."""
+"""Variables of an estimate, its verdict, the error of its rows, those of a bracket, and their units."""
 
 TRAINING_UNITS: Final = {
     "epoch": "epochs",
@@ -57,7 +58,7 @@ def likelihood_dataset(rows: Sequence[Mapping[str, Any]]) -> xr.Dataset:
     for row in sorted(rows, key=lambda row: row.get("method") == "trajectory"):  # which overwrites a bracket's estimate
         number = {"estimator": float(ESTIMATORS.index(row["method"]))} if row.get("method") in ESTIMATORS else {}
         whole.setdefault(tuple(row[name] for name in AXES), {}).update(row, **number)
-    optional = VERDICT_UNITS | BRACKET_UNITS | {"estimator": "1"}
+    optional = VERDICT_UNITS | ROW_UNITS | BRACKET_UNITS | {"estimator": "1"}
     known = {name for row in whole.values() for name in row}
     units = LIKELIHOOD_UNITS | {name: unit for name, unit in optional.items() if name in known}
     dataset = _gathered(list(whole.values()), units)

@@ -9,7 +9,14 @@ import numpy as np
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.likelihood.bracket import likelihood_bracket
-from rbmscape.likelihood.estimate import LogPartition, log_likelihood, scored_data, shifted
+from rbmscape.likelihood.estimate import (
+    LogPartition,
+    log_likelihood,
+    mean_and_error,
+    scored_data,
+    scored_weights,
+    shifted,
+)
 from rbmscape.likelihood.path import log_weight
 from rbmscape.likelihood.trajectory import trajectory_log_partition
 from rbmscape.runs.run import Run
@@ -34,9 +41,10 @@ def likelihood_point(
 
     Returns
     -------
-    ``update``, ``epoch``, ``method``, ``value``, ``stderr`` and ``spread`` in nats, ``ess`` (None where it is not
-    known); of a bracket also ``lower``, ``upper``, their standard errors, and 1 or 0 for ``converged``, ``bracketed``
-    (the same) and ``starts_equilibrated``
+    ``update``, ``epoch``, ``method``, ``value``, ``stderr`` (of ln Z), ``row_stderr`` (of the mean over the rows as a
+    sample of all that could be) and ``spread`` in nats, ``ess`` (None where it is not known); of a bracket also
+    ``lower``, ``upper``, their standard errors, and 1 or 0 for ``converged``, ``bracketed`` (the same) and
+    ``starts_equilibrated``
     """
     model, bounds = run.load(update), dict[str, Any]()
     if method == "bracket":
@@ -72,8 +80,9 @@ def likelihood_trajectory(
     for update in updates:
         place = run.updates.index(update)
         model, log_partition = models[place], curve.log_partitions[place]
-        mean = float(log_weight(model, scored_data(model, dataset)).mean())
-        found = _row(run, update, "trajectory", shifted(log_partition, mean))
+        scores = log_weight(model, scored_data(model, dataset))
+        estimate = shifted(log_partition, *mean_and_error(scores, scored_weights(dataset)))
+        found = _row(run, update, "trajectory", estimate)
         rows.append(found | {"converged": float(curve.converged[place])})
     return rows
 
@@ -87,4 +96,5 @@ def _row(run: Run, update: int, method: str, estimate: LogPartition) -> dict[str
         "stderr": None if np.isnan(estimate.stderr) else estimate.stderr,
         "ess": None if np.isnan(estimate.ess) else estimate.ess,
         "spread": estimate.spread,
+        "row_stderr": estimate.rows,
     }
