@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rbmscape.errors import DataError
 
-__all__ = ["frame_array", "is_frame", "number_array", "place_of"]
+__all__ = ["dense", "frame_array", "is_frame", "number_array", "on_a_device", "place_of"]
 
 _LABELS_CURE = "write 0 or 1, or name the column with labels=... (--labels) if it holds labels"
 
@@ -38,10 +38,10 @@ def number_array(values: Any, name: str) -> NDArray[Any]:
         _refuse_masked(values, name)
     _refuse_ragged(values, name)
     try:
-        array = np.asarray(_dense(values))
+        array = np.asarray(dense(values, name))
         if array.dtype.kind == "O":
             array = _from_objects(array)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{name} is no rectangular array of numbers ({error}); give rows of equal length") from None
     if array.dtype.kind not in "buif":
         found = "no columns" if array.size == 0 else f"{array.dtype} entries such as {array.flat[0]!r}"
@@ -125,14 +125,26 @@ def _reads_as_number(entry: Any) -> bool:
     return True
 
 
-def _dense(values: Any) -> Any:
+def on_a_device(tensor: Any, name: str) -> Any:
+    """The tensor, if it has values.
+
+    Raises
+    ------
+    DataError : it is on the device "meta", where tensors have shapes only
+    """
+    if tensor.is_meta:
+        raise DataError(f"{name} is a tensor on the device 'meta', which has a shape but no values; give it values")
+    return tensor
+
+
+def dense(values: Any, name: str) -> Any:
     """Sparse arrays written out, tensors on the processor; everything else as it is."""
     if hasattr(values, "tocsr") and hasattr(values, "toarray"):
         return values.toarray()
     if type(values).__module__.partition(".")[0] == "torch":
         import torch
 
-        tensor = values.detach().cpu()
+        tensor = on_a_device(values, name).detach().cpu()
         tensor = tensor if tensor.layout == torch.strided else tensor.to_dense()
         return (tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor).resolve_conj().numpy()
     return values

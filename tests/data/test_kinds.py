@@ -119,11 +119,38 @@ def test_rows_stand_in_a_pass_as_often_as_they_count():
 
 @pytest.mark.parametrize(
     ("weights", "words"),
-    [([1.0] * 3, "one weight a row"), ([-1.0] + [1.0] * 39, "row 0"), ([np.nan] * 40, "row 0"), ([0] * 40, "all")],
+    [
+        ([1.0] * 3, "one weight a row"),
+        ([-1.0] + [1.0] * 39, "row 0"),
+        ([np.nan] * 40, "row 0"),
+        ([0] * 40, "all"),
+        ([1e9] * 40, "stand for 4e.10 rows"),
+        ([1e308] * 40, "divide them"),
+        ([5e-324] * 40, "divide them"),
+        ([10**400] * 40, "numbers"),
+    ],
 )
 def test_impossible_weights_are_refused(weights, words):
     with pytest.raises(DataError, match=words):
         rs.Dataset.from_array(BITS, train_weights=weights)
+
+
+def test_a_part_of_the_data_without_weight_is_refused():
+    weights = np.r_[np.zeros(39), 1.0]
+    data = rs.Dataset.from_array(BITS, BITS, train_weights=weights, test_weights=weights)
+    for few in ({"n_train": 3}, {"n_test": 3}):
+        with pytest.raises(DataError, match=r"all 3 .* rows have the weight 0"):
+            data.limited(**few)
+    with pytest.raises(DataError, match=r"all .* rows have the weight 0"):
+        rs.load_dataset(BITS, weights=weights)
+    assert data.limited(n_test=0).test_weights is not None
+
+
+@pytest.mark.parametrize("threshold", [-3, 300])
+def test_any_threshold_may_stand_beside_masked_bytes(threshold):
+    masked = np.ma.masked_array(np.full((4, 3), 7, dtype=np.uint8), mask=np.eye(4, 3))
+    data = rs.Dataset.from_array(masked, threshold=threshold, missing="marginalize")
+    np.testing.assert_array_equal(data.train, np.where(masked.mask, MISSING, int(threshold < 7)))
 
 
 def test_unknown_columns_of_weights_are_refused(tmp_path):

@@ -318,6 +318,27 @@ def test_labels_beyond_64_bits_are_refused_not_wrapped(labels):
         load_dataset(np.eye(2, dtype=np.uint8), labels=labels, test_fraction=0)
 
 
+@pytest.mark.parametrize("where", ["samples", "labels"])
+@pytest.mark.parametrize("kind", ["raw", "virtual", "claim"])
+def test_arrays_that_are_not_in_the_file_are_not_read(tmp_path, bits, where, kind):
+    (tmp_path / "secret.bin").write_bytes(bytes(len(bits)))
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        if where == "labels":
+            file["samples"] = bits
+        if kind == "raw":
+            shape = (len(bits), 1) if where == "samples" else (len(bits),)
+            file.create_dataset(where, shape, "u1", external=[(str(tmp_path / "secret.bin"), 0, len(bits))])
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((10, 10), "u1")
+            layout[:] = h5py.VirtualSource("other.h5", "x", (10, 10))
+            file.create_virtual_dataset(where, layout)
+        else:
+            file.create_dataset(where, (10**7, 10**7), "u1", chunks=(10, 10))
+    with pytest.raises(FormatError, match="claims 1.0e.14 bytes" if kind == "claim" else "from other files"):
+        load_dataset(path)
+
+
 def test_a_key_of_hdf5_may_begin_with_a_slash(tmp_path):
     path = tmp_path / "groups.h5"
     with h5py.File(path, "w") as file:

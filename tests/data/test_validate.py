@@ -112,7 +112,7 @@ def test_image_axes_are_flattened_row_by_row():
     np.testing.assert_array_equal(table.values[2].reshape(3, 4), images[2])
 
 
-@pytest.mark.parametrize("shape", [(3, 5), (12,), (0, 12), (-3, -4), (1.5, 8), (1, 2, 6)])
+@pytest.mark.parametrize("shape", [(3, 5), (12,), (0, 12), (-3, -4), (1.5, 8), (1, 2, 6), 12])
 def test_image_shapes_fit_the_columns(shape):
     with pytest.raises(ShapeError, match="image_shape"):
         checked_image_shape(shape, 12)

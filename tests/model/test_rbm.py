@@ -191,11 +191,20 @@ def test_files_that_are_no_models_are_refused(tmp_path):
         np.ma.masked_array([1, 0, 1], mask=[0, 1, 0]),
         np.array(["1", "0", "1"]),
         [[1, 0, 1], [1, 0]],
+        torch.tensor([1.0, torch.nan, 0.0]),
+        torch.ones(3, device="meta"),
     ],
 )
-def test_states_that_are_no_numbers_are_refused_in_one_sentence(states):
+@pytest.mark.parametrize("question", ["hidden_probability", "hidden_field"])
+def test_states_that_are_no_numbers_are_refused_in_one_sentence(states, question):
     with pytest.raises(InputError, match="visible states"):
-        rs.RBM.random(3, 2).hidden_probability(states)
+        getattr(rs.RBM.random(3, 2), question)(states)
+
+
+def test_states_of_every_width_and_with_gradients_are_read():
+    rbm = rs.RBM.random(3, 2)
+    for states in (np.ones(3, dtype=np.longdouble), torch.ones(3, requires_grad=True), torch.ones(3, dtype=torch.int8)):
+        assert torch.equal(rbm.free_energy(states).detach(), rbm.free_energy([1, 1, 1]))
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,34 @@ NUMBERS = {
 }
 
 
+MODELS = {
+    "modes": rs.Modes.of,
+    "spins": rs.spin_parameters,
+    "couplings": rs.effective_couplings,
+    "mean field": rs.mean_field,
+    "bosons": rs.boson_spectrum,
+    "potential": lambda x: rs.landau(x, 0),
+    "slow modes": lambda x: rs.slow_modes(x, BITS[:4]),
+    "hysteresis": rs.hysteresis,
+    "fixed points": lambda x: rs.fixed_points(x, BITS[:4]),
+    "equilibrium": rs.equilibrium_samples,
+    "quality": lambda x: rs.quality(x, DATA),
+    "partition of rows": lambda x: rs.log_probability(rs.RBM.random(12, 3), BITS, partition=x),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("value", ["model.safetensors", 3, np.array(1.0), [None]])
+def test_what_is_no_model_is_refused_in_one_sentence(name, value):
+    with pytest.raises(InputError, match=r"found \w+; (make one with|pass)"):
+        MODELS[name](value)
+
+
+def test_a_report_of_mixing_wants_a_run():
+    with pytest.raises(InputError, match="takes a run, found RBM"):
+        rs.mixing_report(rs.RBM.random(12, 3), DATA)
+
+
 @pytest.mark.parametrize("name", COUNTS)
 @pytest.mark.parametrize("value", ["7", 3.5])
 def test_counts_are_whole_numbers(run, name, value):

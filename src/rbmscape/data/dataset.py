@@ -273,7 +273,8 @@ class Dataset(OneLine):
 
         Raises
         ------
-        DataError : fewer samples are there, or less than one training sample is asked for
+        DataError : fewer samples are there, less than one training sample is asked for, or all that are left have
+            the weight 0
         """
         train = slice(checked_limit(n_train, len(self.train), "n_train", smallest=1))
         test = slice(checked_limit(n_test, len(self.test), "n_test", smallest=0))
@@ -285,16 +286,32 @@ class Dataset(OneLine):
             for part, rows in (("train", train), ("test", test))
             for name in ("", "_labels", "_weights")
         }
-        return replace(self, **parts, attributes={}, origin=None)
+        return replace(self, **self._weighted(parts), attributes={}, origin=None)
 
     def divided(self, test: NDArray[np.intp], train: NDArray[np.intp]) -> Dataset:
-        """Training rows cut into test and training data, with what belongs to them."""
+        """Training rows cut into test and training data, with what belongs to them.
+
+        Raises
+        ------
+        DataError : all rows of a part have the weight 0
+        """
         parts: dict[str, Any] = {
             f"{part}{name}": None if (array := getattr(self, f"train{name}")) is None else chosen_rows(array, rows)
             for part, rows in (("train", train), ("test", test))
             for name in ("", "_labels", "_weights")
         }
-        return replace(self, **parts)
+        return replace(self, **self._weighted(parts))
+
+    def _weighted(self, parts: dict[str, Any]) -> dict[str, Any]:
+        """The parts, if each that has rows has one that counts."""
+        for part in ("train", "test"):
+            weights = parts[f"{part}_weights"]
+            if weights is not None and len(weights) and not weights.any():
+                raise DataError(
+                    f"{self.name}: all {len(weights)} {part} rows have the weight 0; leave out rows of weight 0 "
+                    "before the data are divided"
+                )
+        return parts
 
     def _headline(self) -> str:
         name = self.name if len(self.name) <= _LONGEST_NAME else f"{self.name[: _LONGEST_NAME - 1]}…"

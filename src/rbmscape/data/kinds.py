@@ -51,7 +51,7 @@ def as_rows(
             raise DataError(f"{name} is {value!r}; choose {' or '.join(map(repr, choices))}")
     marks = None
     if missing == "marginalize":
-        data, marks = _without_gaps(data, where, states, threshold)
+        data, marks = _without_gaps(data, where)
     if states == "spins":
         data, threshold = _checked_spins(data, where, columns, threshold), 0.0
     table = as_binary(data, threshold=threshold, where=where, columns=columns)
@@ -65,16 +65,13 @@ def has_missing(rows: Any) -> bool:
     return not isinstance(rows, PackedBits) and bool(len(rows)) and int(rows.max()) == MISSING
 
 
-def _without_gaps(
-    data: Any, where: str, states: str, threshold: float | None
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The array with some allowed value in its gaps, and where they are."""
+def _without_gaps(data: Any, where: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The array with ones in its gaps, which all kinds of states allow, and where they are."""
     masked = np.ma.getmaskarray(data) if isinstance(data, np.ma.MaskedArray) else None
     array = number_array(data.data if isinstance(data, np.ma.MaskedArray) else data, where)
     marks = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=np.bool_)
     marks = marks if masked is None else marks | masked
-    allowed = 1.0 if threshold is None else threshold
-    return np.where(marks, np.asarray(allowed, dtype=array.dtype if states == "bits" else np.float64), array), marks
+    return np.where(marks, np.ones((), dtype=array.dtype), array), marks
 
 
 def _checked_spins(data: Any, where: str, columns: Sequence[str] | None, threshold: float | None) -> NDArray[Any]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from rbmscape.checks import suggestion
 from rbmscape.data.dataset import Contents
+from rbmscape.data.hdf5 import own_values
 from rbmscape.data.packed import PackedBits
 from rbmscape.data.tables import read_csv, read_parquet
 from rbmscape.errors import DataError, DiskError, FormatError, ShapeError
@@ -207,7 +208,7 @@ def _read_hdf5(path: Path, key: str | None, labels: str | None) -> Contents:
                     axes[name] = item.ndim
 
             file.visititems(note)
-            return _from_keys(path, axes, lambda name: file[name][()], key, labels)
+            return _from_keys(path, axes, lambda name: own_values(file[name], name, path), key, labels)
     except (DataError, FormatError):
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:

@@ -60,7 +60,10 @@ def _by_groups(
     """Rows with those of whole groups first, in the order in which a group is met, and how many are test rows."""
     if groups.shape != order.shape:
         raise DataError(f"{name}: groups have shape {groups.shape} for {len(order)} rows; give one group a row")
-    _, number = np.unique(groups, return_inverse=True)
+    try:
+        _, number = np.unique(groups, return_inverse=True)
+    except TypeError:
+        raise DataError(f"{name}: groups cannot be put in order; give all groups as numbers or all as words") from None
     shuffled = number[order]
     met, first = np.unique(shuffled, return_index=True)
     if len(met) == 1:

@@ -118,8 +118,8 @@ def checked_image_shape(shape: Sequence[int] | None, n_visible: int) -> tuple[in
     """
     if shape is None:
         return None
-    if len(shape) != 2 or any(not is_whole(side) or side < 1 for side in shape):
-        raise ShapeError(f"image_shape is {tuple(shape)!r}; give (height, width), two positive integers")
+    if not hasattr(shape, "__len__") or len(shape) != 2 or any(not is_whole(side) or side < 1 for side in shape):
+        raise ShapeError(f"image_shape is {shape!r}; give (height, width), two positive integers")
     height, width = (int(side) for side in shape)
     if height * width != n_visible:
         raise ShapeError(

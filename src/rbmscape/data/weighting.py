@@ -10,7 +10,7 @@ Shapes: weights are (n,) float64, not negative.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,17 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
+MOST_ROWS_A_PASS: Final = 2**31
+"""Rows in one pass over the data beyond which weights are refused, since each of them takes memory."""
+
 
 def as_weights(weights: Any, n_samples: int, where: str) -> FloatArray | None:
     """(n_samples,) checked weights; None stays None.
 
     Raises
     ------
-    DataError : another length, a weight that is negative or not finite, or only zeros
+    DataError : another length, a weight that is negative or not finite, only zeros, or whole numbers that stand for
+        more rows than there can be in a pass
     """
     if weights is None:
         return None
@@ -48,6 +52,14 @@ def as_weights(weights: Any, n_samples: int, where: str) -> FloatArray | None:
         raise DataError(f"{where}: the weight {array[row]} of row {row} (counted from 0) is no number from 0 on")
     if not array.any():
         raise DataError(f"{where}: all weights are 0; give at least one row a weight above it")
+    with np.errstate(over="ignore"):
+        total = array.sum()
+        usable = np.isfinite(total) and np.isfinite(len(array) / total)
+    if not usable or rows_a_pass(array, len(array)) > MOST_ROWS_A_PASS:
+        found = (
+            f"whole weights that stand for {total:.3g} rows" if usable else "weights at the end of what numbers hold"
+        )
+        raise DataError(f"{where}: {found}; divide them by their mean, which is as good in all but the number of rows")
     return array
 
 

@@ -19,6 +19,7 @@ from rbmscape.diffusion.tap import Ensemble, MeanFieldProblem, iterate
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 from rbmscape.rng import Stream
 
 __all__ = ["MeanField", "MeanFieldSolution", "NotConvergedWarning", "mean_field"]
@@ -214,6 +215,7 @@ def mean_field(
     -----
     NotConvergedWarning : no start reached the tolerance
     """
+    rbm = one_model(rbm, "mean_field")
     beta = check_positive("beta", beta)
     tolerance = check_positive("tolerance", tolerance)
     check_count("n_starts", n_starts, 0)

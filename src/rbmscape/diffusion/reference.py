@@ -19,6 +19,7 @@ from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution, mean_fie
 from rbmscape.errors import DataError, InputError, NotConvergedError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 
 __all__ = ["REFERENCES", "Reference", "ReferenceKind", "reference_point"]
 
@@ -78,6 +79,7 @@ def reference_point(
     NotConvergedError : the mean field did not converge
     ShapeError : data or a given point do not fit the model
     """
+    rbm = one_model(rbm, "a reference point")
     beta = check_positive("beta", beta)
     if isinstance(reference, Reference):
         return _given(rbm, reference.m, reference.n, reference.kind)

@@ -33,6 +33,7 @@ from rbmscape.diffusion.relaxation import Autocorrelation, autocorrelation
 from rbmscape.errors import NotConvergedError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 from rbmscape.rng import Stream
 from rbmscape.stats import Estimate
 
@@ -121,6 +122,7 @@ def slow_modes(
     """
     from rbmscape.sampling.gibbs import init, make_sampler, step, trace
 
+    rbm = one_model(rbm, "slow_modes")
     check_positive("beta", beta)
     check_count("n_steps", n_steps, 4)
     check_count("burn_in", burn_in, 0)

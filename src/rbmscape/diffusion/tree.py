@@ -25,6 +25,7 @@ from rbmscape.diffusion.tap import Ensemble, MeanFieldProblem, iterate
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 from rbmscape.progress import Progress, reporting
 
 __all__ = ["FixedPointTree", "FixedPoints", "fixed_point_tree", "fixed_points"]
@@ -224,6 +225,7 @@ def fixed_points(
     InputError : a number that cannot be used, or ``distinct`` not above ten times the tolerance
     ShapeError : states that do not fit the model
     """
+    rbm = one_model(rbm, "fixed_points")
     check_positive("tolerance", tolerance)
     check_count("max_iterations", max_iterations)
     if order not in (1, 2, 3) or not 0 <= damping < 1:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
     from rbmscape.model.rbm import RBM
+    from rbmscape.model.trained import Trained
     from rbmscape.sampling.conditional import ConditionalSamples
-    from rbmscape.sampling.trained import Trained
 
 __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study", "pictures"]
 

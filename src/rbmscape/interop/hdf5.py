@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.data.hdf5 import own_values
 from rbmscape.errors import DiskError, FormatError
 
 __all__ = ["LARGEST", "is_hdf5", "opened", "read_array", "read_text"]
@@ -59,13 +60,9 @@ def read_array(item: Any, name: str, path: Path) -> NDArray[Any]:
 
     if not isinstance(item, h5py.Dataset):
         raise FormatError(f"{path}: {name} is no array; the file is damaged or of another kind")
-    if item.external or item.is_virtual:
-        raise FormatError(f"{path}: {name} takes its numbers from other files, which are not followed; copy them in")
     if item.dtype.kind not in "biuf":
         raise FormatError(f"{path}: {name} holds no numbers (dtype {item.dtype}); the file is of another kind")
-    if item.size * item.dtype.itemsize > LARGEST:
-        raise FormatError(f"{path}: {name} claims {item.size * item.dtype.itemsize:.1e} bytes; the file is damaged")
-    return np.asarray(item[()])
+    return np.asarray(own_values(item, name, path, LARGEST))
 
 
 def read_text(item: Any, name: str, path: Path) -> str:

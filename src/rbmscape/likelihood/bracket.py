@@ -51,12 +51,12 @@ from rbmscape.likelihood.estimate import (
 from rbmscape.likelihood.path import AnnealingPath, log_weight
 from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import Trained, one_model
 from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.equilibrium import MAX_CHAINS
 from rbmscape.sampling.origins import binary_rows, known_states
-from rbmscape.sampling.trained import Trained, one_model
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset

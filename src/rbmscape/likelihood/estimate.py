@@ -34,12 +34,12 @@ from rbmscape.likelihood.path import AnnealingPath, log_weight, pilot_states
 from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.equilibrium import MAX_CHAINS
 from rbmscape.sampling.origins import binary_rows, some_rows
-from rbmscape.sampling.trained import one_model
 from rbmscape.stats import Estimate, bootstrap_stderr, kish_ess, log_mean_exp
 
 if TYPE_CHECKING:

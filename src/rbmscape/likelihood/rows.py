@@ -24,12 +24,12 @@ from torch import Tensor
 from rbmscape.brief import OneLine
 from rbmscape.data.kinds import MISSING, has_missing
 from rbmscape.data.packed import PackedBits, row_blocks
-from rbmscape.errors import DataError
+from rbmscape.errors import DataError, InputError
 from rbmscape.likelihood.estimate import log_partition
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.missing import PartialRows, conditional_model, partial_rows
 from rbmscape.model.rbm import RBM
-from rbmscape.sampling.trained import Trained, one_model
+from rbmscape.model.trained import Trained, one_model
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
@@ -128,6 +128,11 @@ def log_probability(
     InputError, EngineError : as `rbmscape.log_partition`
     """
     model = rbm.load() if isinstance(rbm, Trained) else one_model(rbm, "log_probability")
+    if partition is not None and not isinstance(partition, Estimate):
+        raise InputError(
+            f"partition must be an Estimate, found {type(partition).__name__}; pass rbmscape.log_partition(rbm), or "
+            "rbmscape.Estimate(value, 0.0) for a known number"
+        )
     given, marks, weights = _scored(v)
     log_z = log_partition(model, method, **options) if partition is None else partition
     if isinstance(given, PackedBits):

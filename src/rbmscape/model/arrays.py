@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from rbmscape.arrays import number_array
+from rbmscape.arrays import number_array, on_a_device
 from rbmscape.errors import InputError, ShapeError
 
 __all__ = ["Arrays", "as_float_tensor", "as_layer"]
@@ -28,7 +27,7 @@ def as_float_tensor(values: Arrays, name: str) -> Tensor:
     InputError : the values are not numbers, or hold NaN or infinity
     """
     if isinstance(values, Tensor) and values.layout == torch.strided and not values.is_complex():
-        tensor = values
+        tensor: Tensor = on_a_device(values, name)
     else:
         array = number_array(values, name)
         tensor = torch.from_numpy(np.array(array, dtype=np.float32 if array.dtype.itemsize <= 4 else np.float64))
@@ -75,18 +74,19 @@ def _numbers(values: Arrays, name: str) -> Tensor:
     if isinstance(values, Tensor) and values.layout == torch.strided:
         if values.is_complex():
             raise InputError(f"{name} must be real numbers, found dtype {values.dtype}; {_CURE}")
-        return values
-    array = number_array(values, name)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        tensor: Tensor = on_a_device(values, name)
+    else:
+        array = number_array(values, name)
+        tensor = torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.itemsize > 8 else None, order="C"))
+    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise InputError(f"{name} hold NaN or infinite values; {_CURE}")
-    return torch.from_numpy(np.array(array, order="C"))
+    return tensor
 
 
 def _check_closed(states: Tensor, layer: str) -> None:
     """Refuse entries that are neither 0, 1 nor between them, but for rounding."""
     if states.dtype == torch.bool or not states.numel():
         return
-    least, largest = (float(bound) for bound in torch.aminmax(states))
+    least, largest = (float(bound) for bound in torch.aminmax(states.detach()))
     if not (least >= -ROUNDING and largest <= 1.0 + ROUNDING):
-        what = "NaN" if math.isnan(least + largest) else f"{least if least < 0 else largest:g}"
-        raise InputError(f"{layer} states hold {what}; {_CURE}")
+        raise InputError(f"{layer} states hold {least if least < 0 else largest:g}; {_CURE}")

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.arrays import number_array
+from rbmscape.arrays import dense, number_array
 from rbmscape.brief import OneLine
 from rbmscape.errors import DataError, ShapeError
 from rbmscape.model.arrays import Arrays
@@ -74,7 +74,7 @@ def partial_rows(rbm: RBM, known: Arrays, missing: Arrays | None = None, where: 
             "mark what is not known as NaN"
         )
     if missing is not None:
-        given = np.asarray(missing.cpu() if isinstance(missing, Tensor) else missing)
+        given = np.asarray(dense(missing, "missing"))
         if given.dtype.kind != "b" or given.ndim > values.ndim or given.shape[-1:] != values.shape[-1:]:
             raise ShapeError(
                 f"missing must hold true and false in the shape {values.shape} or ({rbm.n_visible},), found "

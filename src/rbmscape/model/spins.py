@@ -19,6 +19,7 @@ from torch import Tensor
 from rbmscape.brief import OneLine
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 
 __all__ = ["SpinParameters", "spin_parameters"]
 
@@ -57,8 +58,12 @@ def spin_parameters(rbm: RBM) -> SpinParameters:
     Parameters
     ----------
     rbm : the model of bits
+
+    Raises
+    ------
+    InputError : no model
     """
-    double = rbm.to(device="cpu", dtype=torch.float64)
+    double = one_model(rbm, "spin_parameters").to(device="cpu", dtype=torch.float64)
     quarter = double.weights / 4
     visible, hidden = double.visible_bias / 2, double.hidden_bias / 2
     constant = -float(visible.sum() + hidden.sum() + quarter.sum())

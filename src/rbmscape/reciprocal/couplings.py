@@ -32,6 +32,7 @@ from torch.nn.functional import softplus
 from rbmscape.checks import is_whole
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 
 __all__ = ["effective_couplings"]
 
@@ -67,6 +68,7 @@ def effective_couplings(
         repeat, an unknown kind of states
     ShapeError : units that are no (K, n) table
     """
+    rbm = one_model(rbm, "effective_couplings")
     if states not in ("bits", "spins"):
         raise InputError(f"states must be 'bits' or 'spins', found {states!r}; choose one of these")
     if not is_whole(order) or not 1 <= order <= rbm.n_visible:

@@ -153,6 +153,8 @@ def mixing_report(
     InputError : fewer than 20 chains, no factors, or factors that do not rise
     DataError : the data are not given and cannot be loaded again, or have changed since
     """
+    if not isinstance(run, Run):
+        raise InputError(f"mixing_report takes a run, found {type(run).__name__}; pass rbmscape.Run.open(directory)")
     rbm = run.load(update)
     rows = data if data is not None else run.dataset()
     return mixing_audit(

@@ -24,6 +24,7 @@ from rbmscape.checks import check_choice
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 from rbmscape.reciprocal.alignment import Alignment, match_vectors, mode_crossings, transport_basis
 from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.factorize import flat_modes, full_svd, thin_svd
@@ -73,8 +74,9 @@ class Modes(OneLine):
 
         Raises
         ------
-        InputError : another word
+        InputError : another word, or no model
         """
+        rbm = one_model(rbm, "Modes.of")
         check_choice("unpaired", unpaired, ("auto", "all", "bias"))
         weights, biases = rbm.weights.to(torch.float64), (rbm.visible_bias, rbm.hidden_bias)
         if unpaired == "all" or (unpaired == "auto" and max(weights.shape) <= MOST_COMPLETE):

@@ -25,6 +25,7 @@ from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 from rbmscape.progress import Progress
 from rbmscape.rng import Stream
 from rbmscape.runs.run import Run
@@ -158,7 +159,7 @@ def quality(
     InputError : a model without data, data of another width, or fewer than 50 samples
     """
     check_count("n_samples", n_samples, 50)
-    rbm = run.load(update) if isinstance(run, Run) else run
+    rbm = run.load(update) if isinstance(run, Run) else one_model(run, "quality")
     models = rbm
     if isinstance(run, Run):
         data = run.dataset() if data is None else data

@@ -27,12 +27,12 @@ from rbmscape.model.arrays import Arrays
 from rbmscape.model.exact import MAX_ENUMERATED_UNITS, exact_moments, exact_samples
 from rbmscape.model.missing import PartialRows, conditional_model, partial_rows
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import Trained, one_model
 from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.conditional_chains import Rows, sampled_rows
 from rbmscape.sampling.draws import Draws, drawn_hidden
 from rbmscape.sampling.samples import Samples
-from rbmscape.sampling.trained import Trained, one_model
 from rbmscape.sampling.verdict import EquilibriumVerdict
 
 __all__ = ["ENUMERATION", "METHODS", "ConditionalSamples", "conditional_samples"]

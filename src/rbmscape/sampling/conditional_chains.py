@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rbmscape.kernels.interface import Engine
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import Trained
 from rbmscape.progress import Advance
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import MAX_ROUNDS, affordable_rounds, round_cost
@@ -24,7 +25,6 @@ from rbmscape.sampling.ladder import Ladder, choose_ladder, ladder_models, short
 from rbmscape.sampling.samples import ALONG_TRAINING, GIBBS, IN_TEMPERATURE
 from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered
 from rbmscape.sampling.tempering import temper_until
-from rbmscape.sampling.trained import Trained
 from rbmscape.sampling.verdict import EquilibriumVerdict, mixing_doubts, trace_diagnostics
 
 __all__ = ["sampled_rows"]

@@ -22,6 +22,7 @@ from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import Trained, one_model
 from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS, affordable_rounds
@@ -32,7 +33,6 @@ from rbmscape.sampling.origins import binary_rows, known_states
 from rbmscape.sampling.samples import ALONG_TRAINING, IN_TEMPERATURE, Samples
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.tempering import temper
-from rbmscape.sampling.trained import Trained
 
 __all__ = ["MAX_CHAINS", "equilibrium_samples"]
 
@@ -113,7 +113,11 @@ def _path(models: RBM | Sequence[RBM] | Trained) -> list[RBM]:
     """The models to climb along, the wanted one last."""
     if isinstance(models, RBM):
         return [models]
-    path = list(models.models() if isinstance(models, Trained) else models)
+    try:
+        given = list(models.models() if isinstance(models, Trained) else models)
+    except TypeError:  # nothing to go through
+        given = [one_model(models, "equilibrium_samples")]
+    path = [one_model(model, "equilibrium_samples") for model in given]
     if not path:
         raise InputError("equilibrium samples need a model, found an empty sequence; pass the checkpoints of a run")
     return path

@@ -28,9 +28,9 @@ from torch import Tensor
 from rbmscape.errors import RbmscapeError, ShapeError
 from rbmscape.kernels.interface import Annealer
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import Trained
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import Ladder, leading_modes, moved
-from rbmscape.sampling.trained import Trained
 
 __all__ = ["binary_rows", "favoured_states", "from_elsewhere", "known_states", "some_rows", "spread_out"]
 

@@ -16,13 +16,13 @@ from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import Trained, one_model
 from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling import gibbs
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.equilibrium import equilibrium_samples
 from rbmscape.sampling.samples import GIBBS, Samples
-from rbmscape.sampling.trained import Trained, one_model
 from rbmscape.sampling.verdict import EquilibriumVerdict
 
 if TYPE_CHECKING:

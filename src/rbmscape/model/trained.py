@@ -1,4 +1,4 @@
-"""What sampling knows of a run: that it gives its models and data.  `rbmscape.Run` does; so may anything else."""
+"""What models know of a run: that it gives its models and data.  `rbmscape.Run` does; so may anything else."""
 
 from __future__ import annotations
 
