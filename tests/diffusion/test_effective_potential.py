@@ -115,7 +115,7 @@ def test_constraint_confines_and_vertices_keep_their_finite_value() -> None:
 def test_a_coordinate_that_is_no_number_is_refused():
     z = torch.zeros(3, 11, dtype=torch.float64)
     z[1, 4] = math.nan
-    with pytest.raises(InputError, match=r"NaN in 1 of 3 state\(s\)"):
+    with pytest.raises(InputError, match=r"NaN or infinite values in 1 of 3 row\(s\)"):
         EffectivePotential(model(7, 4)).value(z)
 
 

@@ -58,7 +58,7 @@ def test_the_page_leads_with_models_and_not_with_the_paper(text, study):
 
 
 def test_every_recipe_stands_in_the_table_beside_baselines(text, study):
-    rows = {tuple(cells[:2]): cells for cells in Page(text).cells if len(cells) == 5}
+    rows = {tuple(cells[:2]): cells for cells in Page(text).cells if len(cells) == 6}
     assert {(recipe, size) for recipe in ("recommended", "slow") for size in ("2", "4")} <= rows.keys()
     known = study_baselines(study)
     assert [one.name for one in known] == ["independent units", "a mixture of 20 products"]

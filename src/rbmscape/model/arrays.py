@@ -16,7 +16,8 @@ __all__ = ["Arrays", "as_float_tensor", "as_layer"]
 
 Arrays: TypeAlias = Tensor | ArrayLike
 ROUNDING: Final = 1e-5
-_CURE: Final = "give 0, 1 or values between them"
+_CURE: Final = "give finite real numbers"
+_CLOSED_CURE: Final = "give 0, 1 or values between them"
 
 
 def as_float_tensor(values: Arrays, name: str) -> Tensor:
@@ -57,7 +58,7 @@ def as_layer(
     ShapeError : the last axis does not have one entry a unit
     InputError : entries that are masked, NaN, infinite, no real numbers, or outside [0, 1]
     """
-    tensor = _numbers(values, f"{layer} states")
+    tensor = _numbers(values, f"{layer} states", _CLOSED_CURE if closed else _CURE)
     if tensor.ndim == 0 or tensor.shape[-1] != units:
         raise ShapeError(
             f"{layer} states need {units} values on their last axis (one a {layer} unit), "
@@ -69,17 +70,18 @@ def as_layer(
     return result
 
 
-def _numbers(values: Arrays, name: str) -> Tensor:
-    """A dense tensor of real numbers; those of arrays are finite."""
+def _numbers(values: Arrays, name: str, cure: str) -> Tensor:
+    """A dense tensor of real and finite numbers."""
     if isinstance(values, Tensor) and values.layout == torch.strided:
         if values.is_complex():
-            raise InputError(f"{name} must be real numbers, found dtype {values.dtype}; {_CURE}")
+            raise InputError(f"{name} must be real numbers, found dtype {values.dtype}; {cure}")
         tensor: Tensor = on_a_device(values, name)
     else:
         array = number_array(values, name)
         tensor = torch.from_numpy(np.array(array, dtype=np.float64 if array.dtype.itemsize > 8 else None, order="C"))
-    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-        raise InputError(f"{name} hold NaN or infinite values; {_CURE}")
+    if tensor.is_floating_point() and not bool((finite := torch.isfinite(tensor)).all()):
+        rows = finite.reshape(-1, tensor.shape[-1] if tensor.ndim else 1).all(-1)
+        raise InputError(f"{name} hold NaN or infinite values in {int((~rows).sum())} of {rows.numel()} row(s); {cure}")
     return tensor
 
 
@@ -89,4 +91,4 @@ def _check_closed(states: Tensor, layer: str) -> None:
         return
     least, largest = (float(bound) for bound in torch.aminmax(states.detach()))
     if not (least >= -ROUNDING and largest <= 1.0 + ROUNDING):
-        raise InputError(f"{layer} states hold {least if least < 0 else largest:g}; {_CURE}")
+        raise InputError(f"{layer} states hold {least if least < 0 else largest:g}; {_CLOSED_CURE}")
