@@ -97,7 +97,7 @@ NONSENSE = [
     "/api/view/no_such", "/api/view/training.exe", "/api/view/../../x", "/api/nothing", "/api/summary?run=%00",
     "/api/view/states?kind=%22%3E%3Cscript%3E", "/api/view/states?most=-1", "/api/view/__init__", "/api/ledger",
     "/api/view/training?" + "&".join(f"a{k}=1" for k in range(200)), "/api/view/training?&&==%%%",
-    "/api/view/training?update=" + "9" * 5000, "/api/view/hierarchy?update=%F0%9F%98%80", "/api/summary?run=../../etc",
+    "/api/view/training?update=" + "9" * 5000, "/api/view/training?update=" + "9" * 400, "/api/view/hierarchy?update=%F0%9F%98%80", "/api/summary?run=../../etc",
 ]  # fmt: skip
 
 
@@ -134,6 +134,15 @@ def test_a_port_in_use_makes_way_for_the_next(server, image_run):
     assert second.guard.port > server.guard.port
     assert second.guard.token != server.guard.token
     second.server_close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"port": -1}, {"port": 65536}, {"port": "http"}, {"port": 1.5}, {"port": None}, {"host": ""}, {"host": None}],
+)
+def test_what_is_no_address_is_refused(wrong):
+    with pytest.raises(InputError, match=f"{next(iter(wrong))} must be"):
+        rs.explore(rs.RBM.random(2, 2), **wrong)
 
 
 def test_paths_without_a_model_are_refused_in_a_sentence(tmp_path):

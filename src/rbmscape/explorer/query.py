@@ -13,6 +13,7 @@ from rbmscape.errors import InputError
 __all__ = ["Query"]
 
 MOST_WORDS = 30
+_DIGITS = 40  # beyond the ends of whatever is asked for, and within what can be written in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Query:
         """
         text = self.get(name, str(default))
         try:
-            value = int(text)
+            value = int(text[:_DIGITS])
         except ValueError:
             raise InputError(f"{name} must be a whole number, found {text[:40]!r}") from None
         return int(_between(name, value, low, high))

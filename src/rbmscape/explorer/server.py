@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
+from rbmscape.checks import is_whole
 from rbmscape.errors import DiskError, InputError, RbmscapeError, RunNotFoundError
 from rbmscape.explorer.catalogue import Catalogue
 from rbmscape.explorer.encode import to_csv, to_json, to_netcdf, to_page
@@ -27,6 +28,7 @@ __all__ = ["FIRST_PORT", "ExplorerServer"]
 
 FIRST_PORT = 8765
 PORTS_TRIED = 50
+_PORTS = 2**16
 CACHE_BYTES = 64_000_000
 KINDS = {
     "html": "text/html; charset=utf-8",
@@ -76,19 +78,23 @@ class ExplorerServer(ThreadingHTTPServer):
 
     Raises
     ------
-    InputError : the address is not one of this machine, or no port is free
+    InputError : no address or one that is not of this machine, no port, or no port is free
     """
 
     daemon_threads = True
     request_queue_size = 64
 
     def __init__(self, catalogue: Catalogue, host: str = "127.0.0.1", port: int = FIRST_PORT, framed: bool = False):
+        if not isinstance(host, str) or not host:
+            raise InputError(f"host must be an address, found {host!r}; leave it out, or pass '0.0.0.0' for all")
+        if not is_whole(port) or not 0 <= port < _PORTS:
+            raise InputError(f"port must be a whole number from 0 to {_PORTS - 1}, found {port!r}; leave it out")
         self.catalogue = catalogue
         self.cache = _Cache()
         self.asked_port = port
         if ":" in host:
             self.address_family = socket.AF_INET6
-        for candidate in range(port, min(port + PORTS_TRIED, 65536)) if port else (0,):
+        for candidate in range(port, min(port + PORTS_TRIED, _PORTS)) if port else (0,):
             try:
                 super().__init__((host, candidate), _Handler)
             except OSError as error:
