@@ -97,7 +97,8 @@ NONSENSE = [
     "/api/view/no_such", "/api/view/training.exe", "/api/view/../../x", "/api/nothing", "/api/summary?run=%00",
     "/api/view/states?kind=%22%3E%3Cscript%3E", "/api/view/states?most=-1", "/api/view/__init__", "/api/ledger",
     "/api/view/training?" + "&".join(f"a{k}=1" for k in range(200)), "/api/view/training?&&==%%%",
-    "/api/view/training?update=" + "9" * 5000, "/api/view/training?update=" + "9" * 400, "/api/view/hierarchy?update=%F0%9F%98%80", "/api/summary?run=../../etc",
+    "/api/view/training?update=" + "9" * 5000, "/api/view/training?update=" + "9" * 400,
+    "/api/view/hierarchy?update=%F0%9F%98%80", "/api/summary?run=../../etc",
 ]  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class ExplorerServer(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, catalogue: Catalogue, host: str = "127.0.0.1", port: int = FIRST_PORT, framed: bool = False):
-        if not isinstance(host, str) or not host:
+        if not host:
             raise InputError(f"host must be an address, found {host!r}; leave it out, or pass '0.0.0.0' for all")
         if not is_whole(port) or not 0 <= port < _PORTS:
             raise InputError(f"port must be a whole number from 0 to {_PORTS - 1}, found {port!r}; leave it out")

@@ -6,7 +6,7 @@ one by one, each on its own chains.  Shapes: (rows, chains, units).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,9 +22,10 @@ from rbmscape.sampling.budget import MAX_ROUNDS, affordable_rounds, round_cost
 from rbmscape.sampling.clamped import ClampedAnnealer
 from rbmscape.sampling.gibbs import random_start
 from rbmscape.sampling.ladder import Ladder, choose_ladder, ladder_models, shortest_ladder
+from rbmscape.sampling.rungs import about_differences, summary
 from rbmscape.sampling.samples import ALONG_TRAINING, GIBBS, IN_TEMPERATURE
 from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered
-from rbmscape.sampling.tempering import temper_until
+from rbmscape.sampling.tempering import ONE_LOOK, temper_until
 from rbmscape.sampling.verdict import EquilibriumVerdict, mixing_doubts, trace_diagnostics
 
 __all__ = ["sampled_rows"]
@@ -146,6 +147,7 @@ class _Recorder:
         self.rows = rows
         self.packed: list[NDArray[np.uint8]] = []
         self.verdicts: list[EquilibriumVerdict] = []
+        self.before: list[EquilibriumVerdict] = []
 
     def watch(self, number: int, v: Tensor) -> None:
         """Called after every round."""
@@ -156,8 +158,17 @@ class _Recorder:
         """Judge every row; whether none is in doubt."""
         shape = len(self.rows.states), self.rows.chains
         trace = result.trace.reshape(*shape, *result.trace.shape[1:])
+        self.before = self.verdicts
         self.verdicts = [self._verdict(result, row, trace[row]) for row in range(shape[0])]
         return all(verdict.converged for verdict in self.verdicts)
+
+    def in_two_looks(self) -> list[EquilibriumVerdict]:
+        """The last verdicts; a row that only the last look pleased is in doubt, since one may please by chance."""
+        passed_before = [verdict.converged for verdict in self.before] or [False] * len(self.verdicts)
+        return [
+            replace(verdict, objections=(ONE_LOOK,)) if verdict.converged and not before else verdict
+            for verdict, before in zip(self.verdicts, passed_before, strict=True)
+        ]
 
     def _verdict(self, result: Tempered, row: int, trace: NDArray[np.float64]) -> EquilibriumVerdict:
         chains = slice(row * self.rows.chains, (row + 1) * self.rows.chains)
@@ -171,6 +182,9 @@ class _Recorder:
             found.append(f"exchanges of rung {int(np.argmin(accepted))} are accepted with {min(accepted):.3f}")
         if accepted and result.passages[chains].mean() < MIN_PASSAGES:
             found.append(f"fresh states came {result.passages[chains].mean():.2f} times a chain")
+        if not found:
+            up, down = ([pair[chains] for pair in side] for side in (result.forward, result.backward))
+            found += summary(about_differences(up, down))
         grounds = f"{len(accepted) + 1} rungs, {result.n_rounds} rounds, R-hat {r_hat:.3f}, {ess:.0f} independent draws"
         return EquilibriumVerdict(tuple(found), ess, r_hat, drift, grounds)
 
@@ -184,8 +198,7 @@ def _run(
         ladder, rows.n_chains, stream, rows.clamp(engine), rounds, progress=advance, watch=recorder.watch,
         enough=recorder.enough,
     )  # fmt: skip
-    recorder.enough(result)
-    rows.verdicts, rows.methods = recorder.verdicts, [method] * len(rows.states)
+    rows.verdicts, rows.methods = recorder.in_two_looks(), [method] * len(rows.states)
     shape = len(rows.states), rows.chains
     sampler = engine.bind(rows.model, rows.n_chains)
     means = torch.zeros(rows.n_chains, rows.model.n_visible, dtype=torch.float64, device=rows.model.device)

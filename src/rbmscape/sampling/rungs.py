@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rbmscape.sampling.diagnostics import local_r_hat, nested_r_hat
 from rbmscape.sampling.verdict import N_GROUPS, drift, mixing_doubts
 
-__all__ = ["MAX_LOCAL_R_HAT", "about_rungs", "summary", "tail_doubts"]
+__all__ = ["MAX_LOCAL_R_HAT", "about_differences", "about_rungs", "summary", "tail_doubts"]
 
 FloatArray = NDArray[np.float64]
 MAX_LOCAL_R_HAT = 1.02
@@ -59,8 +59,24 @@ def about_rungs(
         *((rung, values[..., None], values[:, :1]) for rung, values in differences),
     ]
     for rung, trace, first in traces:
-        found[rung] += _about(trace[:, :: max(1, trace.shape[1] // JUDGED_DRAWS)], first, f"rung {rung}")
+        found[rung] += _about(_thinned(trace), first, f"rung {rung}")
     return tuple(tuple(dict.fromkeys(words)) for words in found)
+
+
+def about_differences(forward: Sequence[FloatArray], backward: Sequence[FloatArray]) -> tuple[tuple[str, ...], ...]:
+    """For each rung, what differences of free energy alone say against its equilibrium; groups by the first of them.
+
+    It is for chains whose states were not kept on every rung.  Arguments as in `about_rungs`.
+    """
+    found: list[list[str]] = [[] for _ in range(len(forward) + 1)]
+    for rung, values in chain(enumerate(forward), enumerate(backward, start=1)):
+        found[rung] += _about(_thinned(values[..., None]), values[:, :1], f"rung {rung}")
+    return tuple(tuple(dict.fromkeys(words)) for words in found)
+
+
+def _thinned(trace: FloatArray) -> FloatArray:
+    """At most about 64 to 128 draws, evenly spaced."""
+    return trace[:, :: max(1, trace.shape[1] // JUDGED_DRAWS)]
 
 
 def _about(trace: FloatArray, start: FloatArray, where: str) -> list[str]:

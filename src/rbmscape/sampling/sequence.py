@@ -11,6 +11,7 @@ States are recorded at sixteen evenly spaced rounds of the last half, in which n
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,7 +35,7 @@ from rbmscape.sampling.rounded import faithful_annealer
 from rbmscape.sampling.rungs import summary
 from rbmscape.sampling.samples import ALONG_TRAINING, IN_TEMPERATURE
 from rbmscape.sampling.tempered import MIN_ACCEPTANCE, MIN_PASSAGES, Tempered
-from rbmscape.sampling.tempering import temper_until
+from rbmscape.sampling.tempering import ONE_LOOK, temper_until
 from rbmscape.sampling.verdict import trace_diagnostics
 
 __all__ = ["EVERY_MODEL_ACCEPTANCE", "sequence_samples", "sequence_settings"]
@@ -179,16 +180,27 @@ def _ladder(
         settings["budget"], len(ladder.models), int(settings["n_chains"]), target
     )
     rungs = [ladder.positions.index(float(k)) for k in wanted]
-    recorder = _Recorder(rungs)
-    result = temper_until(
+    recorder, looks = _Recorder(rungs), deque[Tempered](maxlen=2)
+
+    def enough(look: Tempered) -> bool:
+        looks.append(replace(look, doubts=rounded))
+        return look.converged
+
+    temper_until(
         ladder, n_chains, stream.child("tempering"), annealer, rounds, progress=advance, watch_rungs=recorder,
-        halfway=False,
+        enough=enough, halfway=False, every_rung=True,
     )  # fmt: skip
-    result = replace(result, doubts=rounded)
     packed = recorder.packed
     assert recorder.start is not None
     rows = [_diagnosed(model, packed[k], recorder.start[k]) for k, model in enumerate(models)]
-    return _Part(packed, rows, [_about_ladder(result, rung) for rung in rungs], result)
+    return _Part(packed, rows, [_in_two_looks(looks, rung) for rung in rungs], looks[-1])
+
+
+def _in_two_looks(looks: Sequence[Tempered], rung: int) -> str:
+    """What the last look says against a rung, or that the one before it, if any, did not pass: one may by chance."""
+    found = _about_ladder(looks[-1], rung)
+    passed_before = len(looks) > 1 and not _about_ladder(looks[-2], rung)
+    return found if found or passed_before else ONE_LOOK
 
 
 def _about_ladder(result: Tempered, rung: int) -> str:

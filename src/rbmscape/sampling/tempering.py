@@ -33,7 +33,7 @@ from rbmscape.sampling.rungs import about_rungs, tail_doubts
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.verdict import trace_diagnostics
 
-__all__ = ["temper", "temper_until"]
+__all__ = ["ONE_LOOK", "temper", "temper_until"]
 
 Watch = Callable[[int, Tensor], None]
 FIRST_ROUNDS = 64
@@ -113,13 +113,15 @@ def temper_until(
     watch_rungs: Watch | None = None,
     enough: Callable[[Tempered], bool] = attrgetter("converged"),
     halfway: bool = True,
+    every_rung: bool = False,
 ) -> Tempered:
     """Advance chains until nothing speaks against equilibrium in two looks in a row, or the budget is spent.
 
     The demands of `rbmscape.sampling.tempered` are looked at after 64, 96, 128, 192, 256, … rounds (without halfway
     after powers of 2 only), each time with the first half of all rounds left out, and a last time after max_rounds: a
     single look may please by chance.  Arguments as in `temper`, with which a run of as many rounds agrees; watch_rungs
-    is called as watch is, with the (n_rungs, n_chains, N) states of all rungs; enough may demand other things.
+    is called as watch is, with the (n_rungs, n_chains, N) states of all rungs; enough may demand other things.  With
+    every_rung each look judges all rungs, and not only the last one or one that the top rung may pass.
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
@@ -127,7 +129,7 @@ def temper_until(
     goal, pleased = min(FIRST_ROUNDS, max_rounds), False
     while True:
         machine.advance(state, goal, progress, watch, watch_rungs)
-        result = _result(state, int(BURN_IN * goal), is_last=goal == max_rounds)
+        result = _result(state, int(BURN_IN * goal), all_rungs=every_rung or goal == max_rounds)
         pleases = enough(result)
         if goal == max_rounds or (pleased and pleases):
             break
@@ -259,8 +261,8 @@ class _Machine:
         return torch.stack([rung.v.to(torch.float32) @ modes for rung in rungs])
 
 
-def _result(state: _State, burn_in: int, is_last: bool = True) -> Tempered:
-    """Results without the first rounds; where others follow, all rungs are judged only if the top one may pass."""
+def _result(state: _State, burn_in: int, all_rungs: bool = True) -> Tempered:
+    """Results without the first rounds; unless all rungs are to be judged, they are only if the top one may pass."""
     trace = torch.stack(state.trace[burn_in:], 1).cpu().numpy()
     kept = state.exchanges[burn_in:]
     pairs = range(len(state.rungs) - 1)
@@ -288,7 +290,7 @@ def _result(state: _State, burn_in: int, is_last: bool = True) -> Tempered:
         (),
         tuple(tail_doubts(trace, start, "the top rung")),
     )
-    if result.about_top and not is_last:
+    if result.about_top and not all_rungs:
         return result
     seen = torch.stack(state.rung_trace[burn_in // 2 :], 2).cpu().numpy().astype(np.float64)
     return replace(result, rung_doubts=about_rungs(seen, state.rung_start.cpu().numpy(), forward, backward))
