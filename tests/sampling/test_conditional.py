@@ -9,8 +9,11 @@ import torch
 import rbmscape as rs
 from rbmscape.errors import DataError, InputError, ShapeError
 from rbmscape.model.exact import binary_states, exact_moments, visible_log_probabilities
+from rbmscape.sampling.budget import round_cost
 from rbmscape.sampling.conditional import ENUMERATION
+from rbmscape.sampling.rungs import about_differences
 from rbmscape.sampling.samples import GIBBS, IN_TEMPERATURE
+from rbmscape.sampling.tempering import ONE_LOOK
 
 
 def model(seed=0, n_visible=24, n_hidden=16, strength=0.7):
@@ -94,6 +97,28 @@ def test_rows_whose_chains_stick_are_tempered():
     assert found.converged, str(found.verdict)
     z = z_scores(found, exact)
     assert float(z.abs().max()) < 4, "units move together, so that this is about one z-score: false alarm 6e-5"
+
+
+def test_a_row_that_one_look_pleased_is_in_doubt():
+    """Budgets for 64 and for 200 rounds of Gibbs steps: the first allows one look only."""
+    rbm, rows = model(strength=0.1), partly_known(2)
+    cost = 2 * 64 * round_cost(1, 24, 16)
+    once, twice = (
+        rs.conditional_samples(rbm, rows, 64, seed=2, method="gibbs", budget=rounds * cost) for rounds in (64.5, 200.5)
+    )
+    assert [verdict.objections for verdict in once.verdicts] == [(ONE_LOOK,)] * 2
+    assert twice.converged
+
+
+def test_chains_that_stay_apart_on_one_rung_are_seen_in_their_energy_differences():
+    """Four groups of chains between rungs 1 and 2, one of them elsewhere; independent draws are the control."""
+    draws = np.random.default_rng(4).normal(size=(3, 64, 200))
+    apart = draws.copy()
+    apart[1, :16] += 3.0
+    assert about_differences(list(draws[:2]), list(draws[:2])) == ((), (), ())
+    found = about_differences([apart[0], apart[1]], [draws[0], draws[2]])
+    assert [bool(words) for words in found] == [False, True, False]
+    assert "rung 1" in found[1][0]
 
 
 def test_each_row_has_samples_with_a_verdict_of_their_own():
