@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import rbmscape as rs
+from rbmscape.data.describe import first_concerns
 from rbmscape.errors import DataError
 
 BITS = np.random.default_rng(0).integers(0, 2, (300, 12)).astype(np.uint8)
@@ -39,9 +43,9 @@ def test_what_was_planted_is_found(tmp_path, packed):
     assert found.duplicates_train == 200 - len(np.unique(rows, axis=0)) >= 1
     np.testing.assert_array_equal(found.frequencies, rows.mean(0))
     for words in (
-        "1 columns (3) never change",
-        "1 columns (5) repeat",
-        "1 columns (7) change once",
+        "columns that never change in the training data: 1 (3); leave them out",
+        "columns that repeat an earlier one: 1 (5); leave them out",
+        "columns that change once from the first row to the last: 1 (7); leave them out",
         "3 of 4 test rows",
     ):
         assert any(words in concern for concern in found.concerns)
@@ -90,3 +94,50 @@ def test_a_split_as_before_for_a_seed():
 def test_only_data_sets_are_described():
     with pytest.raises(DataError, match="describe takes a Dataset, found ndarray"):
         rs.describe(BITS)
+
+
+def test_columns_are_called_by_their_names():
+    rows = np.unique(BITS, axis=0)
+    rows[:, 2] = 0
+    data = rs.load_dataset(rs.Dataset.from_array(rows).train, test_fraction=0)
+    named = replace(data, columns=tuple(f"gene {k}" for k in range(12)))
+    assert any("never change in the training data: 1 (gene 2)" in words for words in rs.describe(named).concerns)
+
+
+def test_the_margin_of_images_is_no_concern():
+    images = np.zeros((100, 4, 4), dtype=np.uint8)
+    images[:, 1:3, 1:3] = BITS[:100, :4].reshape(-1, 2, 2)
+    found = rs.describe(rs.Dataset.from_array(images, 1 - images))
+    assert len(found.constant) == 12
+    assert not any("columns that" in words for words in found.concerns)
+
+
+def test_a_few_test_rows_that_recur_by_chance_are_no_concern():
+    rows = np.random.default_rng(3).integers(0, 2, (600, 40)).astype(np.uint8)
+    for seen, is_told in ((2, False), (3, True)):
+        test = np.concatenate([rows[:seen], rows[400:]])[:200]
+        found = rs.describe(rs.Dataset.from_array(rows[:400], test))
+        assert found.leaked == seen
+        assert any("occur in the training data" in words for words in found.concerns) == is_told
+
+
+def test_rare_ones_at_an_end_are_no_index():
+    rows = np.unique(BITS, axis=0)[:200].copy()
+    np.random.default_rng(4).shuffle(rows)
+    rows[:, 0], rows[:, 1] = np.arange(200) >= 196, np.arange(200) >= 195
+    assert rs.describe(rs.Dataset.from_array(rows)).sorted_columns.tolist() == [1]
+
+
+def test_data_too_large_for_a_glance_are_trained_on_unseen(monkeypatch):
+    data = rs.Dataset.from_array(np.tile(BITS[:5], (40, 1)))
+    assert first_concerns(data) == rs.describe(data).concerns != ()
+    monkeypatch.setattr("rbmscape.data.describe._LOOKED_AT", 100)
+    assert first_concerns(data) == ()
+
+
+def test_all_of_it_is_json():
+    data = rs.load_dataset(BITS, labels=np.arange(300) % 3)
+    record = json.loads(json.dumps(rs.describe(data).record()))
+    assert record["class_shares"].keys() == {"0", "1", "2"}
+    assert record["n_train"] == 240
+    assert len(record["frequencies"]) == 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,3 +140,19 @@ def test_the_right_reporter_is_made():
     assert isinstance(make_reporter(False), SilentReporter)
     own = SilentReporter()
     assert make_reporter(own) is own
+
+
+def test_what_is_odd_in_the_data_is_said_before_training():
+    rows = np.random.default_rng(0).integers(0, 2, (60, 12)).astype(np.uint8)
+    rows[:, 3] = 1
+    config = rs.TrainingConfig(n_hidden=2, epochs=1, n_chains=5, gibbs_steps=1, engine="reference")
+    for data, expected in ((rs.Dataset.from_array(rows, rows[:6]), 2), (rs.Dataset.from_array(rows[:, 4:]), 0)):
+        display, text = shown(terminal=False)
+        rs.train(data, config, progress=display)
+        lines = text.getvalue().splitlines()
+        said = [line for line in lines if line.startswith("data: ")]
+        assert len(said) == expected
+        assert lines[1 : 1 + expected] == said
+        if expected:
+            assert "columns that never change in the training data: 1 (3); leave them out" in said[0]
+            assert said[1].startswith("data: 6 of 6 test rows occur in the training data")

@@ -29,9 +29,11 @@ _NO_MEMORY: Final = ("can't allocate memory", "out of memory")
 """What torch's errors of the processor and of graphics processors have in common."""
 
 COMMANDS: Final = {
+    "describe": "What deserves a second look in data before training.",
     "train": "Train a model; an interrupted run continues with --resume.",
     "sample": "Draw samples: an .npz file and a picture.",
     "evaluate": "Log-likelihood of a model, exact or by annealed importance sampling.",
+    "quality": "Samples of a model beside data: statistics, copies, idle units, each finding with its cure.",
     "analyze": "Reciprocal-space figures and their data for a run or a model.",
     "reproduce": "Train sizes and replicas on MNIST and write a report; goes on where it stopped.",
     "study": "Carry out a plan of one's own, on this machine or on many; goes on where it stopped.",

@@ -15,11 +15,15 @@ from rbmscape.data.packed import packed_rows, row_blocks
 from rbmscape.errors import DataError
 from rbmscape.rng import Stream
 
-__all__ = ["Description", "describe"]
+__all__ = ["Description", "describe", "first_concerns"]
 
 _MARKS: Final = 3
 """Random sums that stand for a column; two different columns agree in all of them with a probability of 1e-17."""
 _SORTED_ROWS: Final = 20
+_FEW_LEAKED: Final = 0.01
+_ROWS_OF_A_SIDE: Final = 5
+"""Fewer rows may stand at an end by chance."""
+_LOOKED_AT: Final = 2**28
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,11 +36,13 @@ class Description(OneLine):
     frequencies : (N,) share of ones in each column of the training data
     constant : columns that are always 0 or always 1 in the training data
     repeated : columns that are equal to an earlier one in the training data, constant ones left out
-    sorted_columns : columns that change once from the first to the last training row, as a counting index does when a
-        threshold is set to it; looked for from 20 rows on
+    sorted_columns : columns that change once from the first to the last training row, with five rows at least on either
+        side, as a counting index does when a threshold is set to it; looked for from 20 rows on
     duplicates_train, duplicates_test : rows that are equal to an earlier row of the same part
     leaked : test rows that are equal to a training row
     class_shares : label to its shares of the training and of the test data; empty without labels
+    columns : names of the columns, or None
+    of_images : whether the rows are images, whose margins may never change
     """
 
     name: str
@@ -51,22 +57,72 @@ class Description(OneLine):
     duplicates_test: int
     leaked: int
     class_shares: Mapping[Any, tuple[float, float]]
+    columns: tuple[str, ...] | None = None
+    of_images: bool = False
 
     @property
     def concerns(self) -> tuple[str, ...]:
-        """What deserves a second look, each in a sentence with its remedy; empty if nothing does."""
+        """What deserves a second look, each in a sentence with its remedy; empty if nothing does.
+
+        Constant and repeated pixels of images are none, nor are test rows that occur in the training data if they are
+        less than one in a hundred.
+        """
         return tuple(words for words in (*self._about_columns(), *self._about_rows()) if words)
 
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and values for a table, what deserves a second look last."""
+        ones = self.frequencies
+        shares = [f"{label}: {100 * train:.3g} % ({100 * test:.3g} %)" for label, (train, test) in self._classes()]
+        return [
+            ("rows", f"{self.n_train} training, {self.n_test} test"),
+            ("units", f"{self.n_visible}, a share of {ones.mean():.3g} is 1 ({ones.min():.3g} to {ones.max():.3g})"),
+            ("constant units", str(len(self.constant))),
+            ("repeated units", str(len(self.repeated))),
+            ("units in row order", str(len(self.sorted_columns))),
+            ("repeated rows", f"{self.duplicates_train} training, {self.duplicates_test} test"),
+            ("test rows seen", f"{self.leaked} occur in the training data"),
+            *([("classes", ", ".join(shares))] if shares else []),
+            *(("caution", concern) for concern in self.concerns),
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """All of it in JSON types."""
+        plain: dict[str, Any] = {name: getattr(self, name) for name in ("name", "n_train", "n_test", "n_visible")}
+        plain |= {name: getattr(self, name).tolist() for name in ("constant", "repeated", "sorted_columns")}
+        plain |= {name: getattr(self, name) for name in ("duplicates_train", "duplicates_test", "leaked")}
+        shares = {str(label): list(pair) for label, pair in self._classes()}
+        return plain | {
+            "columns": None if self.columns is None else list(self.columns),
+            "frequencies": self.frequencies.tolist(),
+            "class_shares": shares,
+            "concerns": list(self.concerns),
+        }
+
+    def _classes(self) -> list[tuple[Any, tuple[float, float]]]:
+        return list(self.class_shares.items())
+
     def _about_columns(self) -> tuple[str, ...]:
-        return (
-            _columns(self.constant, "never change in the training data: leave them out, a model learns nothing there"),
-            _columns(self.repeated, "repeat an earlier one: leave them out, or read their pairs as certain"),
-            _columns(self.sorted_columns, "change once from the first row to the last: look whether they number rows"),
-        )
+        kinds = [
+            (
+                self.sorted_columns,
+                "change once from the first row to the last",
+                "leave them out if they number the rows",
+            ),
+            (self.constant, "never change in the training data", "leave them out, a model learns nothing there"),
+            (self.repeated, "repeat an earlier one", "leave them out, or read their pairs as certain"),
+        ]
+        return tuple(self._columns(*kind) for kind in kinds[: 1 if self.of_images else 3])
+
+    def _columns(self, found: NDArray[np.intp], what: str, cure: str) -> str:
+        """How many columns do something, the first of them by name where they have any, and the remedy."""
+        if not len(found):
+            return ""
+        names = ", ".join(str(k) if self.columns is None else self.columns[k] for k in found[:5].tolist())
+        return f"columns that {what}: {len(found)} ({names}{', …' if len(found) > 5 else ''}); {cure}"
 
     def _about_rows(self) -> tuple[str, ...]:
         leaked = duplicates = ""
-        if self.leaked:
+        if self.leaked > _FEW_LEAKED * self.n_test:
             leaked = (
                 f"{self.leaked} of {self.n_test} test rows occur in the training data: the test likelihood is partly "
                 "that of training; split by groups=... of equal rows, unless equal rows are independent samples"
@@ -116,12 +172,16 @@ def describe(dataset: Dataset) -> Description:
         len(test) - len(np.unique(test)),
         int(np.isin(test, train).sum()),
         _class_shares(dataset),
+        dataset.columns,
+        dataset.image_shape is not None,
     )
 
 
-def _columns(found: NDArray[np.intp], what: str) -> str:
-    names = ", ".join(str(int(column)) for column in found[:5]) + (", …" if len(found) > 5 else "")
-    return f"{len(found)} columns ({names}) {what}" if len(found) else ""
+def first_concerns(dataset: Dataset) -> tuple[str, ...]:
+    """What deserves a second look before training; nothing of data that it would take more than seconds to look at."""
+    if dataset.has_missing or (len(dataset.train) + len(dataset.test)) * dataset.n_visible > _LOOKED_AT:
+        return ()
+    return describe(dataset).concerns
 
 
 def _row_marks(rows: Any) -> NDArray[Any]:
@@ -155,7 +215,9 @@ def _sorted_columns(dataset: Dataset) -> NDArray[np.intp]:
         changes += (bits[1:] != bits[:-1]).sum(0)
         changes += 0 if before is None else (bits[0] != before)
         before = bits[-1]
-    return np.flatnonzero(changes == 1)
+    ones = dataset.train.sum(0)
+    is_long = np.minimum(ones, len(dataset.train) - ones) >= _ROWS_OF_A_SIDE
+    return np.flatnonzero((changes == 1) & is_long)
 
 
 def _class_shares(dataset: Dataset) -> dict[Any, tuple[float, float]]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Quality", "quality"]
 
 FloatArray = NDArray[np.float64]
+_MOMENTS: Final = ("pairs", "pairs_of_data", "triples", "triples_of_data")
 _SETS: Final = 1000
 _RESAMPLES: Final = 30
 _ROWS: Final = 1000
@@ -86,6 +87,35 @@ class Quality(OneLine):
         """What speaks against the model, each in a sentence with its remedy; empty if nothing does."""
         return tuple(words for words in (*self._about_samples(), *self._about_units()) if words)
 
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and values for a table, what speaks against the model last."""
+        return [
+            ("pair statistics", _beside(self.pairs, self.pairs_of_data)),
+            ("three-body", _beside(self.triples, self.triples_of_data)),
+            ("nearest neighbours", f"{_known(self.nearest_train)} of the own kind among samples and training data"),
+            ("", f"{_known(self.nearest_test)} among samples and test data; 0.5 where nothing tells them apart"),
+            ("training over test", f"{_known(self.likelihood_gap)} nats a row"),
+            ("hidden units", f"{self.n_hidden}, {len(self.constant_units)} constant, {len(self.alike_units)} alike"),
+            ("samples", str(self.samples)),
+            *(("caution", concern) for concern in self.concerns),
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """All of it in JSON types."""
+        estimates = {
+            name: {"value": one.value, "stderr": one.stderr}
+            for name in (*_MOMENTS, "nearest_train", "nearest_test", "likelihood_gap")
+            for one in [getattr(self, name)]
+        }
+        return estimates | {
+            "constant_units": list(self.constant_units),
+            "alike_units": list(self.alike_units),
+            "n_hidden": self.n_hidden,
+            "converged": self.samples.converged,
+            "verdict": str(self.samples),
+            "concerns": list(self.concerns),
+        }
+
     def _about_samples(self) -> tuple[str, ...]:
         found = []
         for name, mine, wanted in (
@@ -129,6 +159,14 @@ class Quality(OneLine):
 
     def _headline(self) -> str:
         return f"pairs {self.pairs}, triples {self.triples}; {'; '.join(self.concerns) or 'nothing speaks against it'}"
+
+
+def _known(estimate: Estimate) -> str:
+    return "unknown" if math.isnan(estimate.value) else str(estimate)
+
+
+def _beside(samples: Estimate, data: Estimate) -> str:
+    return f"correlation with held-out data {_known(samples)}, of training data {_known(data)}"
 
 
 def quality(

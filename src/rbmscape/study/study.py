@@ -15,6 +15,7 @@ import torch
 import rbmscape
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
+from rbmscape.data.describe import first_concerns
 from rbmscape.errors import ConfigError, StudyError
 from rbmscape.figures.datasets import read_dataset
 from rbmscape.figures.material import RunKey
@@ -203,12 +204,13 @@ LOOKED_AT: Final = 20_000
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
-    """What a reader of the report should know of the data: share of ones, units that never change, names of columns."""
+    """What a reader of the report should know of the data, and what in them deserves a second look."""
     means = np.asarray(dataset.train[:LOOKED_AT]).mean(0)
     return {
         "share_of_ones": float(means.mean()),
         "n_constant": int(((means == 0.0) | (means == 1.0)).sum()),
         "columns": None if dataset.columns is None else list(dataset.columns),
+        "concerns": list(first_concerns(dataset)),
     }
 
 

@@ -47,11 +47,17 @@ class TrainingDisplay:
         self._last: TrainingStatus | None = None
         self._recent: deque[tuple[float, int]] = deque()
         self._history: list[float] = []
+        self._about: list[tuple[str, str]] = []
+
+    def about(self, facts: Iterable[tuple[str, str]]) -> None:
+        """Names and values that are shown before training begins."""
+        self._about = list(facts)
 
     def start(self, what: str, total: int | None) -> None:  # noqa: ARG002 - each status tells both
         """See `rbmscape.progress.Reporter.start`."""
         if self._title and not self._console.is_terminal:
             self._line(self._title)
+        self.tell(self._about)
 
     def advance(self, done: int, status: Any = None) -> None:  # noqa: ARG002 - the status tells how many are done
         """See `rbmscape.progress.Reporter.advance`."""

@@ -6,6 +6,7 @@ import os
 
 from rbmscape.checks import check_count
 from rbmscape.data.dataset import Dataset
+from rbmscape.data.describe import first_concerns
 from rbmscape.errors import DivergenceError, FormatError, InputError, LadderStalledError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import best_device, select_engine
@@ -54,7 +55,8 @@ def train(
     overwrite : replace a run that is in ``directory``
     until_update : stop (resumably) after this many updates in all, to train in slices
     progress : show a live display, or a `rbmscape.progress.Reporter` of one's own, which gets a `TrainingStatus`; where
-        the display is shown a finished training is judged (`Run.audit`), and what speaks against it is said
+        the display is shown, what `describe` finds in the data is said first, a finished training is judged
+        (`Run.audit`), and what speaks against it is said
 
     Returns
     -------
@@ -84,6 +86,8 @@ def train(
         )
     check_beginning(begin, dataset, recipe)
     check_rows(dataset, recipe)
+    if isinstance(reporter, TrainingDisplay) and not follows_here():
+        reporter.about(("data", concern) for concern in first_concerns(dataset))
     engine = engine_for(recipe, dataset)
     if directory is not None:
         _train(dataset, recipe, engine, directory, reporter, last, begin, resume=resume, overwrite=overwrite)
