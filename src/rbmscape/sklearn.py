@@ -5,6 +5,7 @@ from __future__ import annotations
 from rbmscape.errors import MissingInputError
 
 try:
+    from rbmscape.interop.classifier import RBMClassifier
     from rbmscape.interop.estimator import BernoulliRBM
 except ModuleNotFoundError as error:
     if error.name is None or error.name.split(".")[0] != "sklearn":
@@ -13,4 +14,4 @@ except ModuleNotFoundError as error:
         "rbmscape.sklearn needs scikit-learn, which is not installed; install rbmscape[sklearn]"
     ) from error
 
-__all__ = ["BernoulliRBM"]
+__all__ = ["BernoulliRBM", "RBMClassifier"]

@@ -14,6 +14,7 @@ import rbmscape as rs
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import BernoulliRBM as theirs
@@ -75,6 +76,33 @@ def test_samples_are_the_model_s(fitted):
     shares = np.append(expected, 1.0 - expected.sum())
     found = np.append(counts, len(drawn) - counts.sum())
     assert ((found - 2000 * shares) ** 2 / (2000 * shares)).sum() < 36.1  # chi-square with 14 degrees: 0.1 %
+
+
+def test_conditional_samples_are_the_model_s(fitted):
+    """Nine units of which six are known: 8 completions, against their exact conditional probabilities."""
+    known = np.array([[1, 1, 1, 0, 0, 0, np.nan, np.nan, np.nan]])
+    found = fitted.conditional_sample(known, 2000)
+    assert found.shape == (1, 2000, 9)
+    assert (found[0, :, :6] == known[0, :6]).all()
+    rows = known.repeat(8, axis=0)
+    rows[:, 6:] = (np.arange(8)[:, None] >> np.arange(3)) & 1
+    shares = np.exp(fitted.log_likelihood(rows))
+    shares /= shares.sum()
+    counts = np.bincount(found[0, :, 6:] @ [1, 2, 4], minlength=8)
+    assert ((counts - 2000 * shares) ** 2 / (2000 * shares)).sum() < 24.3  # chi-square with 7 degrees: 0.1 %
+    marked = fitted.conditional_sample(np.zeros((2, 9)), 3, missing=np.arange(9) > 5)
+    assert (marked[..., :6] == 0).all()
+    with pytest.raises(rs.RbmscapeError, match="neither 0 nor 1"):
+        fitted.conditional_sample(known + 1)
+
+
+def test_doubt_about_samples_is_a_warning():
+    """Two modes of hundreds of nats between which no chain moves."""
+    stuck = BernoulliRBM(1, n_iter=1, random_state=0).fit(np.eye(2).repeat(30, axis=1))
+    stuck.components_ = np.full((26, 60), 4.0)
+    stuck.intercept_visible_, stuck.intercept_hidden_ = np.full(60, -52.0), np.full(26, -120.0)
+    with pytest.warns(ConvergenceWarning, match="samples: not"):
+        stuck.conditional_sample(np.full((1, 60), np.nan))
 
 
 def test_the_same_seed_gives_the_same_model(bars, fitted):

@@ -6,40 +6,35 @@ stands beside them.  Energies and conditionals are those of arXiv:2503.21536, eq
 
 from __future__ import annotations
 
-import time
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+import warnings
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rbmscape.interop.bits import as_bits, as_dataset, is_binary
-from rbmscape.kernels.select import ENGINES, PRECISIONS, select_engine
+from rbmscape.interop.bits import as_bits
+from rbmscape.interop.trained_estimator import TrainedEstimator
 from rbmscape.likelihood.estimate import LogPartition, log_partition
 from rbmscape.model.rbm import RBM
-from rbmscape.runs.config import TrainingConfig
-from rbmscape.runs.optimizers import OPTIMIZERS
-from rbmscape.training.trainer import Trainer
+from rbmscape.sampling.conditional import conditional_samples
+from rbmscape.sampling.verdict import EquilibriumVerdict
 
-__all__ = ["BernoulliRBM"]
+__all__ = ["BernoulliRBM", "warn_of_doubt"]
 
-_AUTO = StrOptions({"auto"})
-_MOST_DRAWS = 10
-_FEWEST_CHAINS = 100
 _ROWS_AT_ONCE = 8192
 _MOST_HELD = 1000
 _FLIPS = 32
 
 
-class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):  # type: ignore[misc]
     r"""Restricted Boltzmann Machine with the interface of ``sklearn.neural_network.BernoulliRBM``.
 
     ``p(v, h) ∝ exp(a·v + b·h + vᵀ W h)``, trained by stochastic ascent of the mean log-likelihood.  What is "auto"
@@ -92,77 +87,6 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     (4, 2)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [_AUTO, Interval(Real, 0, None, closed="neither")],
-        "batch_size": [_AUTO, Interval(Integral, 1, None, closed="left")],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-        "method": [StrOptions({"pcd", "cd", "rdm"})],
-        "gibbs_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_chains": [_AUTO, Interval(Integral, 1, None, closed="left")],
-        "gradient": [StrOptions({"centered", "plain"})],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "schedule": [StrOptions({"constant", "linear", "cosine"})],
-        "averaging": [Interval(Integral, 0, None, closed="left")],
-        "clip": [Interval(Real, 0, None, closed="left")],
-        "l1": [Interval(Real, 0, None, closed="left")],
-        "l2": [Interval(Real, 0, None, closed="left")],
-        "engine": [StrOptions(set(ENGINES))],
-        "precision": [StrOptions(set(PRECISIONS))],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    }
-
-    def __init__(
-        self,
-        n_components: int = 256,
-        *,
-        learning_rate: float | str = "auto",
-        batch_size: int | str = "auto",
-        n_iter: int = 10,
-        verbose: int = 0,
-        random_state: Any = None,
-        method: str = "pcd",
-        gibbs_steps: int = 10,
-        n_chains: int | str = "auto",
-        gradient: str = "centered",
-        optimizer: str = "sgd",
-        schedule: str = "linear",
-        averaging: int = 300,
-        clip: float = 0.25,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        engine: str = "auto",
-        precision: str = "auto",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
-    ) -> None:
-        self.n_components = n_components
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.n_iter = n_iter
-        self.verbose = verbose
-        self.random_state = random_state
-        self.method = method
-        self.gibbs_steps = gibbs_steps
-        self.n_chains = n_chains
-        self.gradient = gradient
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.averaging = averaging
-        self.clip = clip
-        self.l1 = l1
-        self.l2 = l2
-        self.engine = engine
-        self.precision = precision
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
         """Train on the rows of X from new parameters.
@@ -173,84 +97,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         y : ignored
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32))
-        self._begin(X.dtype)
-        draws = np.random.default_rng(self._seed)
-        held, rows = self._split(X.shape[0], draws)
-        n_draws = 1 if is_binary(X) else max(1, min(self.n_iter, _MOST_DRAWS))
-        train = as_bits(X[rows], draws, n_draws)
-        config = self._config(len(rows), epochs=max(1, self.n_iter), seed=self._seed)
-        trainer = self._trainer(train, config)
-        self._passes(trainer, config.updates_per_epoch(len(rows)), X, X[held] if len(held) else None)
+        self._fit_rows(X)
         return self
-
-    def _split(self, n_rows: int, draws: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows that are kept aside, and those that are trained on."""
-        order = draws.permutation(n_rows)
-        n_held = min(n_rows - 1, max(1, round(self.validation_fraction * n_rows))) if self.early_stopping else 0
-        return np.sort(order[:n_held]), np.sort(order[n_held:])
-
-    def _config(self, n_rows: int, *, epochs: int, seed: int) -> TrainingConfig:
-        """The recipe for so many rows, with what is "auto" filled in."""
-        batch = int(_given(self.batch_size, min(500, max(10, n_rows // 20))))
-        rate = float(_given(self.learning_rate, OPTIMIZERS[self.optimizer].learning_rate))
-        chains = int(_given(self.n_chains, max(_FEWEST_CHAINS, batch)))
-        return TrainingConfig(
-            n_hidden=int(self.n_components), method=self.method, gibbs_steps=int(self.gibbs_steps), n_chains=chains,
-            epochs=epochs, batch_size=batch, gradient=self.gradient, optimizer=self.optimizer,
-            learning_rate=rate, schedule=self.schedule, averaging=int(self.averaging), clip=float(self.clip),
-            l1=float(self.l1), l2=float(self.l2), seed=seed,
-        )  # fmt: skip
-
-    def _trainer(self, bits: NDArray[np.uint8], config: TrainingConfig) -> Trainer:
-        return Trainer(as_dataset(bits), config, select_engine(self.engine, self.precision))
-
-    def _begin(self, dtype: Any) -> None:
-        """Forget a former fit."""
-        self.random_state_ = check_random_state(self.random_state)
-        self._seed = int(self.random_state_.randint(2**31 - 1))
-        self._dtype = dtype
-        self._state: dict[str, NDArray[Any]] | None = None
-        self._n_features_out = self.n_components
-        self.n_iter_ = 0
-
-    def _passes(self, trainer: Trainer, updates: int, shown: Any, held: Any) -> None:
-        """All passes over the data, and the report of each."""
-        best, best_score, waited = None, -np.inf, 0
-        began = time.perf_counter()
-        for number in range(1, self.n_iter + 1):
-            while trainer.update < min(number * updates, trainer.total_updates):
-                trainer.step()
-            self.n_iter_ = number
-            if self.verbose:
-                self._take(trainer)
-                now = time.perf_counter()
-                self._say(number, float(self.score_samples(shown).mean()), now - began)
-                began = now
-            if held is None:
-                continue
-            self._take(trainer)
-            score = self._held_out_score(held)
-            best, best_score, waited = (
-                (trainer.model(), score, 0) if score > best_score else (best, best_score, waited + 1)
-            )
-            if waited >= self.n_iter_no_change:
-                break
-        self._take(trainer, best)
-
-    def _say(self, number: int, score: float, seconds: float) -> None:
-        name = type(self).__name__
-        print(f"[{name}] Iteration {number}, pseudo-likelihood = {score:.2f}, time = {seconds:.2f}s")  # noqa: T201
-
-    def _take(self, trainer: Trainer, model: RBM | None = None) -> None:
-        """Attributes from the trainer's present model, or from another one."""
-        rbm = trainer.model() if model is None else model
-        dtype = self._dtype
-        self.components_ = rbm.weights.T.cpu().numpy().astype(dtype)
-        self.intercept_hidden_ = rbm.hidden_bias.cpu().numpy().astype(dtype)
-        self.intercept_visible_ = rbm.visible_bias.cpu().numpy().astype(dtype)
-        hidden = trainer.model(averaged=False).hidden_probability(trainer.chains).cpu().numpy()
-        self.h_samples_ = (self.random_state_.uniform(size=hidden.shape) < hidden).astype(dtype)
-        self._log_partition: LogPartition | None = None
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
@@ -275,6 +123,17 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._state = {name: value.cpu().numpy() for name, value in trainer.state().items()}
         self._take(trainer)
         return self
+
+    _score_name = "pseudo-likelihood"
+
+    def _shown_score(self, shown: Any) -> float:
+        return float(self.score_samples(shown).mean())
+
+    def _keep(self, rbm: RBM, dtype: Any) -> None:
+        self.components_ = rbm.weights.T.cpu().numpy().astype(dtype)
+        self.intercept_hidden_ = rbm.hidden_bias.cpu().numpy().astype(dtype)
+        self.intercept_visible_ = rbm.visible_bias.cpu().numpy().astype(dtype)
+        self._log_partition: LogPartition | None = None
 
     @property
     def rbm_(self) -> RBM:
@@ -335,9 +194,9 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         difference = self._free_energy(other) - self._free_energy(X)
         return np.asarray(-X.shape[1] * np.logaddexp(0.0, -difference))
 
-    def _held_out_score(self, X: Any) -> float:
+    def _held_out_score(self, held: Any) -> float:
         """Mean pseudo-likelihood of rows kept aside, over the same flips in every pass, so that passes compare."""
-        bits = as_bits(X[:_MOST_HELD], np.random.default_rng(self._seed)).astype(np.float64)
+        bits = as_bits(held[:_MOST_HELD], np.random.default_rng(self._seed)).astype(np.float64)
         energy, width = self._free_energy(bits), bits.shape[1]
         units = np.random.default_rng(self._seed).permutation(width)[:_FLIPS]
         total = 0.0
@@ -367,12 +226,42 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return float(self.log_likelihood(X).mean())
 
     def sample(self, n_samples: int = 1) -> NDArray[np.uint8]:
-        """(n_samples, n_features) states in equilibrium, see ``rbmscape.equilibrium_samples``."""
+        """(n_samples, n_features) states in equilibrium, see ``rbmscape.equilibrium_samples``.
+
+        Where something speaks against their equilibrium, a ``ConvergenceWarning`` says what.
+        """
         from rbmscape.sampling.equilibrium import equilibrium_samples
 
         check_is_fitted(self)
         seed = int(self.random_state_.randint(2**31 - 1))
         samples = equilibrium_samples(self.rbm_, n_samples, seed, engine=self.engine, precision=self.precision)
+        warn_of_doubt(samples.verdict)
+        return samples.v.cpu().numpy().astype(np.uint8)
+
+    def conditional_sample(self, X: Any, n_samples: int = 1, *, missing: ArrayLike | None = None) -> NDArray[np.uint8]:
+        """(n, n_samples, n_features) completions of rows, from p(unknown | known).
+
+        Parameters
+        ----------
+        X : (n, n_features) entries 0, 1, or NaN where unknown
+        n_samples : completions of each row
+        missing : (n, n_features) or (n_features,) bool, true where an entry is unknown whatever X holds there
+
+        Warns
+        -----
+        ConvergenceWarning : something speaks against the equilibrium of a row's samples
+
+        See Also
+        --------
+        rbmscape.conditional_samples : the same of ``rbm_``, with probabilities of single units and a verdict a row
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        seed = int(self.random_state_.randint(2**31 - 1))
+        samples = conditional_samples(
+            self.rbm_, X, n_samples, seed, missing=missing, engine=self.engine, precision=self.precision
+        )
+        warn_of_doubt(samples.verdict)
         return samples.v.cpu().numpy().astype(np.uint8)
 
     def __sklearn_tags__(self) -> Any:
@@ -382,6 +271,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return tags
 
 
-def _given(value: Any, otherwise: float) -> Any:
-    """A value, or what "auto" stands for."""
-    return otherwise if value == "auto" else value
+def warn_of_doubt(verdict: EquilibriumVerdict) -> None:
+    """Say what speaks against samples, as scikit-learn says it of fits."""
+    if not verdict.converged:
+        warnings.warn(f"samples: {verdict}", ConvergenceWarning, stacklevel=3)
