@@ -105,6 +105,12 @@ def test_doubt_about_samples_is_a_warning():
         stuck.conditional_sample(np.full((1, 60), np.nan))
 
 
+def test_a_handful_of_samples_is_in_equilibrium_as_well(fitted):
+    """Warnings are errors here."""
+    for n_samples in (1, 5):
+        assert fitted.sample(n_samples).shape == (n_samples, 9)
+
+
 def test_the_same_seed_gives_the_same_model(bars, fitted):
     again = BernoulliRBM(16, n_iter=60, random_state=0).fit(bars)
     assert np.array_equal(again.components_, fitted.components_)

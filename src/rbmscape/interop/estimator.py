@@ -32,6 +32,8 @@ __all__ = ["BernoulliRBM", "warn_of_doubt"]
 _ROWS_AT_ONCE = 8192
 _MOST_HELD = 1000
 _FLIPS = 32
+_FEWEST_JUDGED = 100
+"""Samples that are drawn at least, since the equilibrium of a handful of chains cannot be shown."""
 
 
 class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEstimator):  # type: ignore[misc]
@@ -234,9 +236,10 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEst
 
         check_is_fitted(self)
         seed = int(self.random_state_.randint(2**31 - 1))
-        samples = equilibrium_samples(self.rbm_, n_samples, seed, engine=self.engine, precision=self.precision)
+        drawn = max(n_samples, _FEWEST_JUDGED)
+        samples = equilibrium_samples(self.rbm_, drawn, seed, engine=self.engine, precision=self.precision)
         warn_of_doubt(samples.verdict)
-        return samples.v.cpu().numpy().astype(np.uint8)
+        return samples.v[:n_samples].cpu().numpy().astype(np.uint8)
 
     def conditional_sample(self, X: Any, n_samples: int = 1, *, missing: ArrayLike | None = None) -> NDArray[np.uint8]:
         """(n, n_samples, n_features) completions of rows, from p(unknown | known).
