@@ -12,7 +12,7 @@ import rbmscape as rs
 from rbmscape.data.describe import first_concerns
 from rbmscape.errors import DataError
 
-BITS = np.random.default_rng(0).integers(0, 2, (300, 12)).astype(np.uint8)
+BITS = np.random.default_rng(0).integers(0, 2, (300, 20)).astype(np.uint8)
 
 
 def test_clean_data_raise_no_concern():
@@ -32,7 +32,7 @@ def test_what_was_planted_is_found(tmp_path, packed):
     if packed:
         for name, part in (("train", rows), ("test", test)):
             rs.write_packed(part, tmp_path / f"{name}.npy")
-        data = rs.load_dataset(tmp_path / "train.npy", test=tmp_path / "test.npy", n_visible=12)
+        data = rs.load_dataset(tmp_path / "train.npy", test=tmp_path / "test.npy", n_visible=20)
     else:
         data = rs.Dataset.from_array(rows, test)
     found = rs.describe(data)
@@ -100,7 +100,7 @@ def test_columns_are_called_by_their_names():
     rows = np.unique(BITS, axis=0)
     rows[:, 2] = 0
     data = rs.load_dataset(rs.Dataset.from_array(rows).train, test_fraction=0)
-    named = replace(data, columns=tuple(f"gene {k}" for k in range(12)))
+    named = replace(data, columns=tuple(f"gene {k}" for k in range(20)))
     assert any("never change in the training data: 1 (gene 2)" in words for words in rs.describe(named).concerns)
 
 
@@ -140,4 +140,13 @@ def test_all_of_it_is_json():
     record = json.loads(json.dumps(rs.describe(data).record()))
     assert record["class_shares"].keys() == {"0", "1", "2"}
     assert record["n_train"] == 240
-    assert len(record["frequencies"]) == 12
+    assert len(record["frequencies"]) == 20
+
+
+def test_rows_of_few_or_rare_answers_repeat_by_chance():
+    generator = np.random.default_rng(5)
+    for share, width in ((0.5, 8), (0.03, 60)):
+        rows = (generator.random((400, width)) < share).astype(np.uint8)
+        found = rs.describe(rs.load_dataset(rows))
+        assert found.leaked > 20
+        assert found.concerns == ()

@@ -115,3 +115,17 @@ def test_what_to_do_follows_from_the_numbers(study, one, words):
     assert words in said
     fine = group("a", -80.0, gain=Estimate(0.05, 0.1))
     assert words not in " ".join(next_steps(study, [fine], known))
+
+
+def test_data_and_models_are_looked_at(study, text):
+    judged = re.search(r'id="quality".*?</ul>', text, re.DOTALL)[0]
+    records = {name: record["outcome"] for name, record in study.records().items() if name.startswith("quality/")}
+    assert len(records) == 4, "the first replica of two recipes and two sizes"
+    for name, outcome in records.items():
+        said = re.findall(rf"<li>{name.removeprefix('quality/')}: (.*?)</li>", judged)
+        assert len(said) == max(1, len(outcome["concerns"]))
+    slow = next(outcome for name, outcome in records.items() if "slow" in name and "4" in name)
+    assert any(
+        "samples can be told from training data" in words and "train longer" in words for words in slow["concerns"]
+    )
+    assert "A second look at the data:" not in text, "rows of eight questions recur by chance"

@@ -38,7 +38,9 @@ def test_samples_of_the_truth_raise_no_concern():
 
 def test_independent_units_lack_correlations():
     free = (np.random.default_rng(0).random((800, 16)) < DATA.mean).astype(np.uint8)
-    assert any("pair statistics" in words for words in judged(free).concerns)
+    found = judged(free)
+    assert any("pair statistics" in words for words in found.concerns)
+    assert any("samples can be told from training data" in words for words in found.concerns)
 
 
 def test_copies_of_training_data_are_noticed():

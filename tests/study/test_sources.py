@@ -102,7 +102,7 @@ def test_an_edit_of_the_samples_makes_samples_and_figures_again(changes):
 def test_kernels_count_by_their_contract_and_not_by_their_source(changes):
     assert changes("kernels/select.py") == set()
     found = changes("kernels/__init__.py", "NUMERIC_CONTRACT = 1", "NUMERIC_CONTRACT = 2")
-    assert kinds(found) == {"likelihood", "samples", "compute", "figure", "results"}
+    assert kinds(found) == {"likelihood", "samples", "quality", "compute", "figure", "results"}
 
 
 def test_training_counts_by_its_contract_too(changes, every_figure, dataset):

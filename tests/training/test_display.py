@@ -143,7 +143,7 @@ def test_the_right_reporter_is_made():
 
 
 def test_what_is_odd_in_the_data_is_said_before_training():
-    rows = np.random.default_rng(0).integers(0, 2, (60, 12)).astype(np.uint8)
+    rows = np.random.default_rng(0).integers(0, 2, (60, 20)).astype(np.uint8)
     rows[:, 3] = 1
     config = rs.TrainingConfig(n_hidden=2, epochs=1, n_chains=5, gibbs_steps=1, engine="reference")
     for data, expected in ((rs.Dataset.from_array(rows, rows[:6]), 2), (rs.Dataset.from_array(rows[:, 4:]), 0)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,7 @@ _SORTED_ROWS: Final = 20
 _FEW_LEAKED: Final = 0.01
 _ROWS_OF_A_SIDE: Final = 5
 """Fewer rows may stand at an end by chance."""
+_BITS_OF_CHANCE: Final = 6.0
 _LOOKED_AT: Final = 2**28
 
 
@@ -64,8 +66,9 @@ class Description(OneLine):
     def concerns(self) -> tuple[str, ...]:
         """What deserves a second look, each in a sentence with its remedy; empty if nothing does.
 
-        Constant and repeated pixels of images are none, nor are test rows that occur in the training data if they are
-        less than one in a hundred.
+        Constant and repeated pixels of images are none.  Nor are rows that repeat where independent units of the same
+        frequencies would repeat almost as often, -Σ log2(p² + (1 - p)²) < log2(n) + 6, or test rows that occur in the
+        training data if they are less than one in a hundred.
         """
         return tuple(words for words in (*self._about_columns(), *self._about_rows()) if words)
 
@@ -122,6 +125,8 @@ class Description(OneLine):
 
     def _about_rows(self) -> tuple[str, ...]:
         leaked = duplicates = ""
+        if self._recur_by_chance:
+            return leaked, duplicates
         if self.leaked > _FEW_LEAKED * self.n_test:
             leaked = (
                 f"{self.leaked} of {self.n_test} test rows occur in the training data: the test likelihood is partly "
@@ -133,6 +138,12 @@ class Description(OneLine):
                 f"{self.n_train - self.duplicates_train} different ones, take as few hidden units as they need"
             )
         return leaked, duplicates
+
+    @property
+    def _recur_by_chance(self) -> bool:
+        """Whether there are hardly more patterns than rows: few columns, or ones that are rare."""
+        alike = self.frequencies**2 + (1.0 - self.frequencies) ** 2
+        return float(-np.log2(alike).sum()) < math.log2(self.n_train) + _BITS_OF_CHANCE
 
     def _headline(self) -> str:
         rows = f"{self.n_train} + {self.n_test} rows of {self.n_visible} units"

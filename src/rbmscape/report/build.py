@@ -15,7 +15,14 @@ from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.findings import Verdict
 from rbmscape.report.ledger import count_verdicts, identities, judge_all, write_ledger
-from rbmscape.report.overview import best_sentence, groups, next_steps, study_baselines
+from rbmscape.report.overview import (
+    best_sentence,
+    concerns_about_data,
+    concerns_about_models,
+    groups,
+    next_steps,
+    study_baselines,
+)
 from rbmscape.report.runs import headlines, run_rows
 from rbmscape.report.words import duration, format_estimate, format_number, real_minus
 
@@ -85,6 +92,8 @@ def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Pat
         groups=ordered,
         baselines=known,
         best=best_sentence(ordered),
+        data_concerns=concerns_about_data(study),
+        model_concerns=concerns_about_models(records),
         next_steps=next_steps(study, ordered, known),
         ledger=_judged(study, records, failures) if study.config.reproduces_paper else None,
         missing=missing_figures(study, records, failures),

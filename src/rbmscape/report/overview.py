@@ -21,13 +21,23 @@ from rbmscape.report.words import format_estimate
 from rbmscape.stats import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     import xarray as xr
 
     from rbmscape.study.study import Study
 
-__all__ = ["Baseline", "Group", "best_sentence", "groups", "next_steps", "study_baselines"]
+__all__ = [
+    "Baseline",
+    "Group",
+    "best_sentence",
+    "concerns_about_data",
+    "concerns_about_models",
+    "groups",
+    "next_steps",
+    "study_baselines",
+]
 
 FEWEST_REPLICAS = 3
 
@@ -127,6 +137,21 @@ def study_baselines(study: Study) -> list[Baseline]:
     return [
         Baseline(name, Estimate(float(found.log_likelihood[k]), float(found.stderr[k]))) for k, name in enumerate(names)
     ]
+
+
+def concerns_about_data(study: Study) -> list[str]:
+    """What deserves a second look in the data, each with its remedy."""
+    return [str(words) for words in study.info["data"].get("concerns", ())]
+
+
+def concerns_about_models(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Recipe and size of every model that was compared with data, and what speaks against it, each with its remedy."""
+    found = []
+    for name, record in records.items():
+        kind, _, key = name.partition("/")
+        if kind == "quality":
+            found.append((key, [str(words) for words in record["outcome"]["concerns"]]))
+    return found
 
 
 def best_sentence(ordered: Sequence[Group]) -> str:

@@ -46,6 +46,7 @@ _ROWS: Final = 1000
 _ALWAYS: Final = 1e-3
 _ALIKE: Final = 0.99
 _SIGNIFICANT: Final = 3.0
+_APART: Final = 0.1
 _CLEAR: Final = 5.0
 """Standard errors of correlations; where noise outweighs the moments, those of the bootstrap are √2 too small."""
 
@@ -101,9 +102,11 @@ class Quality(OneLine):
         ]
 
     def record(self) -> dict[str, Any]:
-        """All of it in JSON types."""
+        """All of it in JSON types; what is not known is null."""
         estimates = {
-            name: {"value": one.value, "stderr": one.stderr}
+            name: {
+                part: number if math.isfinite(number := getattr(one, part)) else None for part in ("value", "stderr")
+            }
             for name in (*_MOMENTS, "nearest_train", "nearest_test", "likelihood_gap")
             for one in [getattr(self, name)]
         }
@@ -128,6 +131,12 @@ class Quality(OneLine):
                     f"the {name} statistics of samples follow those of held-out data with a correlation of {mine}, "
                     f"those of training data with {wanted}: train longer, or with more hidden units"
                 )
+        apart = self.nearest_train.value - 0.5
+        if apart > max(_APART, _CLEAR * self.nearest_train.stderr):
+            found.append(
+                f"samples can be told from training data ({self.nearest_train} of nearest neighbours are of the own "
+                "kind, 0.5 would be perfect): train longer, or with more hidden units"
+            )
         copied = self.nearest_test.value - self.nearest_train.value
         if copied > _SIGNIFICANT * math.hypot(self.nearest_test.stderr, self.nearest_train.stderr):
             found.append(

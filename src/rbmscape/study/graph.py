@@ -29,6 +29,7 @@ UNIT: Final = 1e11
 SLOWER: Final = 4
 """Times that annealing takes for the same multiplications."""
 SAMPLES_COST: Final = 30 * UNIT
+QUALITY_COST: Final = 10 * UNIT
 SLICE: Final = 60 * UNIT
 """Training that one task does at most, where the plan does not say how many epochs."""
 POINTS: Final = 10 * UNIT
@@ -151,6 +152,8 @@ def build_graph(config: StudyConfig, dataset: Dataset, sources: Sources | None =
     if any("likelihood" in entry.spec.results for entry in entries) or config.figures is None:
         _add_likelihoods(plan, trained)
         _add_baselines(plan)
+        if not config.reproduces_paper:
+            _add_quality(plan, trained)
     for entry in entries:
         _add_figure(plan, entry, (*whole, *_add_samples(plan, entry, trained)))
     return plan.graph
@@ -243,6 +246,15 @@ def _add_baselines(plan: _Plan) -> None:
     parameters = {"data": plan.dataset.fingerprint, "seed": plan.config.seed}
     parameters["source"] = plan.sources.of_module("rbmscape.likelihood.baselines")
     plan.graph.add("results/baselines", "baselines", parameters, outputs=("results/baselines.nc",), cost=2 * UNIT)
+
+
+def _add_quality(plan: _Plan, trained: Mapping[RunKey, _Trained]) -> None:
+    """What the first replica of every recipe and size is like beside its likelihood."""
+    source = {"source": plan.sources.of_module("rbmscape.runs.quality"), "seed": plan.config.seed}
+    for key, run in trained.items():
+        if key.replica == 0:
+            which = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica}
+            plan.graph.add(f"quality/{key}", "quality", which | source, needs=(run.whole,), cost=QUALITY_COST)
 
 
 def points_file(name: str) -> str:

@@ -26,7 +26,7 @@ from rbmscape.runs.writer import discard_run
 from rbmscape.study.collect import likelihood_dataset, training_dataset
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.context import StudyContext
-from rbmscape.study.graph import Task, points_file
+from rbmscape.study.graph import QUALITY_COST, Task, points_file
 from rbmscape.study.points import likelihood_point, likelihood_trajectory
 from rbmscape.study.progress import StudyReporter
 from rbmscape.study.provenance import result_attrs
@@ -199,6 +199,15 @@ def _baselines(context: StudyContext, task: Task, reporter: StudyReporter) -> di
     return {"value": found.mixture.value, "stderr": found.mixture.stderr}
 
 
+def _quality(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[str, Any]:
+    """Samples of a run beside data, copies, idle units; all of it is in the record."""
+    from rbmscape.runs.quality import quality
+
+    found = quality(_run(context, task), context.dataset, seed=task.parameters["seed"], budget=QUALITY_COST)
+    reporter.advance(task, 1.0)
+    return found.record()
+
+
 def _write_result(context: StudyContext, task: Task, dataset: xr.Dataset, seconds: float) -> None:
     dataset.attrs |= result_attrs(context, task, seconds)
     write_dataset(dataset, context.store.directory / task.outputs[0])
@@ -258,6 +267,7 @@ RUNNERS: Mapping[str, Callable[[StudyContext, Task, StudyReporter], dict[str, An
     "likelihood": _likelihood,
     "collect-likelihood": _collect_likelihood,
     "baselines": _baselines,
+    "quality": _quality,
     "samples": _samples,
     "compute": _compute,
     "figure": _draw,
