@@ -1,4 +1,7 @@
-"""``rbmscape evaluate RUN|MODEL``: the log-likelihood with its error, exact for small models, else by annealing."""
+"""``rbmscape evaluate RUN|MODEL``: the log-likelihood with its error.
+
+It is exact for small models, by the ladder of a training in equilibrium, else by annealing.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from rbmscape.likelihood.bracket import Bracket
     from rbmscape.likelihood.estimate import LogPartition
     from rbmscape.model.rbm import RBM
+    from rbmscape.sampling.kept import KeptLadder
     from rbmscape.stats import Estimate
     from rbmscape.training.audit import TrainingAudit
 
@@ -70,7 +74,11 @@ def evaluate(
         str | None, typer.Option(help="Data set or file to judge by; by default what the run was trained on.")
     ] = None,
     method: Annotated[
-        Method, typer.Option(help="Of ln Z: auto is exact for small models, else ais; bracket gives both bounds.")
+        Method,
+        typer.Option(
+            help="Of ln Z: auto is exact for small models, else by the ladder that ptt kept, else ais; bracket gives "
+            "both bounds."
+        ),
     ] = Method.AUTO,
     chains: Annotated[int, typer.Option(help="Annealed chains.", min=2)] = 500,
     betas: Annotated[int, typer.Option(help="Temperatures.", min=2)] = 1000,
@@ -136,7 +144,12 @@ def evaluate(
         _bracket(opened, dataset, parts, json_file, n_chains=chains, n_betas=betas, **how)
         return
     began = time.perf_counter()
-    log_z = log_partition(opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, progress=True, **how)
+    log_z = _by_ladder(opened) if method is Method.AUTO else None
+    if log_z is None:
+        log_z = log_partition(
+            opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, models=_ladder_of(opened, method),
+            progress=True, **how,
+        )  # fmt: skip
     scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in parts}
     audit, errors = None, dict.fromkeys(scores, 0.0)
     if not dataset.has_missing:
@@ -150,6 +163,22 @@ def evaluate(
     for path in table:
         write_per_row(path, opened.rbm, parts, log_z)
     _show(opened, dataset, log_z, scores, errors, audit, seconds)
+
+
+def _by_ladder(opened: OpenModel) -> LogPartition | None:
+    """ln Z of a model too large to be summed from the ladder of its training, which measured it there."""
+    from rbmscape.likelihood.estimate import is_summable
+    from rbmscape.training.audit import ladder_estimate
+
+    return None if opened.run is None or is_summable(opened.rbm) else ladder_estimate(opened.run, opened.update)
+
+
+def _ladder_of(opened: OpenModel, method: Method) -> KeptLadder | None:
+    """The ladder that the training kept with the model, for the methods that start from samples of it."""
+    from rbmscape.sampling.kept import KeptLadder
+
+    path = opened.path if method in (Method.REVERSE_AIS, Method.BAR) else None
+    return path if isinstance(path, KeptLadder) else None
 
 
 def _every(
@@ -192,10 +221,8 @@ def _bracket(
     from rbmscape.likelihood.bracket import likelihood_bracket
 
     began = time.perf_counter()
-    last = opened.run.updates.index(opened.update) if opened.run is not None else 0
-    earlier = None if opened.run is None else list(opened.run.models(opened.run.updates[:last]))
     found = likelihood_bracket(
-        opened.rbm, dataset, models=earlier or None, max_betas=max(16_000, options["n_betas"]), progress=True, **options
+        opened.rbm, dataset, models=opened.path, max_betas=max(16_000, options["n_betas"]), progress=True, **options
     )
     audit = _audit(opened, dataset, found.best, "bracket", options["seed"])
     seconds = time.perf_counter() - began
@@ -309,7 +336,9 @@ def _show(
     from rbmscape.likelihood.estimate import with_both_errors
 
     how = "exact, by enumeration"
-    if log_z.method != "exact":
+    if log_z.method == "ladder":
+        how = f"the ladder of the training, {log_z.n_chains} chains"
+    elif log_z.method != "exact":
         bound = " (in expectation an upper bound on the log-likelihood)" if log_z.method == "ais" else ""
         effort = f"{log_z.n_chains} chains, {log_z.n_betas} temperatures, {log_z.ess:.0f} effective chains"
         how = f"{log_z.method}{bound}, {effort}"

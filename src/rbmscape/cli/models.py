@@ -11,6 +11,7 @@ from rbmscape.errors import EngineError, InputError, RunNotFoundError
 if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
+    from rbmscape.sampling.kept import KeptLadder
 
 __all__ = ["OpenModel", "check_absent", "open_model", "resolve_device"]
 
@@ -40,6 +41,18 @@ class OpenModel:
     def is_of_spins(self) -> bool:
         """Whether it was trained on spins."""
         return self.run is not None and self.run.data.get("states") == "spins"
+
+    @property
+    def path(self) -> KeptLadder | list[RBM] | None:
+        """What to climb along to the model, see `rbmscape.Run.path`; None for a single model or checkpoint."""
+        from rbmscape.sampling.kept import KeptLadder
+
+        if self.run is None:
+            return None
+        found, device = self.run.path(self.update), self.rbm.device
+        if isinstance(found, KeptLadder):
+            return found.to(device)
+        return [model.to(device=device) for model in found] if len(found) > 1 else None
 
     def shown(self, states: Any) -> Any:
         """States (..., N) as the data had them: spins -1 and 1 (int8) of a run on spins."""

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from rbmscape.cli.models import OpenModel
-    from rbmscape.model.rbm import RBM
     from rbmscape.sampling.samples import Samples
 
 __all__ = ["sample"]
@@ -111,7 +110,13 @@ def sample(
         )  # fmt: skip
     else:
         samples = equilibrium_samples(
-            _models(opened), n, seed, budget=budget, engine=engine.value, precision=precision.value, progress=True
+            opened.path or opened.rbm,
+            n,
+            seed,
+            budget=budget,
+            engine=engine.value,
+            precision=precision.value,
+            progress=True,
         )
     facts = {"model": opened.name, "verdict": str(samples.verdict), **samples.facts}
     states, names = samples.v.cpu().numpy(), columns_attr(opened.columns)
@@ -136,14 +141,6 @@ def _check_method(method: Method, of_gibbs: dict[str, Any], budget: float | None
         raise typer.BadParameter(f"{found[0]} is for chains; add --method gibbs or leave it out")
     if given is None and method is Method.GIBBS and budget is not None:
         raise typer.BadParameter("--budget is for equilibrium samples; chains take --steps")
-
-
-def _models(opened: OpenModel) -> RBM | list[RBM]:
-    """The models to climb along: the run's checkpoints up to the wanted one, or the single model."""
-    if opened.run is None:
-        return opened.rbm
-    updates = [update for update in opened.run.updates if update <= opened.update]
-    return [model.to(device=opened.rbm.device) for model in opened.run.models(updates)]
 
 
 def _first_states(start: str | None, opened: OpenModel) -> Any:

@@ -56,6 +56,7 @@ from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.equilibrium import MAX_CHAINS
+from rbmscape.sampling.kept import KeptLadder, models_of
 from rbmscape.sampling.origins import binary_rows, known_states
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def likelihood_bracket(
     max_betas: int = 16000,
     tolerance: float = TOLERANCE,
     schedule: Schedule = "adaptive",
-    models: Sequence[RBM] | None = None,
+    models: Sequence[RBM] | KeptLadder | None = None,
     starts: Tensor | Any | None = None,
     n_rounds: int | None = None,
     budget: float | None = None,
@@ -158,13 +159,15 @@ def likelihood_bracket(
 
     Parameters
     ----------
-    rbm : the model; or a run, whose last model is bracketed with starts tempered along its checkpoints
+    rbm : the model; or a run, whose last model is bracketed with starts tempered on the ladder that its training kept
+        ("ptt"), or else along its checkpoints
     data : (n, N) zeros and ones, or a `Dataset`: see `rbmscape.log_likelihood`; a run's own if left out
     n_chains : forward chains; backward ones are at most 200 unless `starts` are given, since tempering is costly
     n_betas, max_betas : temperatures to begin with and at most; a schedule given as values is used as it is, once
     tolerance : in nats; differences below it are not held against convergence
     schedule : as in `rbmscape.log_partition`
-    models : earlier models of the same training, for tempering along it; without them in temperature
+    models : earlier models of the same training, or the ladder that it kept, for tempering along it; without them in
+        temperature
     starts : (n, N) samples of the model instead of tempering, trusted to be independent and equilibrated
     n_rounds : rounds of tempering; by default until nothing speaks against equilibrium or the budget is spent
     budget : multiply-adds of that tempering at most, see `rbmscape.sampling.budget`; by default 1024 rounds at most
@@ -182,10 +185,10 @@ def likelihood_bracket(
     _check(n_betas, max_betas, tolerance)
     if isinstance(rbm, Trained):
         model, data = rbm.load(), rbm.dataset() if data is None else data
-        models = list(rbm.models()) if models is None else models
+        models = models_of(rbm) if models is None else models
     else:
         model = one_model(rbm, "likelihood_bracket")
-    models = None if models is None else list(models)
+    models = models if models is None or isinstance(models, KeptLadder) else list(models)
     rows = scored_data(model, data)
     stream = Stream(seed, "bracket")
     chosen = select_engine(engine, precision, model.device)
@@ -208,7 +211,7 @@ def _starts(
     starts: Any,
     n_chains: int,
     stream: Stream,
-    models: Sequence[RBM] | None,
+    models: Sequence[RBM] | KeptLadder | None,
     machine: Machine,
     limits: Mapping[str, Any],
     advance: Advance,

@@ -19,7 +19,7 @@ from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import affordable_rounds
 from rbmscape.sampling.equilibrate import Machine, equilibrate
-from rbmscape.sampling.ladder import TARGET_ACCEPTANCE, choose_ladder, ladder_models, shortest_ladder
+from rbmscape.sampling.kept import KeptLadder, ladder_to
 from rbmscape.sampling.tempered import Tempered
 
 __all__ = ["reverse_starts"]
@@ -30,7 +30,7 @@ def reverse_starts(
     n_chains: int,
     stream: Stream,
     machine: Machine,
-    models: Sequence[RBM] | None = None,
+    models: Sequence[RBM] | KeptLadder | None = None,
     *,
     known: Tensor | None = None,
     n_rounds: int | None = None,
@@ -41,7 +41,8 @@ def reverse_starts(
 
     Parameters
     ----------
-    models : earlier models of the same training, first to last; the path's own model may be the last of them
+    models : earlier models of the same training, first to last, the path's own perhaps the last of them; or the ladder
+        that the training kept
     known : (n, N) states that may have weight, such as data and chains of the training; see `rbmscape.sampling.origins`
     n_rounds : rounds of tempering; by default until nothing speaks against equilibrium or the budget is spent
     budget : multiply-adds at most, see `rbmscape.sampling.budget`
@@ -54,9 +55,7 @@ def reverse_starts(
     ------
     InputError : an empty sequence, or models of another shape
     """
-    rungs = ladder_models(path.rbm, models)
-    choose = choose_ladder if models is None else shortest_ladder
-    ladder = choose(rungs, stream.child("ladder"), machine.annealer, TARGET_ACCEPTANCE)
+    ladder = ladder_to(path.rbm, models, stream.child("ladder"), machine.annealer)
     most = n_rounds if n_rounds is not None else affordable_rounds(budget, len(ladder.models), n_chains, path.rbm)
     fixed = n_rounds is not None
     return equilibrate(ladder, n_chains, most, stream, machine, known=known, fixed=fixed, progress=progress)[0]

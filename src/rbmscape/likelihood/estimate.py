@@ -39,6 +39,7 @@ from rbmscape.progress import Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.equilibrium import MAX_CHAINS
+from rbmscape.sampling.kept import KeptLadder
 from rbmscape.sampling.origins import binary_rows, some_rows
 from rbmscape.stats import Estimate, bootstrap_stderr, kish_ess, log_mean_exp
 
@@ -123,7 +124,7 @@ def log_partition(
     seed: int = 0,
     schedule: Schedule = "adaptive",
     starts: Tensor | Any | None = None,
-    models: Sequence[RBM] | None = None,
+    models: Sequence[RBM] | KeptLadder | None = None,
     budget: float | None = None,
     engine: str | Engine = "auto",
     precision: str = "auto",
@@ -143,7 +144,8 @@ def log_partition(
     schedule : ``adaptive``, ``uniform``, ``piecewise``, or increasing values from 0 to 1
     starts : (n, N) samples of the model for the reverse direction, trusted to be independent and equilibrated; without
         them `rbmscape.likelihood.equilibrium` makes them by tempering
-    models : earlier models of the same training, first to last, for that tempering; else it runs in temperature
+    models : earlier models of the same training, first to last, or the ladder that it kept, for that tempering; else it
+        runs in temperature
     budget : multiply-adds of that tempering at most, see `rbmscape.sampling.budget`; by default 1024 rounds at most
     engine, precision : see `rbmscape.kernels.select.select_engine`
     progress : show a bar, or a reporter that counts steps of annealed chains
@@ -319,7 +321,7 @@ def given_rows(rbm: RBM, data: Any) -> Tensor | None:
 def _reverse_starts(
     path: AnnealingPath,
     starts: Any,
-    models: Sequence[RBM] | None,
+    models: Sequence[RBM] | KeptLadder | None,
     n_chains: int,
     stream: Stream,
     machine: Machine,

@@ -30,6 +30,7 @@ from rbmscape.progress import Progress
 from rbmscape.rng import Stream
 from rbmscape.runs.run import Run
 from rbmscape.sampling.equilibrium import equilibrium_samples
+from rbmscape.sampling.kept import KeptLadder
 from rbmscape.sampling.verdict import EquilibriumVerdict
 from rbmscape.stats import Estimate
 
@@ -207,11 +208,9 @@ def quality(
     """
     check_count("n_samples", n_samples, 50)
     rbm = run.load(update) if isinstance(run, Run) else one_model(run, "quality")
-    models = rbm
+    models: RBM | KeptLadder | list[RBM] = rbm
     if isinstance(run, Run):
-        data = run.dataset() if data is None else data
-        known = [one for one in run.updates if update == -1 or one <= update]
-        models = list(run.models(known)) if len(known) > 1 else rbm  # type: ignore[assignment]
+        data, models = run.dataset() if data is None else data, run.path(update)
     if data is None or not hasattr(data, "train") or data.n_visible != rbm.n_visible:
         raise InputError(
             f"quality needs a Dataset of {rbm.n_visible} columns for this model, found {data!r}; pass data=dataset"

@@ -25,6 +25,7 @@ from rbmscape.runs.check import missing_parts
 from rbmscape.runs.choice import best_update, has_stopped
 from rbmscape.runs.config import recorded_config
 from rbmscape.runs.journal import parse_metrics
+from rbmscape.runs.ladder import kept_ladder
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
     RUN_FORMAT,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rbmscape.data.dataset import Dataset
+    from rbmscape.sampling.kept import KeptLadder
 
 __all__ = ["Run"]
 
@@ -265,6 +267,21 @@ class Run:
         """Models of the given checkpoints (all by default), in order of training."""
         for update in self.updates if updates is None else updates:
             yield self.load(update, averaged)
+
+    def path(self, update: int | Literal["best"] = -1) -> KeptLadder | list[RBM]:
+        """What leads from independent units to the model of a checkpoint, for those who sample or measure it.
+
+        It is the ladder of the training (method "ptt") where it was kept with this checkpoint, which the last one's is;
+        else the models of the checkpoints up to this one.
+
+        Raises
+        ------
+        InputError : there is no such checkpoint
+        FormatError : a file is damaged, belongs to another run or does not fit the model
+        """
+        last, model = self._resolve(update), self.load(update)
+        found = kept_ladder(self._layout, self._run_id, last, model) if self.config.method == "ptt" else None
+        return found or list(self.models([known for known in self.updates if known <= last]))
 
     @property
     def chains(self) -> Tensor:

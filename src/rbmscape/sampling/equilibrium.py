@@ -28,7 +28,8 @@ from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS, affordable_rounds
 from rbmscape.sampling.draws import Draws, drawn_hidden
 from rbmscape.sampling.equilibrate import Machine, equilibrate
-from rbmscape.sampling.ladder import Ladder, choose_ladder, floor_rung, ladder_models, shortest_ladder
+from rbmscape.sampling.kept import KeptLadder, ladder_to, models_of
+from rbmscape.sampling.ladder import Ladder, floor_rung
 from rbmscape.sampling.origins import binary_rows, known_states
 from rbmscape.sampling.samples import ALONG_TRAINING, IN_TEMPERATURE, Samples
 from rbmscape.sampling.tempered import Tempered
@@ -41,7 +42,7 @@ MAX_CHAINS = 200
 
 
 def equilibrium_samples(
-    models: RBM | Sequence[RBM] | Trained,
+    models: RBM | Sequence[RBM] | KeptLadder | Trained,
     n_samples: int = 200,
     seed: int = 0,
     *,
@@ -55,8 +56,8 @@ def equilibrium_samples(
 
     Parameters
     ----------
-    models : a run, along whose checkpoints replicas are exchanged; or checkpoints of one training, first to last; or a
-        single model, which is tempered in temperature
+    models : a run, on whose own ladder replicas are exchanged where its training kept one ("ptt"), else along its
+        checkpoints; or checkpoints of one training, first to last; or a single model, which is tempered in temperature
     n_samples : how many; up to 200 come from as many independent chains, each 200 more from the same chains after as
         many rounds as there are between independent draws
     seed : key of all random numbers
@@ -77,17 +78,15 @@ def equilibrium_samples(
     InputError : no models, different shapes, or a number out of range
     EngineError : engine or precision is not available on this machine
     """
-    path = _path(models)
-    known = known_states(models) if others is None else binary_rows(path[-1], others, "others")
+    path, rbm = _path(models)
+    known = known_states(models) if others is None else binary_rows(rbm, others, "others")
     n_samples = check_count("n_samples", n_samples)
-    rbm, along = path[-1], len(path) > 1
     chosen = select_engine(engine, precision, rbm.device)
     annealer = chosen.annealer()
     stream = Stream(seed, "equilibrium")
-    choose = shortest_ladder if along else choose_ladder
     n_chains = min(n_samples, MAX_CHAINS)
     with reporting(progress, "replica exchange") as advance:
-        ladder = choose(ladder_models(rbm, path if along else None), stream.child("ladder"), annealer)
+        ladder = ladder_to(rbm, path, stream.child("ladder"), annealer)
         rounds = affordable_rounds(budget, len(ladder.models), n_chains, rbm)
         machine = Machine(chosen, annealer, precision)
         tempered, ladder, annealer = equilibrate(
@@ -97,7 +96,7 @@ def equilibrium_samples(
         further = _further(ladder, tempered, more, stream.child("further"), annealer, advance)
     v = torch.cat((tempered.v, *further))[:n_samples]
     how: dict[str, str | float] = {
-        "samples_method": ALONG_TRAINING if along else IN_TEMPERATURE,
+        "samples_method": IN_TEMPERATURE if path is None else ALONG_TRAINING,
         "samples_chains": n_chains,
         "samples_rungs": len(ladder.models),
         "samples_rounds": tempered.n_rounds,
@@ -109,18 +108,21 @@ def equilibrium_samples(
     return Samples(rbm, Draws(v[:, None], drawn_hidden(rbm, v, stream)[:, None]), how, tempered.verdict, tempered)
 
 
-def _path(models: RBM | Sequence[RBM] | Trained) -> list[RBM]:
-    """The models to climb along, the wanted one last."""
+def _path(models: RBM | Sequence[RBM] | KeptLadder | Trained) -> tuple[list[RBM] | KeptLadder | None, RBM]:
+    """The models to climb along, None for temperature, and the wanted model."""
     if isinstance(models, RBM):
-        return [models]
+        return None, models
+    found = models_of(models) if isinstance(models, Trained) else models
+    if isinstance(found, KeptLadder):
+        return found, found.models[-1]
     try:
-        given = list(models.models() if isinstance(models, Trained) else models)
+        given = list(found)
     except TypeError:  # nothing to go through
         given = [one_model(models, "equilibrium_samples")]
     path = [one_model(model, "equilibrium_samples") for model in given]
     if not path:
         raise InputError("equilibrium samples need a model, found an empty sequence; pass the checkpoints of a run")
-    return path
+    return path if len(path) > 1 else None, path[-1]
 
 
 def _further(

@@ -36,7 +36,7 @@ def likelihood_point(
     ----------
     run, update : which model
     dataset : the data of the run
-    method : "exact", "ais" or "bracket"; a bracket starts from the earlier checkpoints
+    method : "exact", "ais" or "bracket"; a bracket starts along `rbmscape.Run.path`
     options : of `rbmscape.log_likelihood` or `rbmscape.likelihood_bracket`
 
     Returns
@@ -48,8 +48,9 @@ def likelihood_point(
     """
     model, bounds = run.load(update), dict[str, Any]()
     if method == "bracket":
-        earlier = [run.load(before) for before in run.updates if before < update]
-        bracket = likelihood_bracket(model, dataset, models=earlier or None, **options)
+        path = run.path(update)
+        is_single = isinstance(path, list) and len(path) == 1
+        bracket = likelihood_bracket(model, dataset, models=None if is_single else path, **options)
         estimate = bracket.best
         bounds = {"lower": bracket.lower.value, "upper": bracket.upper.value, "converged": float(bracket.converged)}
         bounds |= {"bracketed": float(bracket.converged), "starts_equilibrated": float(not bracket.doubts)}

@@ -26,7 +26,16 @@ from rbmscape.runs.layout import RunLayout
 from rbmscape.runs.run import Run
 from rbmscape.stats import Estimate
 
-__all__ = ["TrainingAudit", "audit_model", "audit_training", "can_be_audited", "is_audited", "row_stderr", "save_audit"]
+__all__ = [
+    "TrainingAudit",
+    "audit_model",
+    "audit_training",
+    "can_be_audited",
+    "is_audited",
+    "ladder_estimate",
+    "row_stderr",
+    "save_audit",
+]
 
 CHAINS: Final = 200
 WORK: Final = 3e11
@@ -161,6 +170,18 @@ def audit_model(
     rows = data.test if len(data.test) else data.train
     known = () if run is None else _equilibrium(run, rbm, data, update, seed)
     return TrainingAudit(update, value, method, row_stderr(rbm, rows), baselines(data, rows, seed=seed), *known)
+
+
+def ladder_estimate(run: Run, update: int) -> LogPartition | None:
+    """ln Z of a checkpoint by the ladder of its training, with what speaks against it; None where there is none."""
+    row = _ladder_row(run, update)
+    if not row:
+        return None
+    found = LogPartition(
+        row["log_partition"], row["log_partition_stderr"], method="ladder", n_chains=run.config.n_chains,
+        overlap=row["log_partition_overlap"],
+    )  # fmt: skip
+    return found if row["converged"] else found.doubted((row["verdict"],))
 
 
 def _ladder_row(run: Run, update: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rbmscape.errors import FormatError
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
+from rbmscape.runs.ladder import COUNTERS, PREFIX, states_name
 from rbmscape.training.ladder.control import Rate
 from rbmscape.training.ladder.groups import pack, unpack
 from rbmscape.training.ladder.link import Link
@@ -20,7 +21,6 @@ from rbmscape.training.ladder.rungs import Ladder, Rung
 
 __all__ = ["ladder_tensors", "model_tensors", "rate_tensor", "read_ladder", "read_rate", "reported_tensors"]
 
-PREFIX: Final = "ladder."
 _VECTORS: Final = ("score", "slope", "live_score", "live_slope")
 _NUMBERS: Final = tuple(field.name for field in fields(Link) if field.name not in _VECTORS)
 
@@ -37,9 +37,9 @@ def reported_tensors(rung: Rung) -> dict[str, Tensor]:
 
 def ladder_tensors(ladder: Ladder) -> dict[str, Tensor]:
     """Reservoirs (packed bits), their -F, the links and the counters."""
-    tensors = {PREFIX + "counters": torch.tensor([ladder.sweeps, *(rung.update for rung in ladder.rungs)])}
+    tensors = {COUNTERS: torch.tensor([ladder.sweeps, *(rung.update for rung in ladder.rungs)])}
     for number, rung in enumerate(ladder.rungs):
-        tensors[f"{PREFIX}{number}.states"] = pack(rung.states)
+        tensors[states_name(number)] = pack(rung.states)
         tensors[f"{PREFIX}{number}.log_density"] = rung.log_density
     for number, link in enumerate(ladder.links):
         vectors = np.stack([getattr(link, name) for name in _VECTORS])
@@ -61,7 +61,7 @@ def read_ladder(machine: Machine, tensors: Mapping[str, Tensor], models: Sequenc
     FormatError : something is missing
     """
     try:
-        sweeps, *updates = (int(number) for number in tensors[PREFIX + "counters"])
+        sweeps, *updates = (int(number) for number in tensors[COUNTERS])
         rungs = []
         for number, update in enumerate(updates):
             if number >= len(models):
@@ -70,7 +70,7 @@ def read_ladder(machine: Machine, tensors: Mapping[str, Tensor], models: Sequenc
                     "restore the folder 'ladder', or train again with overwrite=True"
                 )
             model = RBM(*(models[number][name] for name in PARAMETER_NAMES))
-            states = unpack(tensors[f"{PREFIX}{number}.states"], model.n_visible).to(model.device)
+            states = unpack(tensors[states_name(number)], model.n_visible).to(model.device)
             density = tensors[f"{PREFIX}{number}.log_density"].to(model.device)
             rungs.append(Rung(model, machine.prepare(model), states, density, update))
         links = [_read_link(tensors, number) for number in range(len(updates) - 1)]
