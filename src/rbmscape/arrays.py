@@ -6,13 +6,16 @@ but for being numbers at all; missing entries of tables come out as NaN.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.checks import in_short, shown
 from rbmscape.errors import DataError
+from rbmscape.memory import check_memory
 
 __all__ = ["dense", "frame_array", "is_frame", "number_array", "on_a_device", "place_of"]
 
@@ -42,9 +45,11 @@ def number_array(values: Any, name: str) -> NDArray[Any]:
         if array.dtype.kind == "O":
             array = _from_objects(array)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{name} is no rectangular array of numbers ({error}); give rows of equal length") from None
+        raise DataError(
+            f"{name} is no rectangular array of numbers ({in_short(error)}); give rows of equal length"
+        ) from None
     if array.dtype.kind not in "buif":
-        found = "no columns" if array.size == 0 else f"{array.dtype} entries such as {array.flat[0]!r}"
+        found = "no columns" if array.size == 0 else f"{array.dtype} entries such as {shown(array.flat[0])}"
         raise DataError(f"{name} has {found}; give bools, integers or floats")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -109,18 +114,19 @@ def _from_words(frame: Any, column: int, series: Any, name: str) -> NDArray[np.f
     if words:
         row = next((row for row in words if not _reads_as_number(entries[row])), words[0])
         place = place_of((row, column), frame.columns)
-        raise DataError(f"{name}: {entries[row]!r} at {place} is no number; {_LABELS_CURE}")
+        raise DataError(f"{name}: {shown(entries[row])} at {place} is no number; {_LABELS_CURE}")
     return np.asarray([np.nan if gap else float(entry) for entry, gap in zip(entries, gaps, strict=True)])
 
 
 def _is_number(entry: Any) -> bool:
-    return isinstance(entry, bool | int | float | np.bool_ | np.number) and not isinstance(entry, complex)
+    plain = isinstance(entry, bool | int | float | np.bool_ | np.number) and not isinstance(entry, complex)
+    return plain and _reads_as_number(entry)
 
 
 def _reads_as_number(entry: Any) -> bool:
     try:
         float(entry)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return True
 
@@ -140,6 +146,8 @@ def on_a_device(tensor: Any, name: str) -> Any:
 def dense(values: Any, name: str) -> Any:
     """Sparse arrays written out, tensors on the processor; everything else as it is."""
     if hasattr(values, "tocsr") and hasattr(values, "toarray"):
+        needed = math.prod(values.shape) * values.dtype.itemsize
+        check_memory(needed, f"{name} written out", "its shape may be wrong; choose rows or columns of it")
         return values.toarray()
     if type(values).__module__.partition(".")[0] == "torch":
         import torch

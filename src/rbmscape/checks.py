@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rbmscape.errors import InputError, ShapeError
 
@@ -18,10 +18,33 @@ __all__ = [
     "check_mode",
     "check_positive",
     "check_width",
+    "in_short",
     "is_number",
     "is_whole",
+    "shown",
     "suggestion",
 ]
+
+
+_LONGEST: Final = 120
+
+
+def in_short(words: object) -> str:
+    """The first line of what another library says, or its kind where it says nothing, cut to fit into a sentence.
+
+    Letters that a terminal would obey are written as question marks.
+    """
+    line = next(iter(str(words).splitlines()), "") or type(words).__name__
+    line = "".join(letter if letter.isprintable() else "?" for letter in line[: 2 * _LONGEST]).rstrip(".")
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: its repr in one line, cut where it is long."""
+    try:
+        return in_short(repr(value))
+    except Exception:  # noqa: BLE001, whatever somebody's repr does; Python's own fails for integers of 5000 digits
+        return f"a {type(value).__name__}"
 
 
 def is_whole(value: object) -> bool:

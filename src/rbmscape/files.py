@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from rbmscape.checks import in_short
 from rbmscape.digests import DIGEST, bytes_digest
 from rbmscape.errors import DamagedError, DiskError
 
@@ -285,8 +286,9 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     except OSError as error:
         raise DiskError(f"{source} could not be read ({error.strerror or error}); check its permissions") from error
     except (SafetensorError, ValueError, RecursionError, AttributeError, TypeError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DamagedError(f"{source} is not a whole safetensors file ({reason}); write or copy it again") from error
+        raise DamagedError(
+            f"{source} is not a whole safetensors file ({in_short(error)}); write or copy it again"
+        ) from error
     if metadata.get(DIGEST) not in (None, bytes_digest(_plain_header(header), data)):
         raise DamagedError(f"{source} is not what was written (its digest differs); write or copy it again")
     metadata.pop(DIGEST, None)

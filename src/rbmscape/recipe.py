@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from rbmscape.checks import suggestion
+from rbmscape.checks import in_short, shown, suggestion
 from rbmscape.errors import ConfigError
 
 __all__ = ["Recipe", "nearest", "plain_value"]
@@ -99,11 +99,11 @@ def _explain(error: ValidationError, recipe: type[Recipe]) -> str:
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, ConfigError):  # of a recipe within this one, which has said it all
         return str(inner)
-    key = ".".join(str(part) for part in first["loc"])
+    key = in_short(".".join(str(part) for part in first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"{recipe.title} has no key {key!r}; {nearest(key, recipe.model_fields, 'the keys there')}"
     if first["type"] == "missing":
         return f"{recipe.title} lacks {key!r}; add it"
     reason = first["msg"].removeprefix("Value error, ")
-    where = f"{recipe.title}'s {key} cannot be {first['input']!r}" if key else f"{recipe.title} cannot be used"
+    where = f"{recipe.title}'s {key} cannot be {shown(first['input'])}" if key else f"{recipe.title} cannot be used"
     return f"{where}: {reason[:1].lower()}{reason[1:]}"

@@ -103,14 +103,14 @@ def resolve_device(device: str) -> str:
     """
     import torch
 
+    from rbmscape.checks import in_short
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise EngineError(
-            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); pass --device cpu"
-        ) from error
+        raise EngineError(f"device {device!r} cannot be used ({in_short(error)}); pass --device cpu") from error
     return device
 
 

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import DataError, ShapeError
+from rbmscape.memory import check_memory
 
 __all__ = ["LARGE", "PackedBits", "chosen_rows", "pack_sparse", "packed_rows", "row_blocks"]
 
@@ -118,6 +119,9 @@ def pack_sparse(matrix: Any, where: str) -> PackedBits:
     ------
     DataError : an entry is neither
     """
+    n, n_visible = matrix.shape
+    needed = n * (8 + -(-n_visible // 8))
+    check_memory(needed, f"{where} packed", "its shape may be wrong; choose rows or columns of it")
     rows = matrix.tocsr(copy=True)
     rows.sum_duplicates()
     wrong = np.flatnonzero((rows.data != 0) & (rows.data != 1))
@@ -128,7 +132,6 @@ def pack_sparse(matrix: Any, where: str) -> PackedBits:
             f"{where}: the value {rows.data[wrong[0]]} at row {row}, column {column} (counted from 0) is neither 0 "
             "nor 1; make the entries 0 and 1"
         )
-    n, n_visible = rows.shape
     packed = np.zeros((n, -(-n_visible // 8)), dtype=np.uint8)
     for block in row_blocks((n, n_visible)):
         packed[block] = np.packbits(rows[block].toarray().astype(np.uint8), axis=1)

@@ -9,17 +9,18 @@ HDF5 files may have the layout of the package rbms: ``samples`` (n, n_visible) a
 from __future__ import annotations
 
 import errno
+import math
 import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 import numpy as np
 
-from rbmscape.checks import suggestion
+from rbmscape.checks import in_short, suggestion
 from rbmscape.data.dataset import Contents
 from rbmscape.data.hdf5 import own_values
 from rbmscape.data.packed import PackedBits
@@ -39,6 +40,9 @@ _MAGIC = {
 
 FORMATS = {".npy": ".npy", ".npz": ".npz", ".csv": ".csv", ".parquet": ".parquet", ".h5": ".h5", ".hdf5": ".h5"}
 """Known endings and the format that each stands for."""
+
+_TIGHTEST: Final = 1100
+"""Bytes for each byte of a deflated array at most, which is 1032 times, and some for a short one."""
 
 _SPARSE = {"data", "shape", "format"}
 """Arrays in every file of `scipy.sparse.save_npz`."""
@@ -111,7 +115,11 @@ def _format_of(path: Path) -> str:
 def _read_npy(path: Path) -> Any:
     try:
         with open(path, "rb") as handle:
+            _check_claim(*_header(handle), str(path), path.stat().st_size)
+            handle.seek(0)
             return np.lib.format.read_array(handle, allow_pickle=False)
+    except FormatError:
+        raise
     except _DAMAGED as error:
         raise _numpy_error(str(path), error) from error
 
@@ -128,9 +136,13 @@ def map_packed(path: Path, n_visible: int) -> PackedBits:
     if _format_of(path) != ".npy":
         raise DataError(f"{path}: n_visible={n_visible} is for packed bits in an .npy file; leave it out")
     try:
+        with open(path, "rb") as handle:
+            _check_claim(*_header(handle), str(path), path.stat().st_size)
         return PackedBits(np.load(path, mmap_mode="r", allow_pickle=False), n_visible)
     except ShapeError as error:
         raise ShapeError(f"{path}: {error}") from None
+    except FormatError:
+        raise
     except _DAMAGED as error:
         raise _numpy_error(str(path), error) from error
 
@@ -140,11 +152,7 @@ def _numpy_error(where: str, error: Exception) -> DataError | FormatError:
         return DataError(
             f"{where} holds Python objects, which are not loaded for safety; save plain numbers (dtype uint8)"
         )
-    return FormatError(f"{where} is damaged ({_first_line(error)}); write or copy it again")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    return FormatError(f"{where} is damaged ({in_short(error)}); write or copy it again")
 
 
 def _read_npz(path: Path, key: str | None, labels: str | None) -> Contents:
@@ -153,7 +161,11 @@ def _read_npz(path: Path, key: str | None, labels: str | None) -> Contents:
             axes = {name[:-4]: _npy_axes(archive, name) for name in archive.namelist() if name.endswith(".npy")}
 
             def fetch(name: str) -> Any:
-                with archive.open(f"{name}.npy") as handle:
+                entry = archive.getinfo(f"{name}.npy")
+                with archive.open(entry) as handle:
+                    possible = min(entry.file_size, _TIGHTEST * entry.compress_size)
+                    _check_claim(*_header(handle), f"{name} of {path}", possible)
+                with archive.open(entry) as handle:
                     return np.lib.format.read_array(handle, allow_pickle=False)
 
             if key is None and set(axes) >= _SPARSE:
@@ -190,9 +202,27 @@ def _sparse(fetch: Callable[[str], Any]) -> Any:
 def _npy_axes(archive: zipfile.ZipFile, name: str) -> int:
     """Number of axes of one array, from its header alone."""
     with archive.open(name) as handle:
-        version = np.lib.format.read_magic(handle)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return len(read(handle)[0])
+        return len(_header(handle)[0])
+
+
+def _header(handle: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array of NumPy's format."""
+    version = np.lib.format.read_magic(handle)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, kind = read(handle)
+    return shape, kind
+
+
+def _check_claim(shape: tuple[int, ...], kind: np.dtype[Any], where: str, possible: int) -> None:
+    """Refuse an array that says it has more bytes than its file can hold, before they are asked of the system.
+
+    Raises
+    ------
+    FormatError : it does
+    """
+    claimed = math.prod(shape) * kind.itemsize
+    if claimed > possible:
+        raise FormatError(f"{where} claims {claimed:.1e} bytes; it is damaged, write or copy it again")
 
 
 def _read_hdf5(path: Path, key: str | None, labels: str | None) -> Contents:
@@ -214,7 +244,7 @@ def _read_hdf5(path: Path, key: str | None, labels: str | None) -> Contents:
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, PermissionError):
             raise
-        raise FormatError(f"{path} is no readable HDF5 file ({_first_line(error)}); write or copy it again") from error
+        raise FormatError(f"{path} is no readable HDF5 file ({in_short(error)}); write or copy it again") from error
 
 
 def _from_keys(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rbmscape.arrays import frame_array
 from rbmscape.brief import OneLine
-from rbmscape.checks import suggestion
+from rbmscape.checks import in_short, suggestion
 from rbmscape.errors import DataError, FormatError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read_csv(path: Path, labels: str | None = None) -> Columns:
         raise DataError(f"{path} has no rows below its header; give at least one row") from None
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
         _refuse_ragged(path, separator, len(first))
-        raise FormatError(f"{path} cannot be read as comma-separated text ({str(error).splitlines()[0]})") from error
+        raise FormatError(f"{path} cannot be read as comma-separated text ({in_short(error)})") from error
     if frame.shape[1] != len(first) or frame.isna().to_numpy().any():
         _refuse_ragged(path, separator, len(first))
     return split_frame(path, frame, tuple(first) if header else None, labels)

@@ -70,6 +70,8 @@ def _packed(data: Any, threshold: float | None, where: str) -> Table | None:
     if isinstance(data, PackedBits):
         if threshold is not None:
             raise DataError(f"{where}: threshold={threshold} does not apply to packed bits; leave it out")
+        if not len(data):
+            raise DataError(f"{where} is empty, shape {data.shape}; give at least one row and one column")
         return Table(cast("NDArray[np.uint8]", data), None)
     is_sparse = threshold is None and hasattr(data, "tocsr") and data.ndim == 2
     if is_sparse and data.shape[0] * data.shape[1] > LARGE:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rbmscape.checks import in_short
 from rbmscape.errors import DamagedError, DiskError
 from rbmscape.files import write_bytes
 
@@ -96,5 +97,4 @@ def read_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     try:
         return xr.load_dataset(path, engine="h5netcdf")
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedError(f"{os.fspath(path)} is not whole ({reason}); compute it again") from error
+        raise DamagedError(f"{os.fspath(path)} is not whole ({in_short(error)}); compute it again") from error

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.checks import check_choice
+from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
 
 __all__ = ["STATES", "Units", "folded"]
@@ -51,6 +52,8 @@ class Units:
     def entering(self, n_units: int) -> tuple[Floats, Floats]:
         """(units,) slopes and (units,) offsets of what enters the product with the weights."""
         slope, offset = _LINE[check_choice("states", self.states, STATES)]
+        if not (np.isfinite(self.scale).all() and np.isfinite(self.offset).all() and np.all(self.scale)):
+            raise InputError("offsets and scales of units must be finite, and scales not 0; write the model again")
         p = np.broadcast_to(slope / self.scale, n_units)
         q = np.broadcast_to((offset - self.offset) / self.scale, n_units)
         return p, q

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from rbmscape.checks import suggestion
+from rbmscape.checks import in_short, suggestion
 from rbmscape.errors import DiskError, FormatError, InputError
 from rbmscape.files import read_tensors
 from rbmscape.interop.hdf5 import is_hdf5, opened, read_array
@@ -105,8 +105,8 @@ def _is_npz(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise FormatError(f"{path} is damaged ({error}); write or copy it again") from error
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise FormatError(f"{path} is damaged ({in_short(error)}); write or copy it again") from error
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
@@ -115,7 +115,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except Exception as error:  # NumPy's reader raises a dozen kinds on damaged files
-        raise FormatError(f"{path} is no whole .npz file of numbers ({_first_line(error)}); write it again") from error
+        raise FormatError(f"{path} is no whole .npz file of numbers ({in_short(error)}); write it again") from error
 
 
 def _read_pytorch(path: Path) -> Mapping[str, Any]:
@@ -127,7 +127,7 @@ def _read_pytorch(path: Path) -> Mapping[str, Any]:
             f"{path} holds objects that would run code when loaded, which is not done; save model.state_dict() instead"
         ) from error
     except Exception as error:  # PyTorch's reader raises a dozen kinds on damaged files
-        raise FormatError(f"{path} is no whole file of PyTorch ({_first_line(error)}); write it again") from error
+        raise FormatError(f"{path} is no whole file of PyTorch ({in_short(error)}); write it again") from error
     for name in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
@@ -136,10 +136,6 @@ def _read_pytorch(path: Path) -> Mapping[str, Any]:
             f"{path} holds a {type(content).__name__}, not named tensors; save model.state_dict() instead"
         )
     return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _arrays(saved: Saved) -> dict[str, torch.Tensor]:

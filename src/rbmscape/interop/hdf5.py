@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.checks import in_short
 from rbmscape.data.hdf5 import own_values
 from rbmscape.errors import DiskError, FormatError
 
-__all__ = ["LARGEST", "is_hdf5", "opened", "read_array", "read_text"]
-
-LARGEST: Final = 2**34
-"""Bytes of an array beyond which a file is refused; a file of a few kilobytes can claim a petabyte."""
+__all__ = ["is_hdf5", "opened", "read_array", "read_text"]
 
 
 def is_hdf5(path: Path) -> bool:
@@ -45,8 +43,7 @@ def opened(path: Path) -> Iterator[Any]:
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, UnicodeDecodeError) as error:
         if isinstance(error, FormatError):
             raise
-        detail = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise FormatError(f"{path} is no whole model in HDF5 ({detail}); write or copy it again") from error
+        raise FormatError(f"{path} is no whole model in HDF5 ({in_short(error)}); write or copy it again") from error
 
 
 def read_array(item: Any, name: str, path: Path) -> NDArray[Any]:
@@ -62,7 +59,7 @@ def read_array(item: Any, name: str, path: Path) -> NDArray[Any]:
         raise FormatError(f"{path}: {name} is no array; the file is damaged or of another kind")
     if item.dtype.kind not in "biuf":
         raise FormatError(f"{path}: {name} holds no numbers (dtype {item.dtype}); the file is of another kind")
-    return np.asarray(own_values(item, name, path, LARGEST))
+    return np.asarray(own_values(item, name, path))
 
 
 def read_text(item: Any, name: str, path: Path) -> str:
@@ -72,7 +69,7 @@ def read_text(item: Any, name: str, path: Path) -> str:
     ------
     FormatError : it is none
     """
-    value = item[()] if hasattr(item, "shape") else None
+    value = own_values(item, name, path) if hasattr(item, "shape") else None
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
     if isinstance(value, str):

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.data.hdf5 import own_values
 from rbmscape.errors import FormatError
 from rbmscape.interop.affine import Units, folded
 from rbmscape.interop.hdf5 import read_array, read_text
@@ -129,7 +130,7 @@ def _fields(file: Any, place: Any, names: tuple[str, ...]) -> tuple[Any, ...] | 
         return tuple(place[name] for name in names) if all(name in place for name in names) else None
     if not set(names) <= set(place.dtype.names):
         return None
-    struct = place[()].reshape(-1)[0] if place.size else None
+    struct = own_values(place, "the struct", Path(file.filename)).reshape(-1)[0] if place.size else None
     references = [None if struct is None else struct[name] for name in names]
     if not all(isinstance(reference, h5py.Reference) and reference for reference in references):
         return None

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from rbmscape.arrays import number_array
 from rbmscape.errors import FormatError, ShapeError
 from rbmscape.interop.affine import Units, folded
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
@@ -72,7 +71,7 @@ def model_of_arrays(
         raise FormatError(
             f"{where} holds {real!r}, which only units with real values have; this package models bits only"
         )
-    weights, visible_bias, hidden_bias = (_array(arrays[last[name]]) for name in known)
+    weights, visible_bias, hidden_bias = (_array(arrays[last[name]], f"{where}: {last[name]}") for name in known)
     if known[0] in _HIDDEN_FIRST and transpose is None:
         transpose = True
     upright = _upright(weights, visible_bias, hidden_bias, where, transpose)
@@ -80,12 +79,9 @@ def model_of_arrays(
     return folded(upright, visible_bias, hidden_bias, spins, spins)
 
 
-def _array(values: Any) -> NDArray[Any]:
+def _array(values: Any, name: str) -> NDArray[Any]:
     """An array with its axes of length 1 at the ends of a bias dropped."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        values = (values if values.dtype == torch.float64 else values.to(torch.float32)).numpy()
-    array = np.asarray(values)
+    array = number_array(values, name)
     return array.reshape(-1) if array.ndim == 2 and 1 in array.shape else array
 
 

@@ -72,7 +72,7 @@ def read_rbms(file: Any, path: Path, update: int | None = None, *, states: str =
         raise FormatError(f"{path} has no update {missing[0]}; the nearest is {near}")
     models = {number: _model(groups[number], f"{path}, update {number}", path, states) for number in chosen}
     chains = read_array(file["parallel_chains"], "parallel_chains", path) if "parallel_chains" in file else None
-    seconds = {number: _seconds(file, number) for number in chosen}
+    seconds = {number: _seconds(file, number, path) for number in chosen}
     return History("rbms", models, seconds, _recipe(file, path), None if chains is None or not len(chains) else chains)
 
 
@@ -81,11 +81,13 @@ def _model(group: Any, where: str, path: Path, states: str) -> RBM:
     return model_of_arrays(arrays, where, transpose=False, states=states)
 
 
-def _seconds(file: Any, update: int) -> float | None:
+def _seconds(file: Any, update: int, path: Path) -> float | None:
     """Training time until an update, where the file has it."""
     group = file.get(f"update_{update}")
-    value = None if group is None or "time" not in group else np.asarray(group["time"][()]).reshape(-1)
-    return float(value[0]) if value is not None and value.size == 1 and value.dtype.kind in "iuf" else None
+    if group is None or "time" not in group:
+        return None
+    value = read_array(group["time"], "time", path)
+    return float(value.reshape(-1)[0]) if value.size == 1 else None
 
 
 def _recipe(file: Any, path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_count, is_number
+from rbmscape.checks import check_count, in_short, is_number, shown
 from rbmscape.errors import EngineError, FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
@@ -226,8 +226,7 @@ class RBM(OneLine):
             moved = self._weights.to(device=device or self.device, dtype=dtype or self.dtype)
         except (RuntimeError, AssertionError) as error:
             raise EngineError(
-                f"device {str(device)!r} cannot be used ({str(error).splitlines()[0]}); "
-                f"leave the model on {self.device}"
+                f"device {str(device)!r} cannot be used ({in_short(error)}); leave the model on {self.device}"
             ) from error
         return RBM(moved, self._visible_bias, self._hidden_bias)
 
@@ -258,12 +257,13 @@ class RBM(OneLine):
         missing = [name for name in PARAMETER_NAMES if name not in tensors]
         if missing:
             raise FormatError(
-                f"{os.fspath(path)} holds {json.dumps(sorted(tensors))} but not {', '.join(missing)}; "
+                f"{os.fspath(path)} holds {in_short(json.dumps(sorted(tensors)))} but not {', '.join(missing)}; "
                 f"give a file that RBM.save or a run wrote"
             )
         schema = metadata.get("schema", "1")
         if not schema.isdigit() or int(schema) > MODEL_SCHEMA:
             raise FormatError(
-                f"{os.fspath(path)} has model schema {schema}, this release reads up to {MODEL_SCHEMA}; update rbmscape"
+                f"{os.fspath(path)} has model schema {shown(schema)}, this release reads up to {MODEL_SCHEMA}; "
+                "update rbmscape"
             )
         return cls(*(tensors[name] for name in PARAMETER_NAMES))

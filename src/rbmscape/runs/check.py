@@ -13,7 +13,6 @@ from rbmscape.files import TEMPORARY_SUFFIX, read_metadata, read_tensors
 from rbmscape.runs.journal import Journal
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
-    RUN_FORMAT,
     RUNG_FORMAT,
     STATE_FORMAT,
     RunLayout,
@@ -21,6 +20,7 @@ from rbmscape.runs.layout import (
     check_schema,
     read_json,
 )
+from rbmscape.runs.record import read_run_record
 
 __all__ = ["Finding", "check_run", "is_whole", "missing_parts"]
 
@@ -96,9 +96,7 @@ def _tried(found: list[Finding], path: Path, read: Callable[[], Result]) -> Resu
 
 
 def _record(layout: RunLayout) -> dict[str, object]:
-    record = read_json(layout.config)
-    check_schema(record, RUN_FORMAT, layout.config)
-    return record
+    return read_run_record(layout.config)
 
 
 def _tensors(found: list[Finding], path: Path, kind: str, run_id: object, update: int | None = None) -> int | None:

@@ -16,6 +16,7 @@ from rbmscape.brief import OneLine
 from rbmscape.digests import line_digest
 from rbmscape.errors import DamagedError, DiskError
 from rbmscape.files import append_line, write_text
+from rbmscape.runs.record import is_row
 
 __all__ = ["Journal", "parse_metrics"]
 
@@ -105,10 +106,9 @@ def _row(line: str) -> dict[str, Any] | None:
     """The row of a line, or None where it is none."""
     try:
         row = json.loads(line)
-        int(row["update"])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+    except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) else None
+    return row if isinstance(row, dict) and is_row(row) else None
 
 
 def parse_metrics(path: Path) -> list[dict[str, Any]]:

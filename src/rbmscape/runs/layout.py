@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from rbmscape.checks import shown
 from rbmscape.digests import DIGEST, is_untouched
 from rbmscape.errors import DamagedError, DiskError, FormatError, RunNotFoundError
 
@@ -126,10 +127,12 @@ def check_schema(found: Mapping[str, Any], expected_format: str, path: Path) -> 
     FormatError : the format's name differs or its schema is newer than this release
     """
     if found.get("format") != expected_format:
-        raise FormatError(f"{path} is a {found.get('format', 'file of unknown kind')!r}, not a {expected_format!r}")
+        raise FormatError(
+            f"{path} is a {shown(found.get('format', 'file of unknown kind'))}, not a {expected_format!r}"
+        )
     schema = str(found.get("schema", ""))
     if not schema.isdigit() or int(schema) > SCHEMA:
-        raise FormatError(f"{path} has schema {schema!r}, this release reads up to {SCHEMA}; update rbmscape")
+        raise FormatError(f"{path} has schema {shown(schema)}, this release reads up to {SCHEMA}; update rbmscape")
 
 
 def check_origin(metadata: Mapping[str, str], run_id: str | None, path: Path, update: int | None = None) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rbmscape.checks import is_whole
+from rbmscape.checks import in_short, is_whole
 from rbmscape.errors import (
     DamagedError,
     DamagedFileWarning,
@@ -28,12 +28,12 @@ from rbmscape.runs.journal import parse_metrics
 from rbmscape.runs.ladder import kept_ladder
 from rbmscape.runs.layout import (
     CHECKPOINT_FORMAT,
-    RUN_FORMAT,
     RunLayout,
     check_origin,
     check_schema,
     read_json,
 )
+from rbmscape.runs.record import read_run_record
 from rbmscape.runs.temporary import Keeper
 from rbmscape.runs.writer import latest_state
 
@@ -72,8 +72,7 @@ class Run:
         self._keeper = keeper
         self._layout = RunLayout(Path(directory))
         self._layout.require()
-        record = read_json(self._layout.config)
-        check_schema(record, RUN_FORMAT, self._layout.config)
+        record = read_run_record(self._layout.config)
         self.directory = self._layout.directory
         try:
             self.config = recorded_config(record["config"])
@@ -84,7 +83,7 @@ class Run:
             self.versions: dict[str, str] = dict(record.get("versions", {}))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedError(
-                f"{self._layout.config} is no whole record of a run ({error}); restore it from a copy"
+                f"{self._layout.config} is no whole record of a run ({in_short(error)}); restore it from a copy"
             ) from error
         self._run_id: str | None = record.get("run_id")
         for finding in missing_parts(self._layout):

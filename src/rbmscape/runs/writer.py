@@ -37,8 +37,8 @@ from rbmscape.runs.layout import (
     RunLayout,
     check_origin,
     check_schema,
-    read_json,
 )
+from rbmscape.runs.record import read_run_record
 
 __all__ = ["RunWriter", "arithmetic", "discard_run", "latest_state", "same_numbers"]
 
@@ -133,8 +133,7 @@ class RunWriter:
                 f"{self.layout.directory} already holds a run; pass resume=True (--resume) to continue it, "
                 f"overwrite=True (--overwrite) to replace it, or choose another directory"
             )
-        found = read_json(self.layout.config)
-        check_schema(found, RUN_FORMAT, self.layout.config)
+        found = read_run_record(self.layout.config)
         if "imported" in found:
             raise ConfigError(
                 f"{self.layout.directory} was trained by {found['imported'].get('tool')}, whose random numbers cannot "

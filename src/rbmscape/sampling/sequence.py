@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.checks import shown
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
@@ -134,9 +135,9 @@ def sequence_settings(options: Mapping[str, Any]) -> dict[str, float]:
         raise InputError(f"sampling has no option {unknown[0]!r}; it has {', '.join(known)}")
     try:
         settings = {name: float(options.get(name, value)) for name, value in known.items()}
-    except (TypeError, ValueError):
-        raise InputError(f"options of sampling are numbers, found {dict(options)}; correct them") from None
-    if settings["n_chains"] < 2 or settings["budget"] <= 0:
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"options of sampling are numbers, found {shown(dict(options))}; correct them") from None
+    if not settings["n_chains"] >= 2 or not settings["budget"] > 0:
         raise InputError(
             f"sampling needs two chains or more and a budget above 0, found n_chains={settings['n_chains']:g} and "
             f"budget={settings['budget']:g}"

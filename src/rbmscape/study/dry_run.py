@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 
 from rbmscape.errors import StudyError
+from rbmscape.memory import format_bytes
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.estimate import measure_speeds, seconds_of_tasks, wall_seconds
 from rbmscape.study.graph import TaskGraph, build_graph
 from rbmscape.study.local import usable_cores
-from rbmscape.study.needs import disk_of_study, existing_parent, format_bytes, memory_of_process
+from rbmscape.study.needs import disk_of_study, existing_parent, memory_of_process
 from rbmscape.study.plan import check_plan
 from rbmscape.study.store import StudyStore
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.material import RunKey
 from rbmscape.figures.registry import select
+from rbmscape.memory import format_bytes, machine_memory
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.study.config import StudyConfig
@@ -20,8 +20,6 @@ __all__ = [
     "disk_of_run",
     "disk_of_study",
     "existing_parent",
-    "format_bytes",
-    "machine_memory",
     "memory_of_process",
 ]
 
@@ -71,14 +69,6 @@ def memory_of_process(config: StudyConfig, key: RunKey, dataset: Dataset) -> int
     return PROGRAM + data + max(training, figures)
 
 
-def machine_memory() -> int | None:
-    """Bytes of this machine's memory, where the system tells."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return None
-
-
 def existing_parent(directory: Path) -> Path:
     """The directory, or the nearest one above it that exists."""
     return next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
@@ -111,11 +101,3 @@ def check_needs(config: StudyConfig, dataset: Dataset, directory: Path, *, here:
             f"the study needs about {format_bytes(disk)} more on the disk of {place}, which has {format_bytes(free)} "
             "left; free some space, choose another place, or keep fewer checkpoints"
         )
-
-
-def format_bytes(count: float) -> str:
-    """In MB, GB or TB."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{max(1, round(count / 1e6))} MB"

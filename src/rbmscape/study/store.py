@@ -98,6 +98,8 @@ class StudyStore:
             raise StudyError(f"{self.directory} holds no study (there is no study.json); give the directory of a study")
         record = read_json(self.plan)
         check_schema(record, STUDY_FORMAT, self.plan)
+        if not isinstance(record.get("config"), dict) or not isinstance(record.get("data", {}), dict):
+            raise DamagedError(f"{self.plan} is no whole record of a study; restore it from a copy")
         return _without_rounds(record)
 
     def begin(self, config: StudyConfig, record: Mapping[str, Any], *, overwrite: bool) -> None:
@@ -210,7 +212,9 @@ class StudyStore:
 
 def _without_rounds(record: dict[str, Any]) -> dict[str, Any]:
     """Plans of 0.1.0 limited a bracket's tempering in rounds, which are no budget: without them, the general limit."""
-    likelihood = record["config"].get("likelihood", {})
-    for part in (likelihood, likelihood.get("final") or {}):
-        part.pop("max_rounds", None)
+    likelihood = record["config"].get("likelihood")
+    final = likelihood.get("final") if isinstance(likelihood, dict) else None
+    for part in (likelihood, final):
+        if isinstance(part, dict):
+            part.pop("max_rounds", None)
     return record

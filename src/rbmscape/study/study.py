@@ -102,6 +102,7 @@ class Study(OneLine):
 
     def graph(self) -> TaskGraph:
         """All tasks of the plan, done or not."""
+        check_plan(self.config, self._context.dataset)
         return build_graph(self.config, self._context.dataset)
 
     def records(self) -> dict[str, dict[str, Any]]:

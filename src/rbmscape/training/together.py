@@ -14,7 +14,8 @@ from rbmscape.errors import DivergenceError, EngineError, FormatError, RbmscapeE
 from rbmscape.kernels.interface import Engine
 from rbmscape.progress import Reporter
 from rbmscape.runs.config import TrainingConfig
-from rbmscape.runs.layout import RunLayout, read_json
+from rbmscape.runs.layout import RunLayout
+from rbmscape.runs.record import read_run_record
 from rbmscape.runs.writer import RunWriter, arithmetic
 from rbmscape.training.batch import Batch
 from rbmscape.training.descent import EXACT
@@ -169,5 +170,5 @@ def may_join(directory: str | os.PathLike[str], resume: bool) -> bool:
     place = RunLayout(Path(directory)).config
     if not (resume and place.is_file()):
         return True
-    record = read_json(place)
+    record = read_run_record(place)
     return record.get("precision") == "fixed" and arithmetic(record) == EXACT and "init" not in record

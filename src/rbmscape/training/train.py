@@ -13,7 +13,7 @@ from rbmscape.kernels.select import best_device, select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, Reporter
 from rbmscape.runs.config import TrainingConfig
-from rbmscape.runs.layout import read_json
+from rbmscape.runs.record import read_run_record
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter, arithmetic, same_numbers
@@ -272,7 +272,7 @@ def _fresh(
     """A trainer at its beginning, with the engine and the arithmetic of the run that is there; all processes' alike."""
     if resume and writer.exists:
         place, has_state = str(writer.layout.directory), writer.layout.state.is_file()
-        check_record(read_json(writer.layout.config), begin, place, has_state=has_state)
+        check_record(read_run_record(writer.layout.config), begin, place, has_state=has_state)
     trainer = Trainer(dataset, config, engine, begin, team=team)
     wanted = record_of(dataset, config, engine, trainer.updates_per_epoch)
     wanted |= {} if begin is None else {"init": begin.facts}
