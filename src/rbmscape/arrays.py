@@ -110,7 +110,11 @@ def _from_words(frame: Any, column: int, series: Any, name: str) -> NDArray[np.f
     """A column of Python objects, if all of them are numbers, truth values or gaps."""
     entries = series.astype(object).to_numpy()
     gaps = np.asarray(series.isna())
-    words = [row for row, entry in enumerate(entries) if not gaps[row] and not _is_number(entry)]
+    words = [
+        row
+        for row, entry in enumerate(entries)
+        if not gaps[row] and not (_is_number(entry) and _reads_as_number(entry))
+    ]
     if words:
         row = next((row for row in words if not _reads_as_number(entries[row])), words[0])
         place = place_of((row, column), frame.columns)
@@ -119,8 +123,7 @@ def _from_words(frame: Any, column: int, series: Any, name: str) -> NDArray[np.f
 
 
 def _is_number(entry: Any) -> bool:
-    plain = isinstance(entry, bool | int | float | np.bool_ | np.number) and not isinstance(entry, complex)
-    return plain and _reads_as_number(entry)
+    return isinstance(entry, bool | int | float | np.bool_ | np.number) and not isinstance(entry, complex)
 
 
 def _reads_as_number(entry: Any) -> bool:

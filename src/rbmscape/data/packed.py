@@ -120,7 +120,7 @@ def pack_sparse(matrix: Any, where: str) -> PackedBits:
     DataError : an entry is neither
     """
     n, n_visible = matrix.shape
-    needed = n * (8 + -(-n_visible // 8))
+    needed = n * (8 + -(-n_visible // 8)) + n_visible * (matrix.dtype.itemsize + 2)
     check_memory(needed, f"{where} packed", "its shape may be wrong; choose rows or columns of it")
     rows = matrix.tocsr(copy=True)
     rows.sum_duplicates()
