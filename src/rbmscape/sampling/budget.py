@@ -13,7 +13,15 @@ from __future__ import annotations
 from rbmscape.checks import check_positive
 from rbmscape.model.rbm import RBM
 
-__all__ = ["FEWEST_ROUNDS", "MAX_ROUNDS", "OVERHEAD", "affordable_chains_and_rounds", "affordable_rounds", "round_cost"]
+__all__ = [
+    "FEWEST_ROUNDS",
+    "MAX_ROUNDS",
+    "OVERHEAD",
+    "affordable_chains_and_rounds",
+    "affordable_rounds",
+    "chains_in_memory",
+    "round_cost",
+]
 
 FEWEST_ROUNDS = 16
 """Fewer leave nothing that R-hat and effective sizes could be computed from."""
@@ -24,6 +32,7 @@ OVERHEAD = 1.5e5
 FEWEST_CHAINS = 32
 _PASSAGE_FROM = 64
 _OVERRUN = 4
+_BYTES_OF_STATES = 500_000_000
 
 
 def round_cost(n_rungs: int, n_visible: int, n_hidden: int) -> float:
@@ -46,6 +55,11 @@ def affordable_rounds(budget: float | None, n_rungs: int, n_chains: int, rbm: RB
         return most
     rounds = check_positive("budget", budget) / (n_chains * round_cost(n_rungs, rbm.n_visible, rbm.n_hidden))
     return int(min(most, max(FEWEST_ROUNDS, rounds)))
+
+
+def chains_in_memory(n_rungs: int, n_visible: int) -> int:
+    """Chains whose states on all rungs, four bytes a unit, take half a gigabyte; at least 32."""
+    return max(FEWEST_CHAINS, _BYTES_OF_STATES // (4 * n_rungs * n_visible))
 
 
 def affordable_chains_and_rounds(budget: float, n_rungs: int, n_chains: int, rbm: RBM) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import Trained, one_model
 from rbmscape.progress import Advance, Progress, reporting
 from rbmscape.rng import Stream
-from rbmscape.sampling.budget import FEWEST_ROUNDS, affordable_rounds
+from rbmscape.sampling.budget import FEWEST_ROUNDS, affordable_rounds, chains_in_memory
 from rbmscape.sampling.draws import Draws, drawn_hidden
 from rbmscape.sampling.equilibrate import Machine, equilibrate
 from rbmscape.sampling.kept import KeptLadder, ladder_to, models_of
@@ -58,8 +58,9 @@ def equilibrium_samples(
     ----------
     models : a run, on whose own ladder replicas are exchanged where its training kept one ("ptt"), else along its
         checkpoints; or checkpoints of one training, first to last; or a single model, which is tempered in temperature
-    n_samples : how many; up to 200 come from as many independent chains, each 200 more from the same chains after as
-        many rounds as there are between independent draws
+    n_samples : how many; up to 200 come from as many independent chains (of wide models from fewer, whose states take
+        half a gigabyte), each as many more from the same chains after as many rounds as there are between independent
+        draws
     seed : key of all random numbers
     others : (n, N) states that may have weight, such as data or the chains of a training, entries 0 or 1; some of the
         chains start from them.  By default a run's own data and chains.
@@ -87,6 +88,7 @@ def equilibrium_samples(
     n_chains = min(n_samples, MAX_CHAINS)
     with reporting(progress, "replica exchange") as advance:
         ladder = ladder_to(rbm, path, stream.child("ladder"), annealer)
+        n_chains = min(n_chains, chains_in_memory(len(ladder.models), rbm.n_visible))
         rounds = affordable_rounds(budget, len(ladder.models), n_chains, rbm)
         machine = Machine(chosen, annealer, precision)
         tempered, ladder, annealer = equilibrate(

@@ -17,9 +17,11 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
@@ -28,6 +30,7 @@ from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
+from rbmscape.sampling.rung_models import RungModels
 
 __all__ = [
     "TARGET_ACCEPTANCE",
@@ -67,7 +70,7 @@ class Ladder(OneLine):
         None where there are none, see `rbmscape.sampling.origins`
     """
 
-    models: tuple[RBM, ...]
+    models: Sequence[RBM]
     positions: tuple[float, ...]
     start: Tensor
     others: Tensor | None = None
@@ -157,10 +160,23 @@ def choose_ladder(
     InputError : no models, different shapes, or an impossible target
     LadderError : more than max_rungs rungs would be needed
     """
+    return _climbed(models, stream, annealer, target, keep, max_rungs, base).ladder()
+
+
+def _climbed(
+    models: Sequence[RBM],
+    stream: Stream,
+    annealer: Annealer,
+    target: float,
+    keep: Sequence[int] = (),
+    max_rungs: int | None = None,
+    base: RBM | None = None,
+) -> _Climbed:
+    """See `choose_ladder`."""
     _check(models, target)
     lowest = base if base is not None else independent_base(models[0], models[0], stream, annealer)
     climb = _Climb(models, lowest, stream, annealer, target, {*keep, len(models) - 1})
-    return climb.ladder(max_rungs or MAX_RUNGS)
+    return climb.climbed(max_rungs or MAX_RUNGS)
 
 
 def shortest_ladder(
@@ -179,13 +195,13 @@ def shortest_ladder(
     one would sit in some of its modes, and the others would never be found.  Arguments as in `choose_ladder`.
     """
     _check(models, target)
-    best: Ladder | None = None
+    best: _Climbed | None = None
     for start in sorted({len(models) * quarter // 4 for quarter in range(4)}, reverse=True):
         limit = MAX_RUNGS if best is None else len(best.models) - 1
         lowest = base if base is not None else independent_base(models[0], models[start], stream, annealer)
         with suppress(LadderError):
-            best = choose_ladder(models[start:], stream, annealer, target, max_rungs=limit, base=lowest)
-    return best if best is not None else choose_ladder(models, stream, annealer, target, base=base)
+            best = _climbed(models[start:], stream, annealer, target, max_rungs=limit, base=lowest)
+    return best.ladder() if best is not None else choose_ladder(models, stream, annealer, target, base=base)
 
 
 def _check(models: Sequence[RBM], target: float) -> None:
@@ -225,6 +241,26 @@ def moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream,
     return path.v.to(torch.uint8)
 
 
+def _packed(states: Tensor) -> NDArray[np.uint8]:
+    return np.packbits(states.cpu().numpy(), axis=1)
+
+
+class _Climbed(NamedTuple):
+    """A ladder whose pilots are kept a bit a unit; the last ones also as they are."""
+
+    models: RungModels
+    positions: tuple[float, ...]
+    start: tuple[NDArray[np.uint8], ...]
+    last: Tensor
+
+    def ladder(self) -> Ladder:
+        """With the pilots written out."""
+        start = self.last.new_empty((len(self.start), *self.last.shape))
+        for rung, bits in enumerate(self.start):
+            start[rung] = torch.from_numpy(np.unpackbits(bits, axis=1, count=self.last.shape[1]))
+        return Ladder(self.models, self.positions, start)
+
+
 class _Climb:
     """Pilot chains that climb the path rung by rung and measure how far the next rung may be."""
 
@@ -242,27 +278,27 @@ class _Climb:
         lower = self.base if low < 0 else self.models[low]
         return lower if fraction == 0.0 else interpolated(lower, self.models[low + 1], fraction)
 
-    def ladder(self, max_rungs: int) -> Ladder:
+    def climbed(self, max_rungs: int) -> _Climbed:
         """Climb from the base to the last model."""
         top = float(len(self.models) - 1)
         stream = self.stream.child("climb")
         v = (stream.uniform(0, _PILOT_CHAINS, self.base.n_visible, 0, self.base.device)) < torch.sigmoid(
             self.base.visible_bias
         )
-        position, jump, states = -1.0, 1.0, v.to(torch.uint8)
+        position, jump, states, model = -1.0, 1.0, v.to(torch.uint8), self.base
         self.draws = 1
-        positions, models, start = [position], [self.base], [states]
+        positions, start = [position], [_packed(states)]
         while position < top:
             if len(positions) >= max_rungs:
                 raise LadderError(
                     f"tempering needs more than {max_rungs} rungs for an acceptance of {self.target}; "
                     "lower the target or give more checkpoints of the training"
                 )
-            position, jump, states = self._next(position, jump, states, models[-1])
+            position, jump, states = self._next(position, jump, states, model)
+            model = self.model_at(position)
             positions.append(position)
-            models.append(self.model_at(position))
-            start.append(states)
-        return Ladder(tuple(models), tuple(positions), torch.stack(start))
+            start.append(_packed(states))
+        return _Climbed(RungModels(self.model_at, positions), tuple(positions), tuple(start), states)
 
     def _next(self, position: float, jump: float, states: Tensor, model: RBM) -> tuple[float, float, Tensor]:
         """Next position, the jump to try first afterwards, and pilot states there."""

@@ -61,6 +61,7 @@ def missed_weight(
     for step in range(STEPS):
         visited.append(moved(annealer, rbm, visited[-1], 1, stream.child("missed"), 2 * step))
     states = torch.stack(visited, 1)
+    visited.clear()  # wide states are large
     log_p = log_weight(rbm, states.flatten(0, 1)).reshape(states.shape[:2]).cpu().numpy() - log_z - MARGIN
     sampled = [row.tobytes() for row in np.packbits(samples.cpu().numpy().astype(np.uint8), axis=1)]
     limit, worst = FALSE_ALARM / len(starts), (1.0, 0.0, 0)

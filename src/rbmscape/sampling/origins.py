@@ -101,11 +101,10 @@ def from_elsewhere(ladder: Ladder, known: Tensor | None, stream: Stream, anneale
         chosen = known[torch.from_numpy(generator.permutation(len(known))[:_MOST_KNOWN])].to(start)
         sources[1:1] = [chosen[:share], spread_out(chosen, share)]
     states = torch.stack([row for rows in zip_longest(*sources) for row in rows if row is not None])
-    others = [
-        moved(annealer, model, states, STEPS, source.child(f"rung/{rung}"), 0)
-        for rung, model in enumerate(ladder.models)
-    ]
-    return replace(ladder, others=torch.stack(others))
+    others = states.new_empty((len(ladder.models), *states.shape))
+    for rung, model in enumerate(ladder.models):
+        others[rung] = moved(annealer, model, states, STEPS, source.child(f"rung/{rung}"), 0)
+    return replace(ladder, others=others)
 
 
 def favoured_states(rbm: RBM, count: int = 4) -> Tensor:

@@ -20,12 +20,14 @@ __all__ = ["MAX_SHIFT", "faithful_annealer", "log_weight", "rounding"]
 MAX_SHIFT = 0.1
 """Standard deviation in nats of what rounding changes -F(v) by, over the states that are sampled."""
 _ROWS = 2048
+_ENTRIES = 2**23
 
 
 def log_weight(rbm: RBM, visible: Tensor) -> Tensor:
     """-F(v) = ln Σ_h exp(-E(v, h)) of each row in float64 and in chunks; (n,), exact."""
     double = rbm.to(dtype=torch.float64)
-    return torch.cat([-double.free_energy(rows) for rows in torch.split(visible, _ROWS)])
+    rows_at_once = max(1, min(_ROWS, _ENTRIES // visible.shape[-1]))
+    return torch.cat([-double.free_energy(rows) for rows in torch.split(visible, rows_at_once)])
 
 
 def rounding(rbm: RBM, params: ModelLike, visible: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Advance, Progress, reporting
-from rbmscape.sampling.budget import affordable_chains_and_rounds
+from rbmscape.sampling.budget import affordable_chains_and_rounds, chains_in_memory
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.ladder import choose_ladder, independent_base, ladder_models
 from rbmscape.sampling.origins import from_elsewhere
@@ -177,9 +177,8 @@ def _ladder(
     ladder = choose_ladder(path, stream.child("ladder"), annealer, settings["target"], keep=wanted, base=base)
     ladder = from_elsewhere(ladder, known, stream, annealer)
     annealer, rounded = faithful_annealer(target, ladder.top_states, machine.engine, annealer, machine.precision)
-    n_chains, rounds = affordable_chains_and_rounds(
-        settings["budget"], len(ladder.models), int(settings["n_chains"]), target
-    )
+    most = min(int(settings["n_chains"]), chains_in_memory(len(ladder.models), target.n_visible))
+    n_chains, rounds = affordable_chains_and_rounds(settings["budget"], len(ladder.models), most, target)
     rungs = [ladder.positions.index(float(k)) for k in wanted]
     recorder, looks = _Recorder(rungs), deque[Tempered](maxlen=2)
 

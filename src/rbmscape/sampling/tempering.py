@@ -29,6 +29,7 @@ from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS
 from rbmscape.sampling.ladder import Ladder, leading_modes
+from rbmscape.sampling.rung_models import BoundRungs
 from rbmscape.sampling.rungs import about_rungs, tail_doubts
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.verdict import trace_diagnostics
@@ -53,7 +54,7 @@ class _Exchange:
 class _State:
     """What changes while the chains are advanced."""
 
-    rungs: list[BoundPath]  # model and states of each rung
+    rungs: BoundRungs  # model and states of each rung
     top: Tensor  # (n_chains, N) uint8, those of the last
     climbing: Tensor  # (n_rungs, n_chains) bool: the replica was fresh at the bottom after it last was at the top
     fresh: Tensor  # (n_rungs, n_chains) bool: the replica descends from a draw of the lowest rung in this run
@@ -66,7 +67,7 @@ class _State:
 
     def states(self) -> Tensor:
         """(n_rungs, n_chains, N) uint8."""
-        return torch.stack([rung.v.to(torch.uint8) for rung in self.rungs])
+        return torch.stack([rung.v.to(torch.uint8) for rung in self.rungs.states])
 
 
 def temper(
@@ -176,11 +177,13 @@ class _Machine:
             states = torch.cat((states, others[:, picked].to(states)), 1)
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
         passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
-        rungs = [self.annealer.bind(model, self.n_chains) for model in self.ladder.models]
-        for rung, v in zip(rungs, states, strict=True):
-            rung.load(v)
+        rungs = BoundRungs(self.ladder.models, self.annealer, self.n_chains)
+        for rung, v in enumerate(states):
+            rungs[rung].load(v)
         first = self.observe(states[-1], rungs[-1].log_density())
-        return _State(rungs, states[-1], flags, flags.clone(), passages, first, [], self.projections(rungs), [], [])
+        return _State(
+            rungs, states[-1], flags, flags.clone(), passages, first, [], self.projections(rungs.states), [], []
+        )
 
     def advance(
         self, state: _State, goal: int, progress: Advance, watch: Watch | None, watch_rungs: Watch | None
@@ -208,10 +211,10 @@ class _Machine:
                 top = upper
         state.exchanges.append(found)
         self._mark(state)
-        state.top = state.rungs[-1].v.to(torch.uint8)
+        state.top = state.rungs.states[-1].v.to(torch.uint8)
         state.trace.append(self.observe(state.top, top))
         if number % 2:
-            state.rung_trace.append(self.projections(state.rungs))
+            state.rung_trace.append(self.projections(state.rungs.states))
 
     def _move(self, state: _State, rung: int, number: int, partner: int | None) -> tuple[Tensor, Tensor]:
         """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws.
@@ -239,7 +242,7 @@ class _Machine:
         (own_low, up), (own_high, down) = lower, upper
         gain, loss = up - own_low, own_high - down
         swap = torch.log(uniform.to(torch.float64)) < gain - loss
-        state.rungs[low].exchange(state.rungs[high], swap)
+        state.rungs.states[low].exchange(state.rungs.states[high], swap)
         for flags in (state.climbing, state.fresh):
             flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
         return _Exchange(gain, loss), torch.where(swap, up, own_high)

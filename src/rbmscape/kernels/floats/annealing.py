@@ -10,7 +10,7 @@ bf16 products, whose sums are rounded as well, would leave no distribution invar
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -137,7 +137,10 @@ class _FusedPath(BasePath):
 
     def with_chains(self, n_chains: int) -> Self:
         """See `BoundPath.with_chains`."""
-        return self._with(self._empty(n_chains, self.v.shape[1], self.h.shape[1]))
+        fresh, mine = self._empty(n_chains, self.v.shape[1], self.h.shape[1]), self._buffers
+        if len(mine.v) == n_chains:  # a product is used up within the call that makes it
+            fresh = replace(fresh, pre_visible=mine.pre_visible, pre_hidden=mine.pre_hidden)
+        return self._with(fresh)
 
     def on(self, other: Self) -> Self:
         """See `BoundPath.on`."""
