@@ -127,8 +127,9 @@ def test_one_look_is_not_enough(machine):
     twice = temper_until(ladder, 200, stream, machine[1], 1024)
     assert twice.converged
     assert twice.n_rounds == 96
-    once = temper_until(ladder, 200, stream, machine[1], 64)
+    once = temper_until(ladder, 800, stream, machine[1], 20)
     assert once.objections == (ONE_LOOK,)
+    assert temper_until(ladder, 800, stream, machine[1], 64).converged, "looked at after 32 rounds and at the end"
 
 
 def test_rounding_that_moves_modes_takes_another_precision(machine):

@@ -8,7 +8,6 @@ from rbmscape import RBM
 from rbmscape.kernels.select import select_engine
 from rbmscape.rng import Stream
 from rbmscape.sampling import sequence
-from rbmscape.sampling.budget import round_cost
 from rbmscape.sampling.ladder import Ladder, choose_ladder, independent_base
 from rbmscape.sampling.origins import from_elsewhere
 from rbmscape.sampling.tempering import ONE_LOOK, temper
@@ -48,14 +47,11 @@ def test_other_starts_show_what_the_ladders_own_pilots_miss():
     assert not found[0].r_hat > 1.1  # the negative control: without them nothing is seen
 
 
-def test_every_model_must_pass_two_looks_in_a_row():
-    """A budget for 64 rounds allows one look; twice as much allows another, and the same easy models pass."""
+def test_every_model_must_pass_two_looks_in_a_row(monkeypatch):
+    """With 31 rounds the first look comes too early to pass; with 128 the same easy models pass twice."""
     models = [bimodal(0.01), bimodal(0.02), bimodal(0.03)]
-    one_look = 100 * 64 * round_cost(4, 6, 4) * 1.2
-    found = [
-        sequence.sequence_samples(models, 0, (4, "looks"), {"n_chains": 100.0, "budget": budget, "target": 0.65})
-        for budget in (one_look, 2.2 * one_look)
-    ]
-    assert [one.how["samples_rounds"] for one in found] == [64, 128]
-    assert found[0].ladder == (ONE_LOOK,) * 3
-    assert found[1].ladder == ("",) * 3
+    for rounds, doubt in ((31, ONE_LOOK), (128, "")):
+        monkeypatch.setattr(sequence, "affordable_chains_and_rounds", lambda *_, rounds=rounds: (400, rounds))
+        found = sequence.sequence_samples(models, 0, (4, "looks"), {"n_chains": 400.0, "budget": 1e9, "target": 0.65})
+        assert found.how["samples_rounds"] == rounds
+        assert found.ladder == (doubt,) * 3

@@ -172,7 +172,7 @@ class _Recorder:
 
     def _verdict(self, result: Tempered, row: int, trace: NDArray[np.float64]) -> EquilibriumVerdict:
         chains = slice(row * self.rows.chains, (row + 1) * self.rows.chains)
-        ess, r_hat, drift = trace_diagnostics(trace, trace[:, 0])
+        ess, r_hat, drift = trace_diagnostics(trace[:, 1:], trace[:, 0])
         found = mixing_doubts(ess, r_hat, drift)
         accepted = [
             float(np.exp(np.minimum(0.0, up[chains] - down[chains])).mean())

@@ -56,7 +56,7 @@ def about_rungs(
     differences = chain(enumerate(forward), enumerate(backward, start=1))
     traces = [
         *((rung, values, start[rung]) for rung, values in enumerate(projections)),
-        *((rung, values[..., None], values[:, :1]) for rung, values in differences),
+        *((rung, values[:, 1:, None], values[:, :1]) for rung, values in differences),  # grouped by the first
     ]
     for rung, trace, first in traces:
         found[rung] += _about(_thinned(trace), first, f"rung {rung}")
@@ -70,7 +70,7 @@ def about_differences(forward: Sequence[FloatArray], backward: Sequence[FloatArr
     """
     found: list[list[str]] = [[] for _ in range(len(forward) + 1)]
     for rung, values in chain(enumerate(forward), enumerate(backward, start=1)):
-        found[rung] += _about(_thinned(values[..., None]), values[:, :1], f"rung {rung}")
+        found[rung] += _about(_thinned(values[:, 1:, None]), values[:, :1], f"rung {rung}")
     return tuple(tuple(dict.fromkeys(words)) for words in found)
 
 

@@ -119,15 +119,17 @@ def temper_until(
     """Advance chains until nothing speaks against equilibrium in two looks in a row, or the budget is spent.
 
     The demands of `rbmscape.sampling.tempered` are looked at after 64, 96, 128, 192, 256, … rounds (without halfway
-    after powers of 2 only), each time with the first half of all rounds left out, and a last time after max_rounds: a
-    single look may please by chance.  Arguments as in `temper`, with which a run of as many rounds agrees; watch_rungs
-    is called as watch is, with the (n_rungs, n_chains, N) states of all rungs; enough may demand other things.  With
-    every_rung each look judges all rungs, and not only the last one or one that the top rung may pass.
+    after powers of 2 only), or from half of max_rounds on where that is 64 or less, each time with the first half of
+    all rounds left out, and a last time after max_rounds: a single look may please by chance.  Arguments as in
+    `temper`, with which a run of as many rounds agrees; watch_rungs is called as watch is, with the (n_rungs,
+    n_chains, N) states of all rungs; enough may demand other things.  With every_rung each look judges all rungs, and
+    not only the last one or one that the top rung may pass.
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
     state = machine.begin()
-    goal, pleased = min(FIRST_ROUNDS, max_rounds), False
+    goal = FIRST_ROUNDS if max_rounds > FIRST_ROUNDS else max(FEWEST_ROUNDS, max_rounds // 2)
+    pleased = False
     while True:
         machine.advance(state, goal, progress, watch, watch_rungs)
         result = _result(state, int(BURN_IN * goal), all_rungs=every_rung or goal == max_rounds)
