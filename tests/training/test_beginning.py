@@ -106,8 +106,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(data, first, tm
     place = tmp_path / "run"
     with pytest.raises(ShapeError, match="9 visible and 5 hidden units"):
         rs.train(data, RECIPE, place, init=rs.RBM.random(9, 5), progress=False)
-    with pytest.raises(ConfigError, match="grows its ladder"):
-        rs.train(data, RECIPE.replace(method="ptt"), place, init=first, progress=False)
+    with pytest.raises(ConfigError, match="found a model alone"):
+        rs.train(data, RECIPE.replace(method="ptt"), place, init=first.load(), progress=False)
     with pytest.raises(InputError, match="a run or a model"):
         rs.train(data, RECIPE, place, init=np.zeros(3), progress=False)
     assert not place.exists()

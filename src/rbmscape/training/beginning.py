@@ -2,14 +2,16 @@
 
 The new run has a recipe, a schedule, an optimiser and a directory of its own.  From a run it takes the model that
 training delivered and the Markov chains, where it has any; from a model the parameters alone, and the chains begin with
-data.
+data.  Training in equilibrium has to climb to the model first, along the checkpoints of its run or the ladder that this
+kept, and makes its own chains on the way.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,8 +22,9 @@ from rbmscape.errors import ConfigError, InputError, NoChainsError, ShapeError
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
+from rbmscape.sampling.kept import KeptLadder
 
-__all__ = ["Beginning", "beginning_of", "check_beginning", "check_record", "recipe_for"]
+__all__ = ["Beginning", "beginning_of", "check_beginning", "check_record", "recipe_for", "to_climb"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +36,13 @@ class Beginning:
     model : its parameters before the first update
     chains : (n, N) uint8 visible states of Markov chains, or None where they begin with data
     facts : what the run's record says of it: ``digest`` of the contents, and of a run ``directory`` and ``update``
+    way : functions that load the models to climb along to this one, itself the last; empty for a model without a run
     """
 
     model: RBM
     chains: Tensor | None
     facts: dict[str, Any]
+    way: tuple[Callable[[], RBM], ...] = ()
 
     def first_chains(self, n_chains: int) -> Tensor | None:
         """(n_chains, N), each of the known chains at most once more often than any other."""
@@ -67,7 +72,15 @@ def beginning_of(init: Run | RBM | None) -> Beginning | None:
     except NoChainsError:
         chains = None
     facts = {"digest": _digest(model, chains), "directory": str(init.directory), "update": init.last_update}
-    return Beginning(model, chains, facts)
+    return Beginning(model, chains, facts, _way(init))
+
+
+def _way(run: Run) -> tuple[Callable[[], RBM], ...]:
+    """Of the rungs of a kept ladder, or of the checkpoints of a run."""
+    path = run.path() if run.config.method == "ptt" else None
+    if isinstance(path, KeptLadder):
+        return tuple(partial(path.models.__getitem__, number) for number in range(len(path.models)))
+    return tuple(partial(run.load, update) for update in run.updates)
 
 
 def _digest(model: RBM, chains: Tensor | None) -> str:
@@ -98,7 +111,7 @@ def check_beginning(begin: Beginning | None, dataset: Dataset, config: TrainingC
     Raises
     ------
     ShapeError : another number of units
-    ConfigError : method "ptt", whose ladder has to grow from independent units
+    ConfigError : method "ptt" and a model without a run, to which nothing leads from independent units
     """
     if begin is None:
         return
@@ -108,11 +121,18 @@ def check_beginning(begin: Beginning | None, dataset: Dataset, config: TrainingC
             f"init has {found[0]} visible and {found[1]} hidden units, the data and the recipe {wanted[0]} and "
             f"{wanted[1]}; train on data of the same width with n_hidden={found[1]}"
         )
-    if config.method == "ptt":
+    if config.method == "ptt" and not begin.way:
         raise ConfigError(
-            "method 'ptt' grows its ladder from independent units and cannot begin with a trained model; go on with "
-            "method='pcd', or train from the start without init"
+            "method 'ptt' climbs from independent units to a trained model along the checkpoints of its run, found a "
+            "model alone; pass the run (rbmscape.Run.open), go on with method='pcd', or train from the start"
         )
+
+
+def to_climb(begin: Beginning | None, config: TrainingConfig, *, is_begun: bool) -> Beginning | None:
+    """The beginning, without a way to climb where none is needed: by other methods, and once a state has the ladder."""
+    if begin is None or (config.method == "ptt" and not is_begun):
+        return begin
+    return replace(begin, way=())
 
 
 def check_record(record: Mapping[str, Any], begin: Beginning | None, place: str, *, has_state: bool) -> None:

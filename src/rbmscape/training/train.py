@@ -19,7 +19,7 @@ from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter, arithmetic, same_numbers
 from rbmscape.training.audit import audit_training, can_be_audited, is_audited, save_audit
 from rbmscape.training.batch import can_batch
-from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for
+from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for, to_climb
 from rbmscape.training.counted import check_rows, is_plain
 from rbmscape.training.display import TrainingDisplay, make_reporter
 from rbmscape.training.interrupt import InterruptGuard
@@ -50,7 +50,8 @@ def train(
     config : the recipe; by default that of `init` where it is a run, else `TrainingConfig.recommended()`
     directory : where the run is kept; by default a temporary one that vanishes with the returned run
     init : begin with the model of a run, and with its chains, or with a model: for fine-tuning, or for more epochs
-        under a new schedule; not needed again to resume
+        under a new schedule; not needed again to resume.  Method "ptt" takes a run of any method, and climbs to its
+        model along its checkpoints before the first update.
     resume : continue the run in ``directory`` if there is one, bit for bit as if it had never stopped
     overwrite : replace a run that is in ``directory``
     until_update : stop (resumably) after this many updates in all, to train in slices
@@ -140,8 +141,18 @@ def _train(
         )
         return
     with RunWriter(directory) as writer, naming_a_lost_device(engine):
+        begin = to_climb(begin, config, is_begun=resume and writer.layout.state.is_file())
+        _tell(reporter, begin)
         trainer = _start(writer, dataset, config, engine, begin, resume=resume, overwrite=overwrite)
+        _tell(reporter, begin, trainer.n_rungs)
         _run(trainer, Session(trainer, writer, dataset), reporter, until_update)
+
+
+def _tell(reporter: Reporter, begin: Beginning | None, n_rungs: int = 0) -> None:
+    """Where somebody watches, that a ladder climbs to the model that training begins with, and how it ended."""
+    if begin is not None and begin.way and isinstance(reporter, TrainingDisplay):
+        ended = f": {n_rungs} rungs" if n_rungs else ", before the first update"
+        reporter.tell([("ladder", f"climbs along the {len(begin.way)} models that lead to init{ended}")])
 
 
 def _train_in_team(
@@ -258,6 +269,11 @@ def _start(
     return trainer
 
 
+def _ladder_facts(begin: Beginning, trainer: Trainer) -> dict[str, int]:
+    """What a run's record says of the climb to the model that training in equilibrium began with."""
+    return {"climbed_models": len(begin.way), "climbed_rungs": trainer.n_rungs} if begin.way else {}
+
+
 def _fresh(
     writer: RunWriter,
     dataset: Dataset,
@@ -275,7 +291,7 @@ def _fresh(
         check_record(read_run_record(writer.layout.config), begin, place, has_state=has_state)
     trainer = Trainer(dataset, config, engine, begin, team=team)
     wanted = record_of(dataset, config, engine, trainer.updates_per_epoch)
-    wanted |= {} if begin is None else {"init": begin.facts}
+    wanted |= {} if begin is None else {"init": begin.facts | _ladder_facts(begin, trainer)}
     record = writer.begin(wanted, resume=resume, overwrite=overwrite)
     if not same_numbers(record, wanted):
         engine = select_engine(record["engine"], record["precision"], engine.device)

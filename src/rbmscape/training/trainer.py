@@ -7,7 +7,7 @@ there is no generator whose state could be lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
@@ -86,7 +86,8 @@ class Trainer:
         known = None if begin is None else begin.first_chains(self.n_chains)
         chains = first_chains(self.train, self._streams["start"], self.n_chains) if known is None else known
         self._sampler.v.copy_(chains[team.own(self.n_chains)])
-        self._follower = self._make_follower(start) if config.method == "ptt" else None
+        way = () if begin is None else begin.way
+        self._follower = self._make_follower(start, way) if config.method == "ptt" else None
         self._safe_average = None if self._follower is None or self._average is None else _copies(self._average)
 
     def _make_completions(self) -> Completions | None:
@@ -96,15 +97,16 @@ class Trainer:
         stream, steps = Stream(self.config.seed, "training/positive"), self.config.gibbs_steps
         return Completions(self._rows, self.engine, self._present, self.batch_size, steps, stream)
 
-    def _make_follower(self, start: RBM) -> Follower:
-        """The ladder of training in equilibrium, with its lowest rung; the chains start there."""
+    def _make_follower(self, start: RBM, way: Sequence[Callable[[], RBM]]) -> Follower:
+        """The ladder of training in equilibrium, its lowest rung or all that lead to the model; chains start there."""
         config = self.config
         thresholds = Thresholds(config.freeze_below, config.reject_below)
         reservoir = config.reservoir or RESERVOIR_CHAINS * self.n_chains
+        first = way[0]().to(start.device, start.dtype) if way else start
         follower = Follower(
-            self.engine.annealer(), start, self.chains, reservoir, self.train[:], thresholds, config.seed
+            self.engine.annealer(), first, self.chains, reservoir, self.train[:], thresholds, config.seed
         )
-        self._sampler.v.copy_(follower.first_chains())
+        self._sampler.v.copy_(follower.grow(way) if way else follower.first_chains())
         return follower
 
     def _make_descent(self, arithmetic: str) -> Descent:
@@ -256,6 +258,11 @@ class Trainer:
             tensors |= self._follower.state()
             tensors |= {f"safe_{name}": value for name, value in (self._safe_average or {}).items()}
         return tensors | self._descent.state()
+
+    @property
+    def n_rungs(self) -> int:
+        """Frozen models of "ptt"; 0 otherwise."""
+        return 0 if self._follower is None else len(self._follower.ladder.rungs)
 
     def rungs(self) -> list[dict[str, Tensor]]:
         """Parameters of the frozen models of "ptt", lowest first; they never change."""

@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from rbmscape.errors import LadderStalledError
 from rbmscape.kernels.interface import Annealer, BoundPath, ModelLike
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 from rbmscape.training.ladder.audit import blind_doubts, scout
 from rbmscape.training.ladder.climb import Climb, Effort, climb
 from rbmscape.training.ladder.control import Action, Rate, decide, frozen, was_rejected, went_on
-from rbmscape.training.ladder.exchange import MAX_THIN, draw_partners, make_offer
+from rbmscape.training.ladder.exchange import MAX_THIN, draw_partners, make_offer, thinness
 from rbmscape.training.ladder.groups import group_count
 from rbmscape.training.ladder.machine import Machine
 from rbmscape.training.ladder.report import Report, report
@@ -103,6 +104,46 @@ class Follower:
         """(C, N) states of the lowest rung: exact samples, close to the first model."""
         partner = draw_partners(self._n_chains, self.ladder.top.log_density, self.stream.child("first").numpy())
         return self.ladder.top.flat[partner]
+
+    def grow(self, way: Sequence[Callable[[], RBM]]) -> Tensor:
+        """Climb along models of an earlier training; returns the chains (C, N) at the last of them.
+
+        Models that the newest reservoir can do without are left out.
+
+        Raises
+        ------
+        LadderStalledError : somewhere chains do not come to equilibrium, or too many rungs lie between two models
+        """
+        chains, number = self.first_chains(), 0
+        while number < len(way):
+            number, model = self._farthest(way, number)
+            stream = self.stream.child(f"grow/{number}")
+            found = climb(self.machine, self.ladder, model, chains, self.effort, stream, 0)
+            if found.doubts:
+                raise LadderStalledError(
+                    f"the ladder of method 'ptt' does not reach model {number + 1} of the {len(way)} that lead to init "
+                    f"({'; '.join(found.doubts)}); train in equilibrium from the start, with more n_chains, or go on "
+                    "with method='pcd'"
+                )
+            self.ladder, chains = found.ladder, found.chains
+            number += 1
+        return chains
+
+    def _farthest(self, way: Sequence[Callable[[], RBM]], number: int) -> tuple[int, RBM]:
+        """The last model in a row from this one on that the newest reservoir can represent, at least this one."""
+        top = self.ladder.top
+        model = self._like(way[number]())
+        for following in range(number + 1, len(way)):
+            candidate = self._like(way[following]())
+            density = self.machine.log_densities(top.flat, self.machine.prepare(candidate))[0]
+            if thinness(density - top.log_density.reshape(-1)) > MAX_THIN:
+                break
+            number, model = following, candidate
+        return number, model
+
+    def _like(self, model: RBM) -> RBM:
+        """A model where the rungs are, in their numbers."""
+        return model.to(self.ladder.top.model.device, self.ladder.top.model.dtype)
 
     @property
     def sweep_interval(self) -> int:
