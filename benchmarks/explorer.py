@@ -3,14 +3,18 @@
     python -m benchmarks.explorer RUN [--json FILE]
 
 RUN is the directory of a finished run.  Playwright drives the Chromium that is on the PATH.  Times are medians with the
-95 % quantile, in milliseconds of the page's own clock; the first picture counts from the request of the page.
+95 % quantile, in milliseconds of the page's own clock; the first picture (metrics and weights) counts from the request
+of the page, in a browser that is running, and the whole view has samples as well.  Memory is resident; the peak of the
+process that draws equilibrium samples is counted apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -51,7 +55,10 @@ def measured(chromium, url, pid):
     began = time.perf_counter()
     page.goto(url)
     wait(page, "!!window.rbmscape?.ready")
-    found = {"first picture (s)": round(time.perf_counter() - began, 2)}
+    found = {"load average": os.getloadavg()[0], "first picture (s)": seconds(page.evaluate("window.rbmscape.first"))}
+    found["whole first view (s)"] = round(time.perf_counter() - began, 2)
+    found["processor time of the server until then (s)"] = processor_time(pid)
+    found["timeline while checkpoints are prepared, symmetry (ms)"] = quantiles(moves(page, url, "symmetry"))
     began = time.perf_counter()
     wait(
         page,
@@ -60,13 +67,14 @@ def measured(chromium, url, pid):
         600,
     )
     found["all checkpoints prepared (s)"] = round(time.perf_counter() - began, 1)
-    wait(page, "document.querySelector('#progress').textContent === ''", 900)
+    found["server memory then, and its peak (MB)"] = memory(pid)
+    found["peak of the process that draws samples (MB)"] = watched(page, pid)
     found["with equilibrium samples (s)"] = round(time.perf_counter() - began, 1)
     for view in VIEWS:
         found[f"timeline, {view} (ms)"] = quantiles(moves(page, url, view))
     for view, press in (("hierarchy", "#spin"), ("play", None)):
         found[f"frames a second, {view}"] = frames(page, url, view, press)
-    found["server memory (MB)"] = memory(pid)
+    found["server memory, and its peak (MB)"] = memory(pid)
     tabs = [chromium.new_page() for _ in range(10)]
     began = time.perf_counter()
     for tab in tabs:
@@ -74,8 +82,30 @@ def measured(chromium, url, pid):
     for tab in tabs:
         wait(tab, "!!window.rbmscape?.ready")
     found["ten more tabs, all drawn (s)"] = round(time.perf_counter() - began, 2)
-    found["server memory with them (MB)"] = memory(pid)
+    found["server memory with them, and its peak (MB)"] = memory(pid)
+    found["load average at the end"] = os.getloadavg()[0]
     return found
+
+
+def watched(page, pid):
+    """Largest resident memory of a child of the server until everything is computed."""
+    most, end = 0, time.monotonic() + 1500
+    while page.evaluate("document.querySelector('#progress').textContent !== ''") and time.monotonic() < end:
+        children = Path(f"/proc/{pid}/task").glob("*/children")
+        for child in [int(word) for part in children for word in part.read_text().split()]:
+            with contextlib.suppress(OSError, StopIteration):
+                most = max(most, memory(child)[1])
+        time.sleep(0.2)
+    return most
+
+
+def seconds(milliseconds):
+    return round(milliseconds / 1000, 2)
+
+
+def processor_time(pid):
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return round((int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK"), 2)
 
 
 def wait(page, expression, seconds=120):
@@ -122,9 +152,10 @@ def frames(page, url, view, press):
 
 
 def memory(pid):
-    """Resident memory of the server."""
+    """Resident memory of a process, now and at its peak."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return round(int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 1000)
+    kinds = [next(line for line in lines if line.startswith(kind)) for kind in ("VmRSS", "VmHWM")]
+    return [round(int(line.split()[1]) / 1000) for line in kinds]
 
 
 def processor():

@@ -15,12 +15,12 @@ def tiny_recipe(**changes):
 @pytest.fixture(scope="session", autouse=True)
 def _few_samples():
     """Equilibrium samples that take a second; whether they are any good is their verdict's affair."""
-    from rbmscape.explorer import subject
+    from rbmscape.explorer import drawing
 
-    usual = subject.BUDGET, subject.N_CHAINS
-    subject.BUDGET, subject.N_CHAINS = 1e9, 32
+    usual = drawing.BUDGET, drawing.N_CHAINS
+    drawing.BUDGET, drawing.N_CHAINS = 1e9, 32
     yield
-    subject.BUDGET, subject.N_CHAINS = usual
+    drawing.BUDGET, drawing.N_CHAINS = usual
 
 
 @pytest.fixture(scope="session")

@@ -13,17 +13,17 @@ from tests.explorer.conftest import tiny_recipe
 import rbmscape as rs
 from rbmscape.explorer.catalogue import Catalogue, of_run
 from rbmscape.explorer.encode import to_csv, to_netcdf, to_page
+from rbmscape.explorer.frames import NotReadyError
 from rbmscape.explorer.query import Query
 from rbmscape.explorer.registry import all_views
-from rbmscape.explorer.subject import NotReadyError
 
 
 def ready(subject, seconds=240):
     """The subject once everything of it is computed."""
     subject.begin()
     end = time.monotonic() + seconds
-    while subject.stage != "ready":
-        assert time.monotonic() < end, subject.problem
+    while subject.preparation.stage != "ready":
+        assert time.monotonic() < end, subject.preparation.problem
         time.sleep(0.02)
     return subject
 

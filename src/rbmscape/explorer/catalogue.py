@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +77,18 @@ class Catalogue:
             raise InputError(f"there is no run {name[:80]!r} here; the first is {names[0]!r}")
         return self._subjects[name or names[0]]
 
+    def warm(self) -> None:
+        """Load what the first page needs before somebody asks."""
+        with suppress(RbmscapeError):
+            self.subject("").preparation.warm()
+
     def summary(self, name: str) -> dict[str, Any]:
         """What the page has to know before it draws anything."""
         subject = self.subject(name)
         run = subject.run
         updates = subject.updates
         per_epoch = 1 if run is None else run.updates_per_epoch
+        preparation = subject.preparation
         subject.begin()
         return {
             "title": self.title,
@@ -94,10 +101,10 @@ class Catalogue:
             "epochs": [update / per_epoch for update in updates],
             "complete": run is None or run.is_complete,
             "total_epochs": 0 if run is None else run.config.epochs,
-            "prepared": list(subject.prepared),
-            "generation": subject.generation,
-            "stage": subject.stage,
-            "problem": subject.problem,
+            "prepared": preparation.prepared,
+            "generation": preparation.generation,
+            "stage": preparation.stage,
+            "problem": preparation.problem,
             "no_data": subject.no_data,
             "n_visible": subject.n_visible,
             "n_hidden": subject.n_hidden,

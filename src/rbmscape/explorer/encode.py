@@ -6,25 +6,57 @@ import base64
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rbmscape.brief import OneLine
+
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["to_csv", "to_json", "to_netcdf", "to_page"]
+__all__ = ["Sheet", "to_csv", "to_json", "to_netcdf", "to_page"]
 
 
-def to_page(dataset: xr.Dataset) -> bytes:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sheet(OneLine):
+    """What a Dataset is made of; the page takes it as it is, so that the first picture waits for no import of xarray.
+
+    Attributes
+    ----------
+    variables, coords : by name, axes (a word, or several), numbers, and attributes
+    attrs : of the whole
+    """
+
+    variables: Mapping[str, tuple[Any, ...]]
+    coords: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def _headline(self) -> str:
+        return f"{len(self.variables)} variables: {', '.join(self.variables)}"
+
+    def dataset(self) -> xr.Dataset:
+        """The same as a Dataset."""
+        import xarray as xr
+
+        return xr.Dataset(self.variables, coords=self.coords, attrs=self.attrs)
+
+
+def to_page(found: Sheet | xr.Dataset) -> bytes:
     """Coordinates and variables: their axes, shape and numbers; those that are no bytes are float32."""
-    arrays = {str(name): _array(array) for name, array in (*dataset.coords.items(), *dataset.data_vars.items())}
-    return to_json({"arrays": arrays, "attrs": dict(dataset.attrs)})
+    if isinstance(found, Sheet):
+        parts = {name: (*of, {})[:3] for name, of in (*found.coords.items(), *found.variables.items())}
+    else:
+        parts = {
+            str(name): (of.dims, of.values, of.attrs) for name, of in (*found.coords.items(), *found.data_vars.items())
+        }
+    return to_json({"arrays": {name: _array(*of) for name, of in parts.items()}, "attrs": dict(found.attrs)})
 
 
-def _array(array: xr.DataArray) -> dict[str, Any]:
-    values = np.asarray(array.values)
-    head = {"dims": list(map(str, array.dims)), "shape": list(values.shape), "units": str(array.attrs.get("units", ""))}
+def _array(axes: Any, numbers: Any, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    values, dims = np.asarray(numbers), [axes] if isinstance(axes, str) else list(map(str, axes))
+    head = {"dims": dims, "shape": list(values.shape), "units": str(attrs.get("units", ""))}
     if values.dtype.kind in "OUS":
         return head | {"words": [str(word) for word in values.ravel()]}
     kind = "u1" if values.dtype in (np.uint8, np.bool_) else "f4"
@@ -48,17 +80,21 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def to_csv(dataset: xr.Dataset) -> bytes:
+def to_csv(found: Sheet | xr.Dataset) -> bytes:
     """One row a number, with its coordinates, its name and its unit."""
     from rbmscape.study.tables import long_table
 
-    return str(long_table(dataset).to_csv(index=False)).encode("utf-8")
+    return str(long_table(_dataset(found)).to_csv(index=False)).encode("utf-8")
 
 
-def to_netcdf(dataset: xr.Dataset) -> bytes:
+def to_netcdf(found: Sheet | xr.Dataset) -> bytes:
     """A netCDF 4 file, made in memory."""
     import io
 
     buffer = io.BytesIO()
-    dataset.to_netcdf(buffer, engine="h5netcdf")
+    _dataset(found).to_netcdf(buffer, engine="h5netcdf")
     return buffer.getvalue()
+
+
+def _dataset(found: Sheet | xr.Dataset) -> xr.Dataset:
+    return found.dataset() if isinstance(found, Sheet) else found

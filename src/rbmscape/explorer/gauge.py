@@ -10,7 +10,7 @@ from rbmscape.reciprocal.modes import Modes
 
 __all__ = ["Gauge"]
 
-MOST_BYTES = 300_000_000
+MOST_BYTES = 100_000_000
 LEADING = 32
 
 
@@ -36,7 +36,7 @@ class Gauge:
             return self._kept[update]
 
     def _made(self, update: int) -> Modes:
-        modes = Modes.of(self._load(update))
+        modes = Modes.of(self._load(update), unpaired="bias")
         if not self._kept:
             return modes
         nearest = min(self._kept, key=lambda known: abs(known - update))
@@ -44,7 +44,7 @@ class Gauge:
 
     def _forget(self, update: int) -> None:
         """Drop those between the ends once there are too many; the ends are what others are aligned to."""
-        size = 8 * (self._kept[update].n_visible ** 2 + self._kept[update].n_hidden ** 2)
+        size = self._kept[update].left.nbytes + self._kept[update].right.nbytes
         most = max(3, MOST_BYTES // size)
         inner = sorted(set(self._kept) - {update, min(self._kept), max(self._kept)})
         while len(self._kept) > most and inner:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rbmscape.errors import RbmscapeError
 from rbmscape.explorer.catalogue import Catalogue
-from rbmscape.explorer.subject import StoppedError, Stopper
+from rbmscape.explorer.drawing import StoppedError, Stopper
 from rbmscape.runs.run import Run
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def live_catalogue(directory: Path) -> Catalogue:
 
         try:
             data = load_dataset("mnist", n_train=N_TRAIN, n_test=N_TEST)
-            train(data, live_recipe(), directory / "live", progress=Stopper(ended))
+            train(data, live_recipe(), directory / "live", progress=Stopper(lambda: not ended.is_set()))
         except StoppedError:
             return
         except (RbmscapeError, OSError) as error:

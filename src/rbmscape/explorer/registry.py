@@ -15,6 +15,7 @@ from rbmscape.explorer import views
 if TYPE_CHECKING:
     import xarray as xr
 
+    from rbmscape.explorer.encode import Sheet
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.scene import Scene
 
@@ -28,14 +29,16 @@ class View:
     Attributes
     ----------
     name : of the file
-    show : what is looked at (a `Subject`) and the page's question to the Dataset that the page draws
+    show : what is looked at (a `Subject`) and the page's question to what the page draws
     uses_samples : whether what it keeps changes with better samples
+    uses_all : whether it shows all checkpoints together
     prepare : what a view keeps of every checkpoint, made once, in the order of training; None where it keeps nothing
     """
 
     name: str
-    show: Callable[[Any, Query], xr.Dataset]
+    show: Callable[[Any, Query], Sheet | xr.Dataset]
     uses_samples: bool
+    uses_all: bool
     prepare: Callable[[Scene], xr.Dataset] | None
 
 
@@ -45,8 +48,8 @@ def all_views() -> dict[str, View]:
     found = {}
     for entry in pkgutil.iter_modules(views.__path__):
         module = import_module(f"{views.__name__}.{entry.name}")
-        sampled, prepare = getattr(module, "USES_SAMPLES", True), getattr(module, "prepare", None)
-        found[entry.name] = View(entry.name, module.show, sampled, prepare)
+        sampled, together = getattr(module, "USES_SAMPLES", True), getattr(module, "USES_ALL", False)
+        found[entry.name] = View(entry.name, module.show, sampled, together, getattr(module, "prepare", None))
     return found
 
 

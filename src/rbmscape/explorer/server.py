@@ -7,7 +7,6 @@ import errno
 import secrets
 import socket
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,12 +16,14 @@ from urllib.parse import unquote, urlsplit
 
 from rbmscape.checks import is_whole
 from rbmscape.errors import DiskError, InputError, RbmscapeError, RunNotFoundError
+from rbmscape.explorer.cache import Cache
 from rbmscape.explorer.catalogue import Catalogue
 from rbmscape.explorer.encode import to_csv, to_json, to_netcdf, to_page
+from rbmscape.explorer.frames import NotReadyError
 from rbmscape.explorer.guard import Guard
 from rbmscape.explorer.query import Query
 from rbmscape.explorer.registry import find_view
-from rbmscape.explorer.subject import NotReadyError, Subject
+from rbmscape.explorer.subject import Subject
 
 __all__ = ["FIRST_PORT", "ExplorerServer"]
 
@@ -40,30 +41,6 @@ KINDS = {
     "nc": "application/x-netcdf",
 }
 WRITERS: dict[str, Callable[[Any], bytes]] = {"": to_page, "csv": to_csv, "nc": to_netcdf}
-
-
-class _Cache:
-    """The last answers, up to a number of bytes."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Any, bytes] = OrderedDict()
-        self._size = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: Any, make: Callable[[], bytes]) -> bytes:
-        """The answer to a question, made where it is not kept."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        made = make()
-        with self._lock:
-            if key not in self._kept and len(made) < CACHE_BYTES // 4:
-                self._kept[key] = made
-                self._size += len(made)
-            while self._size > CACHE_BYTES:
-                self._size -= len(self._kept.popitem(last=False)[1])
-        return made
 
 
 class ExplorerServer(ThreadingHTTPServer):
@@ -90,7 +67,7 @@ class ExplorerServer(ThreadingHTTPServer):
         if not is_whole(port) or not 0 <= port < _PORTS:
             raise InputError(f"port must be a whole number from 0 to {_PORTS - 1}, found {port!r}; leave it out")
         self.catalogue = catalogue
-        self.cache = _Cache()
+        self.cache: Cache[bytes] = Cache(CACHE_BYTES, len)
         self.asked_port = port
         if ":" in host:
             self.address_family = socket.AF_INET6
@@ -105,6 +82,7 @@ class ExplorerServer(ThreadingHTTPServer):
         else:
             raise InputError(f"no port from {port} to {port + PORTS_TRIED - 1} is free; choose one with --port")
         self.guard = Guard(secrets.token_urlsafe(24), host, self.server_address[1], framed)
+        catalogue.warm()
 
     @property
     def url(self) -> str:
@@ -200,9 +178,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _view(self, subject: Subject, view: str, kind: str, query: Query) -> bytes:
         found = find_view(view)
-        last = len(subject.updates)
-        key = (subject.name, subject.generation, last, view, kind, query)
-        return self.server.cache.get(key, lambda: WRITERS[kind](found.show(subject, query)))
+        made = len(subject.frames(view)) if found.uses_all else 0
+        key = (subject.name, subject.preparation.generation, len(subject.updates), made, view, kind, query)
+        with subject.answering():
+            return self.server.cache.get(key, lambda: WRITERS[kind](found.show(subject, query)))
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)

@@ -1,59 +1,32 @@
-"""One run or one model that is looked at: its checkpoints, prepared for the views in the background."""
+"""One run or one model that is looked at: its checkpoints, their samples, and the data."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rbmscape.errors import InputError, RbmscapeError
-from rbmscape.explorer.registry import all_views
+from rbmscape.errors import InputError
+from rbmscape.explorer.cache import Cache
+from rbmscape.explorer.frames import NotReadyError
+from rbmscape.explorer.gauge import Gauge
+from rbmscape.explorer.preparation import Preparation
 from rbmscape.explorer.scene import Points, Scene, gibbs_samples, or_none, shown_points
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.run import Run
-from rbmscape.runs.samples import model_samples, run_samples
+from rbmscape.runs.samples import RunSamples
 from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from rbmscape.data.dataset import Dataset
-    from rbmscape.explorer.gauge import Gauge
 
-__all__ = ["NotReadyError", "StoppedError", "Stopper", "Subject"]
+__all__ = ["Subject"]
 
-SECONDS_BETWEEN_LOOKS = 1.0
-SECONDS_TO_END = 30.0
-N_CHAINS = 200
-BUDGET = 2e11  # multiply-adds: what takes a minute of one core, where a study takes five
-
-
-class StoppedError(RbmscapeError):
-    """Nobody waits for the result any more."""
-
-
-class NotReadyError(RbmscapeError):
-    """What is asked for is still being computed; ask again."""
-
-
-class Stopper:
-    """A `rbmscape.progress.Reporter` that ends a long call once an event is set."""
-
-    def __init__(self, event: threading.Event) -> None:
-        self._event = event
-
-    def start(self, what: str, total: int | None) -> None:
-        """See `rbmscape.progress.Reporter.start`."""
-
-    def advance(self, done: int, status: Any = None) -> None:
-        """Raise StoppedError once the event is set."""
-        del done, status
-        if self._event.is_set():
-            raise StoppedError("the explorer was closed")
-
-    def stop(self) -> None:
-        """See `rbmscape.progress.Reporter.stop`."""
+SECONDS_TO_WAIT = 5.0
+SAMPLES_BYTES = 32_000_000
 
 
 class Subject:
@@ -66,40 +39,38 @@ class Subject:
 
     Attributes
     ----------
-    name : the same
+    name, opened : the same
     run : None for a model
-    generation : grows whenever something prepared is replaced or added
-    problem : what went wrong in the preparation, in a sentence; empty where nothing did
+    preparation : makes the views' frames in the background
+    equilibrium : samples by replica exchange; None as long as there are none
     """
 
     def __init__(self, opened: Run | RBM, name: str) -> None:
-        from rbmscape.explorer.gauge import Gauge
-
         self.name = name
+        self.opened = opened
         self.run = opened if isinstance(opened, Run) else None
-        self._model = opened if isinstance(opened, RBM) else None
-        self.gauge: Gauge = Gauge(self.load)
-        self.generation = 0
-        self.problem = ""
-        self.stage = "waiting"
-        self._frames: dict[int, dict[str, xr.Dataset]] = {}
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.gauge = Gauge(self.load)
+        self.equilibrium: RunSamples | None = None
+        self.preparation = Preparation(self)
+        self._samples: Cache[Samples] = Cache(SAMPLES_BYTES, _size)
         self._data: tuple[Dataset | None, Points | None, str] | None = None
-        self._samples: dict[int, Samples] = {}
+        self._lock = threading.Lock()
 
     @property
     def updates(self) -> tuple[int, ...]:
         """Checkpoints; a model has one, numbered 0."""
         return (0,) if self.run is None else self.run.updates
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether no checkpoint will be added."""
+        return self.run is None or self.run.is_complete
+
     def load(self, update: int) -> RBM:
         """The model of a checkpoint, with the parameters as they were trained."""
-        if self._model is not None:
-            return self._model
-        assert self.run is not None
-        return self.run.load(update, averaged=False)
+        if isinstance(self.opened, RBM):
+            return self.opened
+        return self.opened.load(update, averaged=False)
 
     def resolve(self, update: int) -> int:
         """The checkpoint itself; the last for -1.
@@ -121,24 +92,17 @@ class Subject:
     @property
     def n_visible(self) -> int:
         """Number N of visible units."""
-        return self._model.n_visible if self._model is not None else int(self._run_data["n_visible"])
+        return self.opened.n_visible if isinstance(self.opened, RBM) else int(self.opened.data["n_visible"])
 
     @property
     def n_hidden(self) -> int:
         """Number M of hidden units."""
-        if self._model is not None:
-            return self._model.n_hidden
-        assert self.run is not None
-        return int(self.run.config.n_hidden)
-
-    @property
-    def _run_data(self) -> dict[str, Any]:
-        return {} if self.run is None else self.run.data
+        return self.opened.n_hidden if isinstance(self.opened, RBM) else int(self.opened.config.n_hidden)
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
         """(height, width) of the data, or None."""
-        shape = self._run_data.get("image_shape")
+        shape = None if self.run is None else self.run.data.get("image_shape")
         return None if shape is None else (int(shape[0]), int(shape[1]))
 
     def data(self) -> tuple[Dataset | None, Points | None]:
@@ -154,46 +118,26 @@ class Subject:
         """Why there are no data; empty where there are, or where nobody has looked yet."""
         return "" if self._data is None else self._data[2]
 
-    @property
-    def prepared(self) -> tuple[int, ...]:
-        """Checkpoints that every view can show, rising."""
-        return tuple(sorted(self._frames))
-
     def frame(self, view: str, update: int) -> xr.Dataset:
-        """What a view keeps of a checkpoint.
+        """What a view keeps of a checkpoint, made now if it has not been made.
 
         Raises
         ------
-        NotReadyError : it is still being computed
+        NotReadyError : it takes longer than five seconds
         """
         self.begin()
-        resolved = self.resolve(update)
-        parts = self._frames.get(resolved)
-        if parts is None:
-            done, total = len(self._frames), len(self.updates)
-            raise NotReadyError(self.problem or f"update {resolved} is being prepared ({done} of {total} are ready)")
-        return parts[view]
+        return self.preparation.frames.wait((view, self.resolve(update)), SECONDS_TO_WAIT)
+
+    def frames(self, view: str) -> list[tuple[int, xr.Dataset]]:
+        """Updates and what a view keeps of them, as far as that is made."""
+        return self.preparation.frames.kept(view)
 
     def samples_at(self, update: int) -> Samples:
         """The best samples of a checkpoint that there are: in equilibrium, else of plain Gibbs chains."""
-        update = self.resolve(update)
-        found = self._samples.get(update)
-        if found is None:
-            found = self._samples.setdefault(update, gibbs_samples(self.load(update)))
-        return found
-
-    def begin(self) -> None:
-        """Prepare the views in the background, if that has not begun."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._prepare, name=f"explorer {self.name}", daemon=True)
-                self._thread.start()
-
-    def close(self) -> None:
-        """Stop preparing, and wait until that is so: native code must not run while the process ends."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(SECONDS_TO_END)
+        update, found = self.resolve(update), self.equilibrium
+        if found is None or (self.run is not None and update not in found.updates):
+            return self._samples.get((update, False), lambda: gibbs_samples(self.load(update)))
+        return self._samples.get((update, True), lambda: found.at(None if self.run is None else update))
 
     def scene(self, update: int) -> Scene:
         """All that is known of a checkpoint."""
@@ -202,54 +146,23 @@ class Subject:
         samples = self.samples_at(update)
         return Scene(update, self.load(update), self.gauge.at(update), samples, points, dataset, std)
 
-    def _prepare(self) -> None:
-        """Views first with quick samples, from the last checkpoint back; then again with those in equilibrium."""
+    def begin(self) -> None:
+        """Prepare the views in the background, if that has not begun."""
+        self.preparation.begin()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """While this lasts, nothing is prepared but what is waited for."""
+        self.preparation.asked(1)
         try:
-            self._pass("checkpoints", lambda update: update in self._frames)
-            while not self._finished() and not self._stop.wait(SECONDS_BETWEEN_LOOKS):
-                self._pass("new checkpoints", lambda update: update in self._frames)
-            self.stage = "drawing equilibrium samples"
-            if not self._stop.is_set() and self._equilibrate():
-                began = set[int]()
-                self._pass("checkpoints with equilibrium samples", lambda update: update in began, began.add)
-            self.stage = "ready"
-        except (RbmscapeError, OSError) as error:
-            self.problem = str(error)
-            self.generation += 1
+            yield
+        finally:
+            self.preparation.asked(-1)
 
-    def _finished(self) -> bool:
-        return self.run is None or self.run.is_complete
+    def close(self) -> None:
+        """Stop preparing, and wait until that is so: native code must not run while the process ends."""
+        self.preparation.close()
 
-    def _pass(self, stage: str, done: Callable[[int], bool], note: Callable[[int], None] = lambda _: None) -> None:
-        self.stage = f"preparing {stage}"
-        for update in reversed(self.updates):
-            if self._stop.is_set():
-                return
-            if not done(update):
-                scene = self.scene(update)
-                before = self._frames.get(update, {})
-                self._frames[update] = {
-                    name: before[name] if name in before and not view.uses_samples else view.prepare(scene)
-                    for name, view in all_views().items()
-                    if view.prepare is not None
-                }
-                self.generation += 1
-                note(update)
-                time.sleep(0.005)  # those who wait for an answer come first
 
-    def _equilibrate(self) -> bool:
-        """Replace quick samples by those of tempering; they come with their verdict."""
-        watch = Stopper(self._stop)
-        try:
-            if self.run is None:
-                assert self._model is not None
-                self._samples = {0: model_samples(self._model, progress=watch, n_chains=N_CHAINS, budget=BUDGET).at()}
-            else:
-                found = run_samples(self.run, progress=watch, n_chains=N_CHAINS, budget=BUDGET)
-                self._samples = {update: found.at(update) for update in found.updates}
-        except StoppedError:
-            return False
-        except RbmscapeError as error:
-            self.problem = f"there are no equilibrium samples: {error}"
-            return False
-        return True
+def _size(samples: Any) -> int:
+    return int(samples.draws.v.nbytes + samples.draws.h.nbytes)

@@ -88,14 +88,20 @@ async function draw() {
   showTimeline();
   if (!summary.updates.length) return say("No checkpoint has been written yet; the first one appears here by itself.");
   element("stage").classList.add("waiting");
+  window.rbmscape.shown = "";
   asked = [];
   try {
-    const paint = await view().load(context);
+    let paint = await view().load(context);
+    while (paint) {  // what is painted first may return, or promise, what is painted next
+      if (number !== drawn) return;
+      const next = paint();
+      window.rbmscape.first ??= performance.now();
+      element("stage").classList.remove("waiting");
+      paint = await next;
+    }
     if (number !== drawn) return;
-    paint();
     say(VIEWS[state.view] ? "" : `There is no view ${state.view}; this is the training.`);
     if (state.update !== -1 && !summary.updates.includes(state.update)) say(`There is no checkpoint at update ${state.update}; this is the last one.`);
-    element("stage").classList.remove("waiting");
     window.rbmscape.redraws.push(performance.now() - began);
     window.rbmscape.ready = true;
     window.rbmscape.shown = `${state.view} ${context.update} ${summary.generation}`;
@@ -113,7 +119,7 @@ async function ahead(number) {
   const near = [1, -1, 2, -2, 3, -3, 4, 5, 6].map((step) => summary.updates[here + step]).filter((update) => update !== undefined);
   for (const update of near) {
     for (const [name, one] of words) {
-      if (number !== drawn || name === "play" || !summary.prepared.includes(update)) return;
+      if (number !== drawn || name === "play") return;
       await ask(name, { ...one, update }).catch(() => null);
     }
   }
@@ -128,7 +134,8 @@ function showTimeline() {
   slider.setAttribute("aria-valuetext", words);
   element("when").textContent = words;
   const live = summary.complete ? "" : "training goes on; ";
-  element("progress").textContent = summary.stage === "ready" ? "" : `${live}${summary.stage}, ${summary.prepared.length} of ${total}`;
+  const prepared = Math.min(total, ...Object.values(summary.prepared).map((updates) => updates.length));
+  element("progress").textContent = summary.stage === "ready" ? "" : `${live}${summary.stage}, ${prepared} of ${total}`;
 }
 
 /** The knobs of a view; their values are words of the state. */
@@ -302,9 +309,7 @@ async function look() {
     summary = found;
     renew(found.generation * 1e6 + found.updates.length);
     if (!before) begin();
-    else if (before.updates.length !== found.updates.length || before.prepared.length !== found.prepared.length || (before.stage !== found.stage && found.stage === "ready")) {
-      if (before.updates.length !== found.updates.length && state.update === -1 || element("stage").classList.contains("waiting") || found.stage === "ready") draw();
-    }
+    else if (element("stage").classList.contains("waiting") || isNew(before, found)) draw();
     about();
     showTimeline();
   } catch (error) {
@@ -312,6 +317,13 @@ async function look() {
   }
   const slow = summary && summary.complete && summary.stage === "ready";
   setTimeout(look, slow ? 5000 : summary ? 1500 : 500);
+}
+
+/** Whether the view that is looked at would be drawn differently now. */
+function isNew(before, found) {
+  const whole = (one) => (one.prepared[state.view] || []).length === one.updates.length;
+  if (found.updates.length !== before.updates.length) return state.update === -1;
+  return (whole(found) && !whole(before)) || (found.stage === "ready" && before.stage !== "ready");
 }
 
 function about() {

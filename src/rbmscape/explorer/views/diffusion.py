@@ -8,14 +8,13 @@ import numpy as np
 import torch
 
 from rbmscape.diffusion.langevin import langevin, largest_stable_step
+from rbmscape.explorer.encode import Sheet
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
 from rbmscape.sampling.draws import gibbs_draws
 from rbmscape.symmetry.transitions import mode_coordinates
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
     from rbmscape.model.rbm import RBM
@@ -27,10 +26,8 @@ N_RECORDS = 60
 MOST_MODES = 16
 
 
-def show(subject: Subject, query: Query) -> xr.Dataset:
+def show(subject: Subject, query: Query) -> Sheet:
     """``u`` and ``w`` of one mode over (record, walker), and ``state`` (record, walker, unit) decoded to the units."""
-    import xarray as xr
-
     update = subject.resolve(query.whole("update", -1, -1, 2**60))
     kind = query.choice("kind", ("gibbs", "entropic", "gaussian"))
     spread = query.number("temperature", 1.0, 0.05, 5.0)
@@ -40,7 +37,7 @@ def show(subject: Subject, query: Query) -> xr.Dataset:
     walk = _gibbs if kind == "gibbs" else _langevin
     u, w, states, times, unit = walk(rbm, modes, mode, spread, seed, kind)
     low, high = float(np.nanmin(states)), float(np.nanmax(states))
-    return xr.Dataset(
+    return Sheet(
         {
             "u": (("record", "walker"), u, {"units": "1"}),
             "w": (("record", "walker"), w, {"units": "1"}),

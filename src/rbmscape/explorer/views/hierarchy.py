@@ -12,7 +12,6 @@ import numpy as np
 
 from rbmscape.explorer.scene import Scene, sample_facts
 from rbmscape.rng import Stream
-from rbmscape.symmetry.hierarchy import mode_rotation, rotated_field
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +32,7 @@ def prepare(scene: Scene) -> xr.Dataset:
     modes = scene.modes
     kept = min(MOST_MODES, modes.n_paired)
     h = scene.samples.h[:N_SAMPLES]
-    rest = mode_rotation(modes.n_visible, [(0, 1)], 0.0) if modes.n_visible > 1 else None
+    field = h.double() @ scene.model.weights.double().T + scene.model.visible_bias.double()
     strength = (h.double() @ modes.right[:, :kept]) * modes.singular_values[:kept]
     drawn = Stream(0, "explorer/hierarchy").numpy(0).random((len(h), modes.n_visible))
     variables: dict[str, Any] = {
@@ -42,9 +41,8 @@ def prepare(scene: Scene) -> xr.Dataset:
         "singular_value": ("mode", modes.singular_values[:kept].cpu().numpy(), {"units": "k_B T"}),
         "uniform": (("sample", "unit"), drawn),
         "hidden": (("sample", "hidden_unit"), h.cpu().numpy()),
+        "field": (("sample", "unit"), field.cpu().numpy()),
     }
-    if rest is not None:
-        variables["field"] = (("sample", "unit"), rotated_field(scene.model, modes, h, rest, False).cpu().numpy())
     result = xr.Dataset(variables)
     small = {name: array.astype(np.float32) for name, array in result.data_vars.items() if array.dtype == np.float64}
     return result.assign(small).assign_attrs(sample_facts(scene.samples))

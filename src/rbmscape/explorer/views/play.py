@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rbmscape.errors import InputError
+from rbmscape.explorer.encode import Sheet
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
 
@@ -22,15 +21,13 @@ __all__ = ["show"]
 MOST_WEIGHTS = 20_000_000
 
 
-def show(subject: Subject, query: Query) -> xr.Dataset:
+def show(subject: Subject, query: Query) -> Sheet:
     """``weights`` (unit, hidden), biases, and ``start`` (row, unit), data or samples to begin with.
 
     Raises
     ------
     InputError : the model is too large for a browser
     """
-    import xarray as xr
-
     update = subject.resolve(query.whole("update", -1, -1, 2**60))
     rbm = subject.load(update)
     if rbm.n_visible * rbm.n_hidden > MOST_WEIGHTS:
@@ -40,7 +37,7 @@ def show(subject: Subject, query: Query) -> xr.Dataset:
         )
     _, points = subject.data()
     start = subject.samples_at(update).v.cpu().numpy()[:40] if points is None else points.v[:40]
-    return xr.Dataset(
+    return Sheet(
         {
             "weights": (("unit", "hidden"), rbm.weights.cpu().numpy().astype(np.float32), {"units": "k_B T"}),
             "visible_bias": ("unit", rbm.visible_bias.cpu().numpy().astype(np.float32), {"units": "k_B T"}),

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
 
-__all__ = ["USES_SAMPLES", "prepare", "show"]
+__all__ = ["USES_ALL", "USES_SAMPLES", "prepare", "show"]
 
+USES_ALL = True
 USES_SAMPLES = False
 
 N_DATA = 2000
@@ -52,7 +53,7 @@ def show(subject: Subject, query: Query) -> xr.Dataset:
     """The spectrum at one checkpoint, and the first singular values at all that are prepared."""
     here = subject.frame("spectrum", query.whole("update", -1, -1, 2**60))
     first = min(8, here.sizes["order"])
-    rows = [(update, subject.frame("spectrum", update)) for update in subject.prepared]
+    rows = subject.frames("spectrum")
     along = {"along_singular_value": (("at", "rank"), np.array([one.singular_value.values[:first] for _, one in rows]))}
     if "dressed" in here:
         along["along_dressed"] = (("at", "rank"), np.array([one.dressed.values[:first] for _, one in rows]))

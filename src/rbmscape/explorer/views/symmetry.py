@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
 
-__all__ = ["prepare", "show"]
+__all__ = ["USES_ALL", "prepare", "show"]
 
+USES_ALL = True
 FloatArray = NDArray[np.float64]
 MOST_MODES = 8
 N_GRID = 121
@@ -106,7 +107,7 @@ def show(subject: Subject, query: Query) -> xr.Dataset:
     here = subject.frame("symmetry", query.whole("update", -1, -1, 2**60))
     if "panel" not in here.dims or mode not in here["panel"].values:
         raise InputError(f"mode {mode + 1} has no singular value at this checkpoint, so it has no wells; take another")
-    frames = [(update, subject.frame("symmetry", update)) for update in subject.prepared]
+    frames = subject.frames("symmetry")
     rows = [
         (update, one.sel(panel=mode)) for update, one in frames if "panel" in one.dims and mode in one["panel"].values
     ]

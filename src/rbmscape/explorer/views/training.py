@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from rbmscape.explorer.encode import Sheet
 from rbmscape.training.metrics import RARE
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
     from rbmscape.model.rbm import RBM
@@ -39,10 +38,8 @@ LIKELIHOOD = {
 }
 
 
-def show(subject: Subject, query: Query) -> xr.Dataset:
+def show(subject: Subject, query: Query) -> Sheet:
     """Metrics over ``at`` (their updates); ``weight`` (shown, unit), ``dead`` and ``duplicate_of`` over shown."""
-    import xarray as xr
-
     update = subject.resolve(query.whole("update", -1, -1, 2**60))
     rows = [] if subject.run is None else subject.run.rows
     variables: dict[str, Any] = {
@@ -52,8 +49,8 @@ def show(subject: Subject, query: Query) -> xr.Dataset:
     }
     rbm = subject.load(update)
     variables |= _weights(rbm, subject)
-    result = xr.Dataset(variables, coords={"at": [float(row["update"]) for row in rows]})
-    return result.assign_attrs(_verdict(rows, update), update=update, n_hidden=rbm.n_hidden)
+    attrs = _verdict(rows, update) | {"update": update, "n_hidden": rbm.n_hidden}
+    return Sheet(variables, {"at": ("at", [float(row["update"]) for row in rows])}, attrs)
 
 
 def _number(value: Any) -> float:

@@ -8,14 +8,16 @@ export const lead = "What the training measures at every checkpoint, what the mo
 
 export async function load(ctx) {
   const update = ctx.update;
-  const [data, states] = await Promise.all([ctx.ask("training", { update }), ctx.ask("states", { update, most: 40 })]);
+  const data = await ctx.ask("training", { update });
   return () => {
     if (data.at.values.length) {
       likelihood(ctx, data, update);
       errors(ctx, data, update);
     }
-    samples(ctx, states);
+    const box = ctx.panel("samples", "Samples of the model");
     weights(ctx, data);
+    if (!box.hasChildNodes()) ctx.panel("samples", "Samples of the model", { words: "Being drawn …" });
+    return ctx.ask("states", { update, most: 40 }).then((found) => () => samples(ctx, found));
   };
 }
 
