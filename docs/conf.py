@@ -1,17 +1,16 @@
-"""Sphinx configuration; the API pages are made from the package's own table of public names."""
+"""Sphinx configuration; `generate` makes the pages that follow from the code."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections import defaultdict
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import rbmscape
 
-HERE = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).parent))
+
+import generate
 
 project = "rbmscape"
 author = "The rbmscape developers"
@@ -42,56 +41,6 @@ suppress_warnings = ["ref.python"]  # n_visible and its like are attributes of s
 html_theme = "furo"
 html_title = "rbmscape"
 
-PARTS = {
-    "model": "Model",
-    "data": "Data",
-    "sampling": "Sampling",
-    "runs": "Runs",
-    "training": "Training",
-    "likelihood": "Log-likelihood",
-    "reciprocal": "Reciprocal space",
-    "diffusion": "Diffusion",
-    "symmetry": "Symmetry",
-    "study": "Studies",
-    "interop": "Other tools",
-    "stats": "Estimates",
-    "errors": "Errors",
-}
-
-
-def public_objects() -> dict[str, list[str]]:
-    """Full names of the public objects by part of the package; one whose module is missing is reported and left out."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for name, home in sorted(rbmscape._HOMES.items()):
-        if find_spec(home.rpartition(".")[0]) is None or find_spec(home) is None:
-            print(f"docs: {name} is left out, {home} does not exist", file=sys.stderr)
-            continue
-        found[home.split(".")[1]].append(f"{home}.{name}")
-    errors = import_module("rbmscape.errors")
-    found["errors"] = [f"rbmscape.errors.{name}" for name in errors.__all__]
-    return found
-
-
-def write_api_page() -> None:
-    """Write docs/api/index.rst: one table a part."""
-    lines = ["API reference", "=============", ""]
-    found = public_objects()
-    lines += ["Everything here can be imported from ``rbmscape`` itself, for example ``from rbmscape import RBM``;", ""]
-    lines[-2] += " errors from ``rbmscape.errors``."
-    for part, names in sorted(found.items(), key=lambda item: list(PARTS).index(item[0]) if item[0] in PARTS else 99):
-        title = PARTS.get(part, part.capitalize())
-        lines += [title, "-" * len(title), "", ".. autosummary::", "   :toctree: generated", ""]
-        lines += [f"   ~{name}" for name in names] + [""]
-    known = {name for names in found.values() for name in names}
-    for old in (HERE / "api" / "generated").glob("*.rst"):  # of names that have moved or gone
-        if old.stem not in known:
-            old.unlink()
-    page = HERE / "api" / "index.rst"
-    page.parent.mkdir(exist_ok=True)
-    text = "\n".join(lines)
-    if not page.exists() or page.read_text() != text:
-        page.write_text(text)
-
 
 def escape_bars(_app, _what, _name, _object, _options, lines: list[str]) -> None:
     """Let |N - M| in a docstring be an absolute value, not a substitution; mathematics and literals stay."""
@@ -108,8 +57,14 @@ def escape_bars(_app, _what, _name, _object, _options, lines: list[str]) -> None
             )
 
 
+def skip_member(_app, _what, name: str, _object, _skip: bool, _options) -> bool | None:
+    """Leave out what scikit-learn adds to estimators, whose docstrings refer to its own pages."""
+    return True if re.fullmatch(r"set_\w+_request|get_metadata_routing", name) else None
+
+
 def setup(app) -> None:
+    app.connect("autodoc-skip-member", skip_member)
     app.connect("autodoc-process-docstring", escape_bars)
 
 
-write_api_page()
+generate.write_pages()

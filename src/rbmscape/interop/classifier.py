@@ -137,6 +137,10 @@ class RBMClassifier(ClassifierMixin, TrainedEstimator):  # type: ignore[misc]
         likeliest = self.predict_log_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[likeliest])
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the rows whose likeliest class is their label (accuracy)."""
+        return float(super().score(X, y, sample_weight))
+
     def sample(self, label: Any, n_samples: int = 1) -> NDArray[np.uint8]:
         """(n_samples, n_features) states from p(x | y = label): the class units are held, the rest is drawn.
 
