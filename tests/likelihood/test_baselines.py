@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import rbmscape as rs
+from rbmscape.data.kinds import MISSING
 from rbmscape.errors import InputError
 from rbmscape.likelihood.baselines import _fit, _log_joint, baselines
 from rbmscape.model.exact import binary_states
@@ -66,3 +67,16 @@ def test_rows_of_ones_own_and_what_is_refused(clusters):
     assert one.independent.stderr == 0.0
     with pytest.raises(InputError, match="n_products must be a whole number"):
         baselines(dataset, n_products=0)
+
+
+def test_of_rows_with_gaps_what_is_known_is_fitted_and_scored():
+    generator = np.random.default_rng(7)
+    means = np.array([[0.9] * 8, [0.1] * 8])
+    rows = (generator.random((4000, 8)) < means[generator.integers(0, 2, 4000)]).astype(float)
+    rows[generator.random(rows.shape) < 0.3] = np.nan
+    data = rs.load_dataset(rows, missing="marginalize", test_fraction=0.25)
+    found, known = baselines(data, n_products=4), data.test != MISSING
+    assert found.independent.value == pytest.approx(-math.log(2) * known.sum(1).mean(), abs=0.01)
+    single = [np.where(known, np.where(data.test == 1, p, 1 - p), 1.0).prod(1) for p in (0.9, 0.1)]
+    truth = np.log(0.5 * sum(single)).mean()
+    assert abs(found.mixture.value - truth) < 4 * found.mixture.stderr + 0.02

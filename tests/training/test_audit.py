@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import StringIO
 
 import numpy as np
@@ -114,3 +115,45 @@ def test_a_finished_training_is_judged_where_it_is_watched(tmp_path):
     rs.train(data, recipe, tmp_path / "run", progress=display, resume=True)
     assert text.getvalue().count("independent units: ") == 1
     assert rs.train(data, recipe, progress=False).audit is None
+
+
+def gapped(n_visible=24, n_rows=400):
+    """Two wells with a tenth of the entries missing."""
+    data = wells(n_visible, n_rows)
+    generator = np.random.default_rng(5)
+    rows = np.concatenate([data.train, data.test]).astype(float)
+    rows[generator.random(rows.shape) < 0.1] = np.nan
+    return rs.load_dataset(rows, missing="marginalize", test_fraction=0.25)
+
+
+def test_a_training_with_gaps_is_judged_by_what_is_known_of_its_rows():
+    data = gapped()
+    config = rs.TrainingConfig(n_hidden=4, epochs=1, **SMALL)
+    run = rs.train(data, config, progress=TrainingDisplay("gaps", Console(file=StringIO())))
+    assert run.audit is not None
+    assert run.audit["findings"][0].startswith("the model is worse than a mixture of 20 products")
+    found = audit_training(run, data)
+    known = rs.log_probability(run, data)
+    assert found.log_likelihood.value == pytest.approx(known.mean.value, abs=1e-9)
+    assert "ptt" not in found.findings[0]  # which refuses gaps
+    assert found.rows == pytest.approx(float(known.value.std()) / math.sqrt(len(data.test)), rel=1e-9)
+    assert found.in_equilibrium is None
+
+
+def test_rows_whose_gaps_are_too_wide_are_said_to_be_not_judged():
+    rows = np.full((40, 60), np.nan)
+    rows[:, :4] = np.random.default_rng(0).integers(0, 2, (40, 4))
+    data = rs.load_dataset(rows, missing="marginalize")
+    out = StringIO()
+    config = rs.TrainingConfig(n_hidden=32, epochs=1, batch_size=10, n_chains=10)
+    run = rs.train(data, config, progress=TrainingDisplay("gaps", Console(file=out)))
+    assert "not judged" in out.getvalue()
+    assert run.audit is None
+
+
+def test_a_short_training_by_tempering_is_not_sent_to_tempering():
+    data = wells(32, 500)
+    config = rs.TrainingConfig(n_hidden=4, epochs=1, method="ptt", **SMALL)
+    (finding,) = audit_training(rs.train(data, config, progress=False), data).findings
+    assert "ptt" not in finding
+    assert "more epochs" in finding

@@ -151,15 +151,14 @@ def evaluate(
             progress=True, **how,
         )  # fmt: skip
     scores = {part: _mean(opened.rbm, rows, log_z) for part, rows in parts}
-    audit, errors = None, dict.fromkeys(scores, 0.0)
+    audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
+    errors = {part: score.rows for part, score in scores.items()}
     if not dataset.has_missing:
-        audit = _audit(opened, dataset, list(scores.values())[-1], log_z.method, seed)
         errors = {part: row_stderr(opened.rbm, rows.complete(part).train) for part, rows in parts}
     seconds = time.perf_counter() - began
     if json_file is not None:
         numbers = _numbers(opened, dataset, log_z, scores, errors)
-        judged = None if audit is None else audit.record()
-        write_json(json_file, numbers | {"audit": judged, "seed": seed, "seconds": seconds})
+        write_json(json_file, numbers | {"audit": audit.record(), "seed": seed, "seconds": seconds})
     for path in table:
         write_per_row(path, opened.rbm, parts, log_z)
     _show(opened, dataset, log_z, scores, errors, audit, seconds)
@@ -316,12 +315,9 @@ def _held_out(opened: OpenModel, rows: Dataset) -> tuple[Dataset, tuple[str, str
 
 def _mean(rbm: RBM, rows: Dataset, log_z: LogPartition) -> LogPartition:
     """Mean over all rows by their weights, missing entries summed out; the error is that of ln Z and of such sums."""
-    from dataclasses import replace
+    from rbmscape.training.audit import known_log_likelihood
 
-    from rbmscape.likelihood.rows import log_probability
-
-    mean = log_probability(rbm, rows, partition=log_z).mean
-    return replace(log_z, value=mean.value, stderr=mean.stderr)
+    return known_log_likelihood(rbm, rows, log_z)
 
 
 def _show(
@@ -330,7 +326,7 @@ def _show(
     log_z: LogPartition,
     scores: dict[str, LogPartition],
     errors: dict[str, float],
-    audit: TrainingAudit | None,
+    audit: TrainingAudit,
     seconds: float,
 ) -> None:
     from rbmscape.likelihood.estimate import with_both_errors
@@ -351,7 +347,7 @@ def _show(
         ),
         ("method", how),
         *(("caution", objection) for objection in log_z.objections),
-        *(() if audit is None else audit.comparison()),
+        *audit.comparison(),
         ("time", f"{seconds:.1f} s"),
     ]
     if math.isfinite(log_z.ess) and log_z.ess < _FEW_CHAINS:

@@ -206,6 +206,10 @@ class Dataset(OneLine):
                 f"{purpose} needs complete rows, found missing entries in {self.name}; draw them with "
                 "conditional_samples, or leave those rows out"
             )
+        return self.repeated()
+
+    def repeated(self) -> Dataset:
+        """The same data without weights, each row as often as it counts in a pass; gaps stay."""
         if self.train_weights is None and self.test_weights is None:
             return self
         train, test = represented(self.train, self.train_weights), represented(self.test, self.test_weights)

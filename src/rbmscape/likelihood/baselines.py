@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
+from rbmscape.data.kinds import MISSING, has_missing
 from rbmscape.rng import Stream
 from rbmscape.stats import Estimate
 
@@ -55,7 +56,8 @@ def baselines(dataset: Dataset, data: Tensor | Any | None = None, n_products: in
     """Fit both to the training data and score rows with them; a second or two for MNIST.
 
     Means are smoothed by one pseudo-count of each kind, those of the products towards the mean of the data.  The
-    mixture is fitted by expectation maximisation on at most 20 000 rows.
+    mixture is fitted by expectation maximisation on at most 20 000 rows.  Of rows with missing entries what is known is
+    fitted and scored, as `rbmscape.log_probability` scores it.
 
     Parameters
     ----------
@@ -68,46 +70,68 @@ def baselines(dataset: Dataset, data: Tensor | Any | None = None, n_products: in
     ------
     InputError : n_products is no whole number above 0
     """
-    dataset = dataset.complete("a baseline")
+    dataset = dataset.repeated()
     count = min(check_count("n_products", n_products), len(dataset.train))
     scored = data if data is not None else dataset.test if len(dataset.test) else dataset.train
-    train = torch.from_numpy(dataset.train[:MAX_ROWS]).to(torch.float32)
-    mean = (torch.from_numpy(dataset.train.sum(0, dtype=np.int64)).double() + 1.0) / (len(dataset.train) + 2.0)
-    means, shares = _fit(train, mean.float(), count, Stream(seed, "baselines"))
+    mean = _smoothed_mean(dataset)
+    train, known = _bits(dataset.train[:MAX_ROWS])
+    means, shares = _fit(train, mean, count, Stream(seed, "baselines"), known)
     single, mixed = [], []
     for start in range(0, len(scored), MAX_ROWS):
-        rows = torch.as_tensor(scored[start : start + MAX_ROWS]).to(torch.float32)
-        single.append(_log_products(rows, mean.float()[None])[:, 0])
-        mixed.append(_log_joint(rows, means, shares).logsumexp(1))
+        rows, known = _bits(scored[start : start + MAX_ROWS])
+        single.append(_log_products(rows, mean[None], known)[:, 0])
+        mixed.append(_log_joint(rows, means, shares, known).logsumexp(1))
     return Baselines(_mean(torch.cat(single)), _mean(torch.cat(mixed)), count)
 
 
-def _fit(train: Tensor, mean: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor]:
+def _bits(rows: Any) -> tuple[Tensor, Tensor | None]:
+    """(n, N) bits with 0 where an entry is missing, and 1 where it is known; None where all are."""
+    values = torch.as_tensor(rows)
+    if not has_missing(values):
+        return values.to(torch.float32), None
+    known = values != MISSING
+    return (values * known).to(torch.float32), known.to(torch.float32)
+
+
+def _smoothed_mean(dataset: Dataset) -> Tensor:
+    """(N,) share of ones among what is known of each unit and one pseudo-count of each kind."""
+    rows = dataset.train
+    ones, seen = rows.sum(0, dtype=np.int64), np.full(dataset.n_visible, len(rows))
+    if has_missing(rows):
+        gaps = np.asarray(rows == MISSING).sum(0, dtype=np.int64)
+        ones, seen = ones - MISSING * gaps, seen - gaps
+    return ((torch.from_numpy(ones).double() + 1.0) / (torch.from_numpy(seen) + 2.0)).float()
+
+
+def _fit(train: Tensor, mean: Tensor, count: int, stream: Stream, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """(K, N) means of the products and (K,) shares after expectation maximisation from rows of the data."""
     picks = torch.from_numpy(stream.numpy().permutation(len(train))[:count])
-    means, shares = 0.5 * (train[picks] + mean), torch.full((count,), 1.0 / count)
+    first = train[picks] if known is None else train[picks] + (1.0 - known[picks]) * mean
+    means, shares = 0.5 * (first + mean), torch.full((count,), 1.0 / count)
     before = -math.inf
     for _ in range(MAX_ROUNDS):
-        joint = _log_joint(train, means, shares)
+        joint = _log_joint(train, means, shares, known)
         now = float(joint.logsumexp(1).mean(dtype=torch.float64))
         if now < before + LEVELLED:
             break
         before = now
         parts = joint.softmax(1)
         weights = parts.sum(0)
-        means = (parts.T @ train + 2.0 * mean) / (weights[:, None] + 2.0)
+        seen = weights[:, None] if known is None else parts.T @ known
+        means = (parts.T @ train + 2.0 * mean) / (seen + 2.0)
         shares = (weights + 1.0) / (len(train) + count)
     return means, shares
 
 
-def _log_joint(rows: Tensor, means: Tensor, shares: Tensor) -> Tensor:
+def _log_joint(rows: Tensor, means: Tensor, shares: Tensor, known: Tensor | None = None) -> Tensor:
     """(n, K) ln of the share of each product times its probability of each row."""
-    return _log_products(rows, means) + shares.log()
+    return _log_products(rows, means, known) + shares.log()
 
 
-def _log_products(rows: Tensor, means: Tensor) -> Tensor:
-    """(n, K) ln Π_i p_i^{v_i} (1 - p_i)^{1 - v_i}."""
-    return rows @ torch.logit(means).T + torch.log1p(-means).sum(1)
+def _log_products(rows: Tensor, means: Tensor, known: Tensor | None = None) -> Tensor:
+    """(n, K) ln Π_i p_i^{v_i} (1 - p_i)^{1 - v_i} over the known units of each row."""
+    zeros = torch.log1p(-means)
+    return rows @ torch.logit(means).T + (zeros.sum(1) if known is None else known @ zeros.T)
 
 
 def _mean(values: Tensor) -> Estimate:

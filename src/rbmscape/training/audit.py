@@ -9,17 +9,26 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Binary, Dataset
+from rbmscape.data.kinds import MISSING
 from rbmscape.files import write_text
 from rbmscape.likelihood.baselines import Baselines, baselines
-from rbmscape.likelihood.estimate import LogPartition, log_likelihood, log_partition, with_both_errors
+from rbmscape.likelihood.estimate import (
+    LogPartition,
+    log_likelihood,
+    log_partition,
+    mean_and_error,
+    with_both_errors,
+)
+from rbmscape.likelihood.rows import log_probability
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.mixing import FACTORS, mixing_report
 from rbmscape.runs.layout import RunLayout
@@ -31,7 +40,10 @@ __all__ = [
     "audit_model",
     "audit_training",
     "can_be_audited",
+    "has_wide_gaps",
     "is_audited",
+    "is_judgeable",
+    "known_log_likelihood",
     "ladder_estimate",
     "row_stderr",
     "save_audit",
@@ -52,6 +64,11 @@ MIXING_CURE: Final = (
 LADDER: Final = "the ladder of the training says"
 LADDER_CURE: Final = "take more chains or a smaller learning rate"
 WORSE_CURE: Final = "training went wrong or was too short: take a smaller learning rate, method 'ptt' or more epochs"
+SHORT_CURE: Final = "training was too short or the model is too small: take more epochs, smaller batches or more units"
+GAPS_CURE: Final = "training went wrong or was too short: take a smaller learning rate or more epochs"
+ROWS_WITH_GAPS: Final = 500
+GAPS_WORK: Final = 2e9
+"""Terms of the sums over what is missing in those rows that are added up in passing."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -69,6 +86,7 @@ class TrainingAudit(OneLine):
     in_equilibrium : whether chains as long as the training's forget their start; of "ptt" whether its ladder says so;
         None where nothing is known of the training
     mixing : the same in a sentence
+    cure : what helps a model that is worse than a baseline
     """
 
     update: int
@@ -78,6 +96,7 @@ class TrainingAudit(OneLine):
     baselines: Baselines
     in_equilibrium: bool | None = None
     mixing: str = ""
+    cure: str = WORSE_CURE
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -89,7 +108,7 @@ class TrainingAudit(OneLine):
             (f"a mixture of {self.baselines.n_products} products", self.baselines.mixture),
         ):
             if value + max(error + 2.0 * other.stderr, NEGLIGIBLE) < other.value:
-                found.append(f"the model is worse than {name} ({value:.1f} against {other.value:.1f}): {WORSE_CURE}")
+                found.append(f"the model is worse than {name} ({value:.1f} against {other.value:.1f}): {self.cure}")
                 break
         if self.in_equilibrium is False:
             found.append(f"{self.mixing}: {LADDER_CURE if self.mixing.startswith(LADDER) else MIXING_CURE}")
@@ -138,7 +157,8 @@ def audit_training(run: Run, data: Dataset, update: int = -1, *, seed: int = 0) 
     Parameters
     ----------
     run : it should be complete
-    data : what it was trained on; its test rows are scored, or its training rows where there are none
+    data : what it was trained on; its test rows are scored, or its training rows where there are none; of rows with
+        missing entries at most 500, evenly spaced
     update : checkpoint
     seed : of everything random
     """
@@ -148,8 +168,29 @@ def audit_training(run: Run, data: Dataset, update: int = -1, *, seed: int = 0) 
         log_z = LogPartition(row["log_partition"], row["log_partition_stderr"], method="ladder")
     else:
         log_z = log_partition(rbm, "auto", data=data, n_chains=CHAINS, n_betas=1000, seed=seed)
-    value = log_likelihood(rbm, data, partition=log_z)
+    if data.has_missing:
+        data = replace(data.repeated(), test=_few(data))
+        value = known_log_likelihood(rbm, data, log_z)
+    else:
+        value = log_likelihood(rbm, data, partition=log_z)
     return audit_model(rbm, data, value, log_z.method, run=run, update=reached, seed=seed)
+
+
+def known_log_likelihood(rbm: RBM, data: Dataset, log_z: LogPartition) -> LogPartition:
+    """Mean ln p of what is known of the scored rows, by their weights, with the errors of sums and of the rows."""
+    found = log_probability(rbm, data, partition=log_z)
+    mean, (_, rows) = found.mean, mean_and_error(found.value, found.weights)
+    return replace(log_z, value=mean.value, stderr=mean.stderr, rows=rows)
+
+
+def _few(data: Dataset) -> Binary:
+    """At most `ROWS_WITH_GAPS` of the rows to be scored, evenly spaced."""
+    rows = _scored(data.repeated())
+    return np.asarray(rows)[np.linspace(0, len(rows) - 1, min(len(rows), ROWS_WITH_GAPS)).astype(np.intp)]
+
+
+def _scored(data: Dataset) -> Binary:
+    return data.test if len(data.test) else data.train
 
 
 def audit_model(
@@ -160,16 +201,24 @@ def audit_model(
     Parameters
     ----------
     data : its test rows are scored, or its training rows where there are none
-    value : the mean log-likelihood of those rows, with the error of ln Z
+    value : the mean log-likelihood of those rows, with the error of ln Z, and with that of the rows where some have
+        missing entries
     method : how it was found
     run : the training, if the data are those that it saw
     update : the model's checkpoint
     seed : of everything random
     """
-    data = data.complete("the audit of a training")
-    rows = data.test if len(data.test) else data.train
-    known = () if run is None else _equilibrium(run, rbm, data, update, seed)
-    return TrainingAudit(update, value, method, row_stderr(rbm, rows), baselines(data, rows, seed=seed), *known)
+    data = data.repeated()
+    rows = _scored(data)
+    error = getattr(value, "rows", 0.0) if data.has_missing else row_stderr(rbm, rows)
+    in_equilibrium, mixing = None, ""
+    if run is not None and not data.has_missing:
+        in_equilibrium, mixing = _equilibrium(run, rbm, data, update, seed)
+    cure = GAPS_CURE if data.has_missing else WORSE_CURE
+    if run is not None and run.config.method == "ptt":
+        cure = SHORT_CURE
+    known = baselines(data, rows, seed=seed)
+    return TrainingAudit(update, value, method, error, known, in_equilibrium, mixing, cure)
 
 
 def ladder_estimate(run: Run, update: int) -> LogPartition | None:
@@ -210,9 +259,22 @@ def save_audit(run: Run, audit: TrainingAudit) -> None:
     write_text(RunLayout(run.directory).audit, json.dumps(audit.record(), indent=2) + "\n")
 
 
+def is_judgeable(run: Run) -> bool:
+    """Whether there is a finished training."""
+    return run.is_complete and run.last_update > 0
+
+
 def can_be_audited(run: Run, data: Dataset) -> bool:
-    """Whether the training is finished, and its data are whole rows."""
-    return run.is_complete and run.last_update > 0 and not data.has_missing
+    """Whether the training is finished, and what is missing in its rows is summed out in seconds."""
+    return is_judgeable(run) and not has_wide_gaps(run, data)
+
+
+def has_wide_gaps(run: Run, data: Dataset) -> bool:
+    """Whether the sums over what is missing in rows take more than seconds."""
+    if not data.has_missing:
+        return False
+    gaps, n_hidden = np.asarray(_few(data) == MISSING).sum(1).astype(np.float64), float(run.config.n_hidden)
+    return float((np.exp2(np.minimum(gaps, n_hidden)) * np.maximum(gaps, n_hidden)).sum()) > GAPS_WORK
 
 
 def is_audited(run: Run) -> bool:

@@ -17,7 +17,7 @@ from rbmscape.runs.record import read_run_record
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
 from rbmscape.runs.writer import RunWriter, arithmetic, same_numbers
-from rbmscape.training.audit import audit_training, can_be_audited, is_audited, save_audit
+from rbmscape.training.audit import audit_training, has_wide_gaps, is_audited, is_judgeable, save_audit
 from rbmscape.training.batch import can_batch
 from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for, to_climb
 from rbmscape.training.counted import check_rows, is_plain
@@ -104,8 +104,11 @@ def train(
 
 def _audited(run: Run, dataset: Dataset, reporter: Reporter) -> Run:
     """The run; where somebody watches and it is complete it is judged first, once, in a few seconds."""
-    due = can_be_audited(run, dataset) and not follows_here() and not is_audited(run)
-    if due and isinstance(reporter, TrainingDisplay):
+    if not isinstance(reporter, TrainingDisplay) or follows_here() or not is_judgeable(run) or is_audited(run):
+        return run
+    if has_wide_gaps(run, dataset):
+        reporter.tell([("not judged", "too much is missing to be summed out in passing; rbmscape evaluate does it")])
+    else:
         audit = audit_training(run, dataset)
         save_audit(run, audit)
         reporter.tell(audit.lines())
