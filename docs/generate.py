@@ -33,7 +33,7 @@ PARTS = {
     "stats": "Estimates",
     "errors": "Errors",
 }
-WIDER = {"interop": "rbmscape.sklearn", "errors": "rbmscape.errors", "training": "rbmscape.training.callbacks"}
+WIDER = {"interop": "rbmscape.sklearn", "errors": "rbmscape.errors"}
 """Public modules whose names are not all imported into rbmscape itself."""
 
 
@@ -56,8 +56,7 @@ def reference_page() -> str:
     """One table a part."""
     lines = ["API reference", "=============", ""]
     lines += ["Everything here can be imported from ``rbmscape`` itself, for example ``from rbmscape import RBM``;"]
-    lines += ["estimators are imported from ``rbmscape.sklearn``, callbacks from ``rbmscape.training.callbacks``,"]
-    lines += ["errors from ``rbmscape.errors``.", ""]
+    lines += ["estimators are imported from ``rbmscape.sklearn``, errors from ``rbmscape.errors``.", ""]
     found = public_objects()
     for part, names in sorted(found.items(), key=lambda item: list(PARTS).index(item[0]) if item[0] in PARTS else 99):
         title = PARTS.get(part, part.capitalize())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CallbackError",
     "ConfigError",
     "DamagedError",
     "DamagedFileWarning",
@@ -86,6 +87,10 @@ class StudyError(RbmscapeError):
 
 class DivergenceError(RbmscapeError):
     """Training left the finite numbers; the last good checkpoint is kept."""
+
+
+class CallbackError(RbmscapeError):
+    """A callback of a training failed; what was trained before is saved."""
 
 
 class LadderStalledError(RbmscapeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from rbmscape.checks import check_count
 from rbmscape.data.dataset import Dataset
@@ -20,6 +21,7 @@ from rbmscape.runs.writer import RunWriter, arithmetic, same_numbers
 from rbmscape.training.audit import audit_training, has_wide_gaps, is_audited, is_judgeable, save_audit
 from rbmscape.training.batch import can_batch
 from rbmscape.training.beginning import Beginning, beginning_of, check_beginning, check_record, recipe_for, to_climb
+from rbmscape.training.callbacks import Callback, check_callbacks, watched
 from rbmscape.training.counted import check_rows, is_plain
 from rbmscape.training.display import TrainingDisplay, make_reporter
 from rbmscape.training.interrupt import InterruptGuard
@@ -40,6 +42,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     until_update: int | None = None,
+    callbacks: Sequence[Callback] = (),
     progress: Progress = True,
 ) -> Run:
     """Train an RBM by stochastic ascent of the mean log-likelihood (arXiv:2503.21536, equations 6 and 13).
@@ -55,6 +58,7 @@ def train(
     resume : continue the run in ``directory`` if there is one, bit for bit as if it had never stopped
     overwrite : replace a run that is in ``directory``
     until_update : stop (resumably) after this many updates in all, to train in slices
+    callbacks : told of every checkpoint when it is written, such as `CsvTracker`; they change no number of the training
     progress : show a live display, or a `rbmscape.progress.Reporter` of one's own, which gets a `TrainingStatus`; where
         the display is shown, what `describe` finds in the data is said first, a finished training is judged
         (`Run.audit`), and what speaks against it is said
@@ -71,13 +75,14 @@ def train(
     ConfigError : the run to be resumed has another recipe, other data or another beginning
     ShapeError : the model to begin with does not fit the data or the recipe
     DivergenceError : parameters left the finite numbers; the last good checkpoint is kept
+    CallbackError : a callback failed; everything is saved
     KeyboardInterrupt : Ctrl-C or SIGTERM; everything is saved, and the message says how to continue
     """
     check_kinds(dataset, config)
     if resume and overwrite:
         raise InputError("resume=True continues a run and overwrite=True replaces it, found both; choose one")
     last = None if until_update is None else check_count("until_update", until_update, 0)
-    reporter = make_reporter(progress)
+    reporter, watching = make_reporter(progress), check_callbacks(callbacks)
     begin = beginning_of(init)
     recipe = recipe_for(config, init)
     if recipe.patience and not len(dataset.test):
@@ -91,14 +96,16 @@ def train(
         reporter.about(("data", concern) for concern in first_concerns(dataset))
     engine = engine_for(recipe, dataset)
     if directory is not None:
-        _train(dataset, recipe, engine, directory, reporter, last, begin, resume=resume, overwrite=overwrite)
+        told = watched(reporter, watching, directory, kept=True)
+        _train(dataset, recipe, engine, directory, told, last, begin, resume=resume, overwrite=overwrite)
         return _audited(Run.open(directory), dataset, reporter)
     if size_here() > 1:
         raise InputError(
             f"{size_here()} processes train one model and need a directory for it, found none; pass directory=..."
         )
     with temporary_directory() as place:
-        _train(dataset, recipe, engine, place, reporter, last, begin, resume=resume, overwrite=overwrite)
+        told = watched(reporter, watching, place, kept=False)
+        _train(dataset, recipe, engine, place, told, last, begin, resume=resume, overwrite=overwrite)
     return _audited(Run(place, Keeper(place)), dataset, reporter)
 
 

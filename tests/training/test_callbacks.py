@@ -1,0 +1,119 @@
+"""Callbacks see every checkpoint once, change no bit, and stop a training in a way that can be resumed."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+import rbmscape as rs
+from rbmscape.errors import CallbackError, InputError
+
+CONFIG = rs.TrainingConfig(n_hidden=6, epochs=12, batch_size=20)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return rs.load_dataset("planted", n_visible=12, n_train=100, n_test=20)
+
+
+@pytest.fixture(scope="module")
+def plain(data, tmp_path_factory):
+    return rs.train(data, CONFIG, tmp_path_factory.mktemp("plain") / "run", progress=False)
+
+
+class Meddler:
+    """Notes what it is told, draws samples, and spoils the model that it was given."""
+
+    def __init__(self, fail_at: int = -1):
+        self.fail_at, self.seen, self.calls = fail_at, [], []
+
+    def begin(self, run):  # noqa: ARG002
+        self.calls.append("begin")
+
+    def checkpoint(self, run, metrics):
+        if metrics["update"] == self.fail_at:
+            raise ValueError("no\nmore room")
+        rs.sample(run.load(metrics["update"]), n_chains=3, n_steps=2)
+        run.load(metrics["update"]).weights.zero_()
+        self.seen.append(metrics["update"])
+
+    def end(self, run):  # noqa: ARG002
+        self.calls.append("end")
+
+
+def same(one, other):
+    assert one.updates == other.updates
+    for update in one.updates:
+        assert torch.equal(one.load(update).weights, other.load(update).weights)
+    assert torch.equal(one.chains, other.chains)
+
+
+def test_they_see_every_checkpoint_and_change_no_bit(data, plain, tmp_path):
+    meddler = Meddler()
+    run = rs.train(data, CONFIG, tmp_path / "run", callbacks=[meddler], progress=False)
+    same(run, plain)
+    assert tuple(meddler.seen) == plain.updates
+    assert meddler.calls == ["begin", "end"]
+
+
+def test_an_error_stops_with_a_sentence_and_the_run_goes_on(data, plain, tmp_path):
+    at = plain.updates[-3]
+    first, bad = Meddler(), Meddler(fail_at=at)
+    with pytest.raises(CallbackError) as caught:
+        rs.train(data, CONFIG, tmp_path / "run", callbacks=[first, bad], progress=False)
+    words = str(caught.value)
+    assert "the callback Meddler failed in its checkpoint (ValueError: no more room) and stopped" in words
+    assert f"at update {at};" in words
+    assert "resume=True" in words
+    assert first.calls == bad.calls == ["begin", "end"]
+    again = Meddler()
+    run = rs.train(data, CONFIG, tmp_path / "run", resume=True, callbacks=[again], progress=False)
+    same(run, plain)
+    assert tuple(again.seen) == plain.updates[-2:]
+
+
+def test_an_error_before_training_ends_those_that_have_begun(data, tmp_path):
+    class Unwilling(Meddler):
+        def begin(self, run):  # noqa: ARG002
+            raise OSError("no disk")
+
+    good = Meddler()
+    with pytest.raises(CallbackError, match=r"failed in its begin \(OSError: no disk\)"):
+        rs.train(data, CONFIG, callbacks=[good, Unwilling()], progress=False)
+    assert good.calls == ["begin", "end"]
+
+
+def test_csv_holds_all_rows_also_after_a_resumption(data, plain, tmp_path):
+    for stop in (15, None):
+        rs.train(data, CONFIG, tmp_path / "run", resume=True, until_update=stop, progress=False,
+                 callbacks=[rs.CsvTracker(tmp_path / "logs" / "run.csv")])  # fmt: skip
+    with open(tmp_path / "logs" / "run.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(int(row["update"]) for row in rows) == plain.updates
+    found = [float(row["reconstruction_error"]) for row in rows]
+    assert np.allclose(found, plain.metrics["reconstruction_error"])
+
+
+def test_tensorboard_reads_what_was_written(data, plain, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs TensorBoard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for stop in (15, None):
+        rs.train(data, CONFIG, tmp_path / "run", resume=True, until_update=stop, progress=False,
+                 callbacks=[rs.TensorBoardTracker(tmp_path / "events")])  # fmt: skip
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    scalars = events.Scalars("reconstruction_error")
+    assert tuple(event.step for event in scalars) == plain.updates
+    assert np.allclose([event.value for event in scalars], plain.metrics["reconstruction_error"], rtol=1e-5)
+    assert "singular_values" in events.Tags()["histograms"]
+
+
+@pytest.mark.parametrize("wrong", [[print], "csv", [rs.CsvTracker], 3])
+def test_what_is_no_callback_is_refused_before_anything_is_written(data, tmp_path, wrong):
+    with pytest.raises(InputError, match="methods begin, checkpoint and end"):
+        rs.train(data, CONFIG, tmp_path / "run", callbacks=wrong, progress=False)
+    assert not (tmp_path / "run").exists()
