@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.cards import card, curve, image_shape_of, images
 from rbmscape.checks import check_count, in_short, is_number, shown
 from rbmscape.errors import EngineError, FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
@@ -24,6 +25,8 @@ __all__ = ["PARAMETER_NAMES", "RBM"]
 MODEL_FORMAT: Final = "rbmscape-model"
 MODEL_SCHEMA: Final = 1
 PARAMETER_NAMES: Final = ("weights", "visible_bias", "hidden_bias")
+MAX_SHOWN_WEIGHTS: Final = 2**22
+"""Weights of which a notebook shows the spectrum: a second of one core."""
 
 
 class RBM(OneLine):
@@ -128,6 +131,16 @@ class RBM(OneLine):
     def _headline(self) -> str:
         precision = str(self.dtype).removeprefix("torch.")
         return f"{self.n_visible} visible, {self.n_hidden} hidden, {precision} on {self.device}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the spectrum, and the weights of the strongest hidden units where rows are square images."""
+        weights, spectrum = self._weights.detach().cpu(), ""
+        if weights.numel() <= MAX_SHOWN_WEIGHTS:
+            values = torch.linalg.svdvals(weights.to(torch.float64)).numpy()
+            spectrum = curve(range(len(values)), values, "singular values")
+        strongest = weights[:, weights.norm(dim=0).argsort(descending=True)[:8]]
+        shown = images(strongest.T, image_shape_of(self.n_visible), "weights of the strongest hidden units")
+        return card("RBM", {"": self._headline()}, spectrum, shown)
 
     def as_visible(self, v: Arrays) -> Tensor:
         """(..., N) visible states or mean values as a tensor of the model's dtype and device.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.cards import card, curve, image_shape_of, images
 from rbmscape.checks import check_choice
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.arrays import Arrays, as_layer
@@ -62,6 +63,16 @@ class Modes(OneLine):
     def _headline(self) -> str:
         largest = ", ".join(f"{float(value):.4g}" for value in self.singular_values[:3])
         return f"{self.n_visible} visible, {self.n_hidden} hidden, {self.n_paired} singular values {largest}, …"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the singular values, and the first left vectors where rows are square images."""
+        values = self.singular_values.cpu().numpy()
+        vectors = images(
+            self.left[:, : min(8, self.n_paired)].T.cpu(),
+            image_shape_of(self.n_visible),
+            "left vectors of the first modes",
+        )
+        return card("Modes", {"": self._headline()}, curve(range(len(values)), values, "singular values"), vectors)
 
     @classmethod
     def of(cls, rbm: RBM, unpaired: str = "auto") -> Modes:

@@ -7,8 +7,9 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from rbmscape.cards import card, curve
 from rbmscape.checks import in_short, is_whole
 from rbmscape.errors import (
     DamagedError,
@@ -17,6 +18,7 @@ from rbmscape.errors import (
     InputError,
     NoChainsError,
     NotAModelError,
+    RbmscapeError,
     RunNotFoundError,
 )
 from rbmscape.files import read_tensors
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
     from rbmscape.sampling.kept import KeptLadder
 
 __all__ = ["Run"]
+
+
+_CURVES: Final = ("log_likelihood", "pseudo_log_likelihood")
+"""Metrics that a notebook shows, best first."""
 
 
 class Run:
@@ -116,6 +122,19 @@ class Run:
         reached = f"epoch {updates[-1] / self.updates_per_epoch:g} of {config.epochs}" if updates else "no checkpoint"
         method = f"{config.method}-{config.gibbs_steps}, {config.optimizer} {config.learning_rate:g}"
         return f"Run({str(self.directory)!r}: {self.data['name']}, {shape}, {method}, {reached})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the curve of the likelihood, or of the pseudo-likelihood, and what speaks against the run."""
+        try:
+            rows = self.rows
+        except RbmscapeError as error:
+            return card("Run", {"": str(error)})
+        last = rows[-1] if rows else {}
+        name = next((one for one in _CURVES if last.get(one) is not None), _CURVES[-1])
+        points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
+        x, y = zip(*points, strict=True) if points else ((), ())
+        facts = {"": repr(self), "objection": str(last.get("objection") or "")}
+        return card("Run", facts, curve(x, y, f"{name.replace('_', ' ')} against epochs"))
 
     def __copy__(self) -> Run:
         return Run(self._layout.root, self._keeper)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from rbmscape.brief import OneLine
+from rbmscape.cards import card, image_shape_of, images
 from rbmscape.model.rbm import RBM
 from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.tempered import Tempered
@@ -83,3 +84,10 @@ class Samples(OneLine):
         many = f" of {n_draws} draws" if n_draws > 1 else ""
         units = f"{n_visible} + {self.draws.h.shape[-1]} units"
         return f"{n_chains} chains{many} of {units}, {self.method}, {self.verdict}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdict, and the first samples where rows are square images."""
+        n_chains, n_draws, n_visible = self.draws.v.shape
+        many = f"{n_chains} chains, {n_draws} draws of each" if n_draws > 1 else f"{n_chains}, one a chain"
+        facts = {"samples": many, "made by": self.method, "verdict": str(self.verdict)}
+        return card("Samples", facts, images(self.v[:8].cpu(), image_shape_of(n_visible), "samples"))
