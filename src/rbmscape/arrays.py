@@ -19,7 +19,7 @@ from rbmscape.memory import check_memory
 
 __all__ = ["dense", "frame_array", "is_frame", "number_array", "on_a_device", "place_of"]
 
-_LABELS_CURE = "write 0 or 1, or name the column with labels=... (--labels) if it holds labels"
+_LABELS_CURE = "write 0 or 1, leave that column out, or name it with labels=... (--labels) if it holds labels"
 
 
 def number_array(values: Any, name: str) -> NDArray[Any]:

@@ -294,6 +294,18 @@ def test_the_index_that_pandas_writes_is_no_unit(tmp_path, names):
     assert load_dataset(path, test_fraction=0).train.tolist() == values
 
 
+def test_words_that_name_the_rows_are_no_unit(tmp_path):
+    path = tmp_path / "people.csv"
+    frame = pd.DataFrame([[1, 0], [0, 1], [1, 1]], columns=["a", "b"], index=["ind1", "ind2", "ind3"])
+    frame.assign(kind=["x", "y", "x"]).to_csv(path)
+    dataset = load_dataset(path, labels="kind", test_fraction=0)
+    assert dataset.train.tolist() == [[1, 0], [0, 1], [1, 1]]
+    assert dataset.columns == ("a", "b")
+    frame.set_axis(["ind1", "ind1", "ind3"]).to_csv(path)
+    with pytest.raises(DataError, match=r"'ind1' at row 0.*leave that column out"):
+        load_dataset(path)
+
+
 def test_test_columns_go_by_name(tmp_path):
     train, test, other = (tmp_path / name for name in ("train.csv", "test.csv", "other.csv"))
     train.write_text("a,b,c\n1,0,0\n0,1,1\n")

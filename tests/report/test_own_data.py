@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
 
@@ -36,7 +37,7 @@ def study(tmp_path_factory):
         likelihood=LikelihoodPlan(method="exact"),
         figures=("likelihood",),
     )
-    return run_study(plan, folder / "study", progress=False)
+    return run_study(plan, folder / "our study", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,9 @@ def test_the_page_leads_with_models_and_not_with_the_paper(text, study):
     assert text.index('id="models"') < text.index('id="next"') < text.index("<nav")
     assert not (study.directory / "results" / "claims.json").exists()
     assert "Figure 1" not in text
+    plain = html.unescape(text)
+    assert "rbmscape explore 'our study'" in plain
+    assert "rbmscape.open_study('our study')" in plain
     assert "no units never change" in text
     assert "question 0, question 1, question 2, question 3, question 4, question 5, … question 7" in text
 

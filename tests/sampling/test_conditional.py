@@ -121,6 +121,12 @@ def test_chains_that_stay_apart_on_one_rung_are_seen_in_their_energy_differences
     assert "rung 1" in found[1][0]
 
 
+def test_chains_that_never_move_are_called_that():
+    frozen = np.full((64, 200), 1000.1)
+    found = about_differences([frozen], [frozen])
+    assert found == (("the states on rung 0 never changed",), ("the states on rung 1 never changed",))
+
+
 def test_each_row_has_samples_with_a_verdict_of_their_own():
     found = rs.conditional_samples(model(), partly_known(2), 20, seed=2)
     samples = found.row(1)

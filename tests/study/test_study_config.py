@@ -108,3 +108,11 @@ def test_fingerprints_see_values_and_not_the_order_of_keys():
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
     assert derived_seed(0, "x") != derived_seed(0, "y")
     assert derived_seed(0, "x") != derived_seed(1, "x")
+
+
+def test_a_plan_of_one_size_that_names_no_figures_has_none_that_compares_sizes(tiny_plan):
+    alone, both = (tiny_plan.replace(figures=None, hidden=hidden) for hidden in ((2,), (2, 6)))
+    left_out = {entry.name for entry in both.figure_entries} - {entry.name for entry in alone.figure_entries}
+    assert left_out == {"symmetry_breaking_sizes"}
+    named = alone.replace(figures=("symmetry_breaking_sizes",))
+    assert [entry.name for entry in named.figure_entries] == ["symmetry_breaking_sizes"]

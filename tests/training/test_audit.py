@@ -92,6 +92,11 @@ def test_the_error_of_the_rows_is_that_of_their_mean(failed):
     [
         (rs.Estimate(-15.8112, 0.006), 0.52, "-15.811 ± 0.006 (ln Z) ± 0.52 (rows)"),
         (rs.Estimate(-15.8112, 0.0), 0.52, "-15.8 ± 0.52 (rows)"),
+        (rs.Estimate(-2405.32, 0.0), 113.4, "-2405 ± 113 (rows)"),
+        (rs.Estimate(-3587.9612, 0.061), 186.0, "-3587.96 ± 0.061 (ln Z) ± 186 (rows)"),
+        (rs.Estimate(-14.112, 0.0), 0.2, "-14.11 ± 0.2 (rows)"),
+        (rs.Estimate(-14.112, np.nan), 113.4, "about -14.11, not converged, ± 113 (rows)"),
+        (rs.Estimate(-14.112, 0.0), np.inf, "-14.11 ± inf (rows)"),
         (rs.Estimate(-15.8112, 0.006), 0.0, "-15.811 ± 0.006"),
         (rs.Estimate(-15.8112, np.nan), 0.52, "about -15.81, not converged, ± 0.52 (rows)"),
     ],

@@ -35,7 +35,7 @@ def read_csv(path: Path, labels: str | None = None) -> Columns:
 
     The first line is a header where its numbers are 0, 1, 2, ... (three or more), as pandas numbers unnamed columns,
     where a column has a word there and a number below, where it has words alone, or where it names the label column.
-    A column without a name that counts the rows is an index and is left out.
+    A column without a name that counts the rows, or names each by a word of its own, is an index and is left out.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def split_frame(path: Path | str, frame: pd.DataFrame, names: tuple[str, ...] | 
         keep.remove(position)
     if names:
         unnamed = [position for position in keep if not known[position]]
-        indices = [position for position in unnamed if _counts_rows(frame.iloc[:, position])]
+        indices = [position for position in unnamed if _is_index(frame.iloc[:, position])]
         keep = [position for position in keep if position not in indices] or keep
     frame = frame.iloc[:, keep] if len(keep) < frame.shape[1] else frame
     columns = tuple(known[position] for position in keep)
@@ -181,6 +181,12 @@ def _position(path: Path | str, known: tuple[str, ...], labels: str) -> int:
             + suggestion(labels, known, f"it has {len(known)} columns, the first is {known[0]!r}")
         )
     return position % len(known)
+
+
+def _is_index(column: pd.Series[Any]) -> bool:
+    """Whether a column counts the rows or has another word in each."""
+    words = [value for value in column if isinstance(value, str) and not _is_value(value)]
+    return _counts_rows(column) or (bool(words) and len(set(words)) == len(column))
 
 
 def _counts_rows(column: pd.Series[Any]) -> bool:

@@ -113,6 +113,7 @@ class FigureSpec:
     cost : roughly the seconds that it takes beside its samples, from a scene and its options
     options : what a plan may choose
     default : whether plans, and `rbmscape analyze`, that name no figures make it
+    sizes : of the hidden layer that a plan must have; one that has fewer and names no figures does without it
     """
 
     title: str
@@ -125,6 +126,7 @@ class FigureSpec:
     cost: Cost = field(default=_unknown, repr=False)
     options: type[FigureOptions] = FigureOptions
     default: bool = True
+    sizes: int = 1
 
     @property
     def section(self) -> str:

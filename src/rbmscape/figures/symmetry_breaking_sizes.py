@@ -27,6 +27,7 @@ SPEC = FigureSpec(
     order=110,
     paper="8",
     samples="sizes",
+    sizes=2,
     cost=lambda scene, _: (
         scene.base(0.7) + sum(scene.following(hidden) for hidden in scene.hidden if hidden != scene.main)
     ),

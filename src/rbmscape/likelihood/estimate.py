@@ -260,10 +260,15 @@ def with_both_errors(estimate: Estimate, rows: float) -> str:
     if not rows:
         return str(estimate)
     if math.isnan(estimate.stderr):
-        return f"about {estimate.value:.4g}, not converged, ± {rows:.2g} (rows)"
+        return f"about {estimate.value:.4g}, not converged, ± {_error(rows)} (rows)"
     number = str(Estimate(estimate.value, estimate.stderr or rows)).split(" ± ")[0]
-    of_z = f" ± {estimate.stderr:.2g} (ln Z)" if estimate.stderr else ""
-    return f"{number}{of_z} ± {rows:.2g} (rows)"
+    of_z = f" ± {_error(estimate.stderr)} (ln Z)" if estimate.stderr else ""
+    return f"{number}{of_z} ± {_error(rows)} (rows)"
+
+
+def _error(stderr: float) -> str:
+    """Two digits, and all those before the point."""
+    return f"{stderr:.2g}" if not stderr >= 100.0 else f"{stderr:.0f}"
 
 
 def summing_work(rbm: RBM) -> float:

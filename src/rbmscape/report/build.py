@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rbmscape
 from rbmscape.errors import StudyError
-from rbmscape.figures.registry import all_figures, in_order, select
+from rbmscape.figures.registry import all_figures, in_order
 from rbmscape.files import write_text
 from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.report.evidence import Evidence
@@ -101,6 +102,8 @@ def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Pat
         computing_seconds=sum(record["seconds"] for record in records.values()),
         training_seconds=sum(row.seconds or 0.0 for row in rows),
         n_tasks=len(records),
+        shell_name=shlex.quote(study.directory.resolve().name),
+        python_name=repr(study.directory.resolve().name),
         version=rbmscape.__version__,
     )  # fmt: skip
     target = study.directory / "report.html"
@@ -180,7 +183,7 @@ def missing_figures(
     study: Study, records: Mapping[str, Any], failures: Mapping[str, str] | None
 ) -> list[tuple[str, str]]:
     """Title and reason of every figure of the plan, or of the paper it reproduces, that the page does not show."""
-    planned = select(study.config.figures)
+    planned = study.config.figure_entries
     found = []
     for entry in in_order({*planned, *all_figures()}):
         task = f"figure/{entry.name}"

@@ -163,7 +163,8 @@ class Quality(OneLine):
             )
         if 4 * len(self.alike_units) > self.n_hidden:
             alike = (
-                f"{len(self.alike_units)} of {self.n_hidden} hidden units follow another one: the data need fewer units"
+                f"{len(self.alike_units)} of {self.n_hidden} hidden units follow another one: train longer if the "
+                "likelihood still rises, else take fewer units"
             )
         return constant, alike
 

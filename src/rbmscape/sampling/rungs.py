@@ -11,6 +11,7 @@ from their neighbours.  The demands are those of `rbmscape.sampling.verdict`, an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import chain
 
@@ -96,9 +97,15 @@ def _about(trace: FloatArray, start: FloatArray, where: str) -> list[str]:
     ess = len(trace) * trace.var((0, 1), ddof=1) / means
     r_hat = nested_r_hat(trace, start, groups)
     return [
-        *mixing_doubts(float(ess.min()), float(np.nanmax(r_hat)), drift(trace), where),
+        *mixing_doubts(float(ess.min()), _largest(r_hat), drift(trace), where),
         *tail_doubts(trace, start, where),
     ]
+
+
+def _largest(r_hat: FloatArray) -> float:
+    """Of what changed along its chains; NaN where nothing did."""
+    known = r_hat[~np.isnan(r_hat)]
+    return float(known.max()) if known.size else math.nan
 
 
 def summary(about: Sequence[Sequence[str]]) -> list[str]:

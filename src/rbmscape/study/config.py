@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError
 from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
+from rbmscape.figures.registry import FigureEntry, select
 from rbmscape.recipe import Recipe, nearest
 from rbmscape.runs.config import TrainingConfig
 
@@ -204,7 +205,7 @@ class StudyConfig(_Plan):
     recipes : name to `TrainingConfig` values; n_hidden and seed are set by the study
     scopes : recipe name to the sizes and replicas that it is used for, where not for all
     likelihood : how the log-likelihood is estimated
-    figures : names of the figures, in the order of the report; None for all that are registered
+    figures : names of the figures, in the order of the report; None for all by default that so many sizes allow
     figure_options : figure name to keyword arguments of its ``compute``, for example
         ``{"gallery": {"n_samples": 20}}``
     slice_epochs : epochs that one task trains; by default about a minute's work; changing it never changes numbers
@@ -290,6 +291,21 @@ class StudyConfig(_Plan):
         """All values of one recipe, defaults filled in, without those that the study sets."""
         config = TrainingConfig(**self.recipes[recipe])
         return config.model_dump(exclude={"n_hidden", "seed"})
+
+    @property
+    def figure_entries(self) -> tuple[FigureEntry, ...]:
+        """The figures that are named, or all by default but those that compare more sizes than there are.
+
+        Raises
+        ------
+        ConfigError : a figure that is named does not exist
+        """
+        found = select(self.figures)
+        return (
+            found
+            if self.figures is not None
+            else tuple(entry for entry in found if entry.spec.sizes <= len(self.hidden))
+        )
 
     def conflict(self, other: StudyConfig) -> str | None:
         """What keeps two plans from sharing a directory, or None; sizes, replicas, analyses and figures may differ."""

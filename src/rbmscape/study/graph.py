@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.figures.material import RunKey, main_size
-from rbmscape.figures.registry import FigureEntry, select
+from rbmscape.figures.registry import FigureEntry
 from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, fingerprint
 from rbmscape.study.sources import CONTRACT, Sources, present_sources
 
@@ -145,7 +145,7 @@ def build_graph(config: StudyConfig, dataset: Dataset, sources: Sources | None =
     ConfigError : a figure of the plan does not exist
     """
     plan = _Plan(TaskGraph(), config, dataset, sources or present_sources())
-    entries = select(config.figures)
+    entries = config.figure_entries
     trained = {key: _add_training(plan, key) for key in config.run_keys()}
     whole = tuple(run.whole for run in trained.values())
     _add_result(plan, "training", whole)

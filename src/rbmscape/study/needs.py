@@ -9,7 +9,6 @@ from typing import Final
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.material import RunKey
-from rbmscape.figures.registry import select
 from rbmscape.memory import format_bytes, machine_memory
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.optimizers import OPTIMIZERS
@@ -49,7 +48,7 @@ def disk_of_run(recipe: TrainingConfig, n_visible: int, updates_per_epoch: int) 
 
 def disk_of_study(config: StudyConfig, dataset: Dataset) -> int:
     """Bytes of a study's directory when it is complete."""
-    figures = FIGURE * len(select(config.figures))
+    figures = FIGURE * len(config.figure_entries)
     runs = 0
     for key in config.run_keys():
         recipe = config.training(key)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
-from rbmscape.figures.registry import figure_names, select
+from rbmscape.figures.registry import figure_names
 from rbmscape.model.exact import MAX_ENUMERATED_UNITS
 from rbmscape.recipe import nearest
 from rbmscape.study.config import StudyConfig
@@ -50,7 +50,7 @@ def check_plan(config: StudyConfig, dataset: Dataset) -> None:
     ConfigError : a figure or an option of a figure does not exist, there are no test data, or a model is too large to
         be summed exactly
     """
-    entries = select(config.figures)
+    entries = config.figure_entries
     if not len(dataset.test):
         raise ConfigError(f"the data {dataset.name!r} have no test samples, which a study needs; set some aside")
     planned = {entry.name: entry for entry in entries}

@@ -19,7 +19,7 @@ from rbmscape.data.describe import first_concerns
 from rbmscape.errors import ConfigError, StudyError
 from rbmscape.figures.datasets import read_dataset
 from rbmscape.figures.material import RunKey
-from rbmscape.figures.registry import FigureEntry, select
+from rbmscape.figures.registry import FigureEntry
 from rbmscape.progress import Progress
 from rbmscape.runs.run import Run
 from rbmscape.study.config import StudyConfig
@@ -112,7 +112,7 @@ class Study(OneLine):
 
     def figures(self, kind: Literal["png", "pdf", "nc"] = "png") -> list[tuple[FigureEntry, Path]]:
         """The figures that are there, with the path of their pictures or of their data, in the plan's order."""
-        pairs = [(entry, self._store.figures / f"{entry.stem}.{kind}") for entry in select(self.config.figures)]
+        pairs = [(entry, self._store.figures / f"{entry.stem}.{kind}") for entry in self.config.figure_entries]
         return [(entry, path) for entry, path in pairs if path.is_file()]
 
 
