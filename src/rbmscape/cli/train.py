@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -56,7 +55,8 @@ def train(
     recipe: Annotated[
         Preset,
         typer.Option(
-            help="Values that are not given come from this recipe; the defaults shown here are the recommended ones.",
+            help="Values that are not given come from this recipe; the defaults shown here are the recommended ones of "
+            "20 000 rows and more; of fewer rows they follow from the data.",
             rich_help_panel=_OPTIMISATION,
         ),
     ] = "recommended",
@@ -115,10 +115,12 @@ def train(
     if resume and overwrite:
         raise typer.BadParameter("--resume continues a run and --overwrite replaces it; choose one")
     known = _run_to_resume(out) if resume else None
-    config = _config(recipe, {name: value for name, value in values.items() if value is not None}, known)
+    given = {name: value for name, value in values.items() if value is not None}
+    config = _config(recipe, given, known)
     begin = None if init is None else _beginning(init)
     dataset = _dataset(data, loading, known or (begin if isinstance(begin, Run) else None))
-    config = config if known is not None else recipe_for(config, begin)
+    if known is None:
+        config = _config(recipe, given, None, dataset) if begin is None else recipe_for(config, begin, dataset)
     directory = Path(out) if out is not None else Path("runs") / f"{dataset.name}-{config.n_hidden}-seed{config.seed}"
     _train(dataset, config, directory, begin, resume=resume, overwrite=overwrite, quiet=quiet)
 
@@ -140,15 +142,16 @@ def _run_to_resume(out: str | None) -> Run | None:
     return Run.open(out) if (Path(out) / "config.json").is_file() else None
 
 
-def _config(recipe: Preset, given: dict[str, Any], known: Run | None) -> TrainingConfig:
-    """The recipe with the given options; of a run to resume, its own recipe instead."""
+def _config(recipe: Preset, given: dict[str, Any], known: Run | None, dataset: Dataset | None = None) -> TrainingConfig:
+    """The recipe with the given options, for the data where they are known; of a run to resume, its own instead."""
     from rbmscape.errors import ConfigError
 
     try:
         if known is not None:
             return known.config.replace(**given)
-        preset: Callable[..., TrainingConfig] = getattr(TrainingConfig, recipe)
-        return preset(**given)
+        if recipe == "recommended":
+            return TrainingConfig.recommended(dataset, **given)
+        return TrainingConfig.paper(**given)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -182,7 +185,8 @@ def _train(
 
     title = (
         f"{dataset.name}: {len(dataset.train)} samples, {dataset.n_visible} visible and {config.n_hidden} hidden "
-        f"units, {config.method.upper()}-{config.gibbs_steps}, into {directory}"
+        f"units, {config.method.upper()}-{config.gibbs_steps}, {config.epochs} epochs of minibatches of "
+        f"{min(config.batch_size, len(dataset.train))}, into {directory}"
     )
     try:
         run = train_model(

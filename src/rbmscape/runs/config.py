@@ -23,6 +23,8 @@ BelowOne = Annotated[float, Field(strict=True, ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(strict=True, gt=0.0, lt=1.0)]
 Flag = Annotated[bool, Field(strict=True)]
 if TYPE_CHECKING:
+    from rbmscape.data.dataset import Dataset
+
     EngineName = str
     PrecisionName = str
 else:
@@ -242,17 +244,24 @@ class TrainingConfig(Recipe):
         return self
 
     @classmethod
-    def recommended(cls, **changes: Any) -> TrainingConfig:
+    def recommended(cls, data: Dataset | None = None, **changes: Any) -> TrainingConfig:
         """The default recipe; `benchmarks/recipes.py` measures its test log-likelihood beside that of alternatives.
 
         Persistent chains, centred gradient, SGD at 0.8 with linear decay from half-way, gradients clipped, parameters
         averaged over 300 updates.  Keyword arguments replace single values.
 
+        For the given data, of fewer than 20 000 rows, hidden units, minibatch, chains, epochs, rate, penalty and method
+        follow from them (`rbmscape.runs.from_data`); `train` without a recipe and the command line take these.
+
         The clipping is what allows such a rate: in the first epoch the gradient is large and the chains lag behind, so
         that without it the largest singular value overshoots to 130 (M = 500) before it comes down to 10.  Half as many
         Gibbs steps and a third more epochs give as good a likelihood in the same time.
         """
-        return cls(**changes)
+        if data is None:
+            return cls(**changes)
+        from rbmscape.runs.from_data import values_for
+
+        return cls(**(values_for(data, changes, cls.model_fields["epochs"].default) | changes))
 
     @classmethod
     def paper(cls, **changes: Any) -> TrainingConfig:

@@ -92,16 +92,20 @@ def _digest(model: RBM, chains: Tensor | None) -> str:
     return mark.hexdigest()
 
 
-def recipe_for(config: TrainingConfig | None, init: Run | RBM | None) -> TrainingConfig:
+def recipe_for(config: TrainingConfig | None, init: Run | RBM | None, dataset: Dataset) -> TrainingConfig:
     """The given recipe; a recipe that does not say how many hidden units takes those of the model.
 
-    Without one it is the run's own, or the recommended one.
+    Without one it is the run's own, or the recommended one for the data.
     """
     if init is None:
-        return TrainingConfig.recommended() if config is None else config
+        return TrainingConfig.recommended(dataset) if config is None else config
     n_hidden = init.n_hidden if isinstance(init, RBM) else init.config.n_hidden
     if config is None:
-        return init.config if isinstance(init, Run) else TrainingConfig.recommended(n_hidden=n_hidden)
+        return (
+            init.config
+            if isinstance(init, Run)
+            else TrainingConfig.recommended(dataset, n_hidden=n_hidden, method="pcd")
+        )
     return config if "n_hidden" in config.model_fields_set else config.replace(n_hidden=n_hidden)
 
 

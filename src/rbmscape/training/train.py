@@ -50,7 +50,8 @@ def train(
     Parameters
     ----------
     dataset : binary samples, from `load_dataset` or `Dataset.from_array`
-    config : the recipe; by default that of `init` where it is a run, else `TrainingConfig.recommended()`
+    config : the recipe; by default that of `init` where it is a run, else that of
+        `TrainingConfig.recommended` for the data
     directory : where the run is kept; by default a temporary one that vanishes with the returned run
     init : begin with the model of a run, and with its chains, or with a model: for fine-tuning, or for more epochs
         under a new schedule; not needed again to resume.  Method "ptt" takes a run of any method, and climbs to its
@@ -84,7 +85,7 @@ def train(
     last = None if until_update is None else check_count("until_update", until_update, 0)
     reporter, watching = make_reporter(progress), check_callbacks(callbacks)
     begin = beginning_of(init)
-    recipe = recipe_for(config, init)
+    recipe = recipe_for(config, init, dataset)
     if recipe.patience and not len(dataset.test):
         raise InputError(
             "patience compares likelihoods of held-out data, found none; make a Dataset with test rows "
