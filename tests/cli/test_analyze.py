@@ -7,6 +7,7 @@ import pytest
 
 import rbmscape as rs
 from rbmscape.cli.main import main
+from rbmscape.figures.analysis import Subject
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,32 @@ def test_refusals_leave_nothing_behind(model, tmp_path, capsys):
     assert main([*start, "--figures", "spectrum"]) == 1
     assert "exists already" in capsys.readouterr().err
     assert main([*start, "--figures", "spectrum", "--overwrite"]) == 0
+
+
+def test_rows_count_by_their_weights_and_gaps_are_said(tmp_path, capsys):
+    rows = np.random.default_rng(1).integers(0, 2, (30, 6))
+    weights = np.arange(30) % 3 + 1
+    config = rs.TrainingConfig(n_hidden=3, epochs=2, n_chains=20, gibbs_steps=1, early_checkpoints=0)
+    np.savez(tmp_path / "weighted.npz", train=rows, weights=weights)
+    data = rs.load_dataset(tmp_path / "weighted.npz", key="train", weights="weights", test_fraction=0)
+    run = rs.train(data, config, tmp_path / "weighted", progress=False)
+    counted = Subject(run.load(), run, data).dataset
+    np.testing.assert_array_equal(counted.train, np.repeat(rows, weights, axis=0))
+    assert counted.train_weights is None
+    gaps = rows.astype(float)
+    gaps[2, 3] = np.nan
+    np.save(tmp_path / "gaps.npy", gaps)
+    holed = rs.load_dataset(tmp_path / "gaps.npy", missing="marginalize", test_fraction=0)
+    rs.train(holed, config, tmp_path / "holed", progress=False)
+    words = [
+        "analyze",
+        str(tmp_path / "holed"),
+        "--out",
+        str(tmp_path / "out"),
+        "--chains",
+        "20",
+        "--figures",
+        "spectrum",
+    ]
+    assert main(words) == 0
+    assert "no data are shown: a figure needs complete rows" in capsys.readouterr().err

@@ -121,7 +121,7 @@ def _recorded_data(run: object) -> Dataset | None:
 
     assert isinstance(run, Run)
     try:
-        return run.dataset()
+        return run.dataset().complete("a figure")
     except (RbmscapeError, OSError) as error:
         typer.echo(f"no data are shown: {error}", err=True)
         return None

@@ -109,9 +109,14 @@ class Subject:
         """The run's data and those of them that are shown; None where they cannot be had."""
         with self._lock:
             if self._data is None:
-                found, why = or_none(self.run.dataset) if self.run is not None else (None, "a model has no data")
+                found, why = or_none(self._rows) if self.run is not None else (None, "a model has no data")
                 self._data = found, shown_points(found), why
             return self._data[:2]
+
+    def _rows(self) -> Dataset:
+        """The run's data, each row as often as it counts."""
+        assert self.run is not None
+        return self.run.dataset().complete("the explorer")
 
     @property
     def no_data(self) -> str:

@@ -32,7 +32,7 @@ class Subject(OneLine):
     ----------
     model : the model
     run : the run it belongs to; None for a single model
-    dataset : its data; None where there are none
+    dataset : its data, each row as often as it counts; None where there are none
     image_shape : (height, width) of a visible state, or None
     name : what pictures call it
     seed : of everything random
@@ -48,6 +48,11 @@ class Subject(OneLine):
     seed: int = 0
     update: int = -1
     sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take weights of rows as numbers of them, and refuse data with missing entries."""
+        if self.dataset is not None:
+            object.__setattr__(self, "dataset", self.dataset.complete("a figure"))
 
     def _headline(self) -> str:
         known = [name for name, part in (("its run", self.run), ("data", self.dataset)) if part is not None]
