@@ -42,6 +42,7 @@ _HOMES = {
     "quality": "rbmscape.runs.quality",
     "Quality": "rbmscape.runs.quality",
     "mixing_report": "rbmscape.reciprocal.mixing",
+    "training_signs": "rbmscape.reciprocal.signs",
     "Modes": "rbmscape.reciprocal.modes",
     "Coordinates": "rbmscape.reciprocal.coordinates",
     "MarchenkoPastur": "rbmscape.reciprocal.marchenko_pastur",

@@ -52,6 +52,7 @@ from rbmscape.runs.layout import RunLayout
 from rbmscape.runs.samples import run_samples
 from rbmscape.sampling import gibbs
 from rbmscape.sampling.draws import Draws
+from rbmscape.sampling.kept import KeptLadder
 from rbmscape.sampling.ladder import choose_ladder
 from rbmscape.sampling.sequence import sequence_samples, sequence_settings
 from rbmscape.symmetry.classes import ImageClasses
@@ -138,7 +139,6 @@ def made() -> Iterator[Any]:
     yield iterate(MeanFieldProblem.of(rbm, 1.0), m, n, 0.0, 1e-9, 5)
     yield from (ising_exact((3, 3), 2.0), rs.spin_observables(np.resize(states, (40, 9)), (3, 3), 2.0, 10))
     yield from (rs.layer_overlaps(states), baselines(images))
-    yield rs.Estimate(-66.06, 0.1, 412.0)
 
 
 def drawn() -> Iterator[Any]:
@@ -163,9 +163,11 @@ def drawn() -> Iterator[Any]:
     yield OnlineLogPartition.start(rbm, torch.as_tensor(rows))
     config = rs.TrainingConfig(n_hidden=3, epochs=4, batch_size=14, n_chains=20, engine="reference")
     run = rs.train(rs.load_dataset("bars-and-stripes", image_shape=(2, 2)), config, progress=False)
-    yield from (run, run_samples(run, n_chains=20, budget=1e6))
+    yield from (run, run_samples(run, n_chains=20, budget=1e6), rs.training_signs(run, n_chains=20, factors=(1, 2)))
+    yield KeptLadder(tuple(models), tuple(torch.as_tensor(rows) for _ in models))
     journal = Journal.read(RunLayout(run.directory).metrics)
     yield from (journal, Finding(run.directory, "nothing is wrong", harmless=True))
+    yield rs.Estimate(-66.06, 0.1, 412.0)
 
 
 def parts(result: Any) -> Iterator[Any]:

@@ -14,7 +14,7 @@ quantities the smallest p-value is multiplied by k (Bonferroni).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
+from rbmscape.reciprocal.signs import TrainingSigns, check_lengths, rows_of, training_signs
 from rbmscape.rng import Stream
 from rbmscape.runs.run import Run
 from rbmscape.sampling import gibbs
@@ -81,11 +81,13 @@ class MixingReport(OneLine):
     points : one entry a length of the chains, shortest (that of the training) first
     training_steps : Gibbs steps of the training between two updates of the model
     n_chains : chains of each kind
+    signs : of equilibrium along the training, where they were asked for
     """
 
     points: tuple[MixingPoint, ...]
     training_steps: int
     n_chains: int
+    signs: TrainingSigns | None = None
 
     def _headline(self) -> str:
         return self.sentence
@@ -115,7 +117,7 @@ class MixingReport(OneLine):
         return f"{start}; they agree after {later.n_steps}"
 
     def __str__(self) -> str:
-        return self.sentence
+        return "; ".join((self.sentence, *(() if self.signs is None else self.signs.findings)))
 
 
 def mixing_report(
@@ -129,8 +131,10 @@ def mixing_report(
     engine: str | Engine = "auto",
     precision: str = "auto",
     progress: Progress = False,
+    *,
+    n_checkpoints: int = 0,
 ) -> MixingReport:
-    """Audit a run at one of its checkpoints.
+    """Audit a run at one of its checkpoints, and look for signs of equilibrium along its training.
 
     Parameters
     ----------
@@ -143,6 +147,7 @@ def mixing_report(
     seed : of the chains
     engine, precision : see `rbmscape.sample`
     progress : see `rbmscape.progress`; counts chain-steps
+    n_checkpoints : of how many checkpoints the signs of `rbmscape.training_signs` are looked for; none by default
 
     Returns
     -------
@@ -157,9 +162,15 @@ def mixing_report(
         raise InputError(f"mixing_report takes a run, found {type(run).__name__}; pass rbmscape.Run.open(directory)")
     rbm = run.load(update)
     rows = data if data is not None else run.dataset()
-    return mixing_audit(
+    found = mixing_audit(
         rbm, rows, run.config.gibbs_steps, n_chains, factors, n_modes, seed, engine, precision, progress
     )
+    if not n_checkpoints:
+        return found
+    signs = training_signs(
+        run, rows, n_checkpoints, n_chains, seed=seed, engine=engine, precision=precision, progress=progress
+    )
+    return replace(found, signs=signs)
 
 
 def mixing_audit(
@@ -176,12 +187,9 @@ def mixing_audit(
 ) -> MixingReport:
     """The same for a single model whose training made `training_steps` Gibbs steps an update; see `mixing_report`."""
     _check(n_chains, factors, training_steps, n_modes)
-    from rbmscape.likelihood.estimate import base_data
-
     chosen = select_engine(engine, precision, rbm.device)
     stream = Stream(seed, "mixing")
-    rows = base_data(rbm, data.complete("the mixing report") if hasattr(data, "complete") else data)
-    assert rows is not None
+    rows = rows_of(rbm, data)
     picks = stream.child("rows").numpy().choice(len(rows), n_chains, replace=n_chains > len(rows))
     starts = {
         "data": rows[torch.from_numpy(picks).to(rows.device)],
@@ -204,11 +212,9 @@ def mixing_audit(
 
 
 def _check(n_chains: int, factors: Sequence[int], training_steps: int, n_modes: int) -> None:
-    check_count("n_chains", n_chains, 20)
-    if not factors or list(factors) != sorted(set(factors)) or factors[0] < 1:
-        raise InputError(f"factors must be rising integers from 1 on, found {list(factors)}; (1, 10, 100) is usual")
-    if training_steps < 1 or n_modes < 1:
-        raise InputError(f"training_steps and n_modes must be positive, found {training_steps} and {n_modes}")
+    check_lengths(n_chains, factors, training_steps)
+    if n_modes < 1:
+        raise InputError(f"n_modes must be positive, found {n_modes}")
 
 
 def _observe(rbm: RBM, modes: Tensor, v: Tensor) -> FloatArray:

@@ -12,6 +12,7 @@ import rbmscape
 from rbmscape.errors import StudyError
 from rbmscape.figures.registry import all_figures, in_order
 from rbmscape.files import write_text
+from rbmscape.report.equilibrium import sign_rows
 from rbmscape.report.errata import ERRATA, run_checks
 from rbmscape.report.evidence import Evidence
 from rbmscape.report.findings import Verdict
@@ -91,6 +92,7 @@ def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Pat
         shown={block.name for block in blocks},
         headlines=headlines(study, rows),
         groups=ordered,
+        signs=sign_rows(study),
         baselines=known,
         best=best_sentence(ordered),
         data_concerns=concerns_about_data(study),
