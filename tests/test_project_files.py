@@ -46,6 +46,7 @@ def test_one_version_everywhere():
     assert PROJECT["version"] == rbmscape.__version__
     assert f"\nversion: {rbmscape.__version__}\n" in citation
     assert "arXiv:2503.21536" in citation
+    assert '\n    doi: "10.1088/2632-2153/adf521"\n' in citation
     assert rbmscape.__version__ in (ROOT / "CHANGELOG.md").read_text()
 
 

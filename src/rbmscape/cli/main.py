@@ -62,10 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The exit code
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    called = _being_completed() or words
     _share_processor()
     _secure_output()
     try:
-        code = build(words)(args=words, prog_name="rbmscape", standalone_mode=False)
+        code = build(called)(args=words, prog_name="rbmscape", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except _Interrupted as stop:
@@ -88,6 +89,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         show()
         return code
+
+
+def _being_completed() -> list[str]:
+    """The words of a line that a shell asks completions for, so that its command is there; nothing otherwise."""
+    if "_RBMSCAPE_COMPLETE" not in os.environ:
+        return []
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    return line.split()[1:]
 
 
 def _hush() -> None:
@@ -134,7 +143,6 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
         name="rbmscape",
         help="Train Restricted Boltzmann Machines fast, measure them honestly, and see how they learn.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
