@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Engine,
         Gradient,
         Parameters,
+        RungBatch,
     )
     from rbmscape.kernels.select import select_engine
 
@@ -26,6 +27,7 @@ __all__ = [
     "Engine",
     "Gradient",
     "Parameters",
+    "RungBatch",
     "select_engine",
 ]
 

@@ -5,7 +5,8 @@ buffers in the engine's own formats, and does all the work on them:
 
 - `BoundSampler`: Gibbs half-steps and sweeps (equations 10 and 11 of arXiv:2503.21536);
 - `BoundGradient`: the gradient of the mean log-likelihood (equations 6 and 9) from data and the sampler's chains;
-- `BoundPath`: steps of annealed importance sampling and of replica exchange.
+- `BoundPath`: steps of annealed importance sampling and of replica exchange;
+- `RungBatch`: the same for many models of one shape at once.
 
 A half-step is one matrix product and one elementwise pass: ``h ~ Bernoulli(σ(β (v W + b)))``,
 ``v ~ Bernoulli(σ(β (h Wᵀ + a)))``.  Units are active where a uniform number of `rbmscape.rng.Stream` lies below that
@@ -43,6 +44,7 @@ __all__ = [
     "Gradient",
     "ModelLike",
     "Parameters",
+    "RungBatch",
 ]
 
 
@@ -208,14 +210,60 @@ class BoundPath(Protocol):
         (steps,) float64 variance over the chains of what each step adds to the log weights
         """
 
-    def move(self, stream: Stream, draw: int) -> None:
-        """One Gibbs step of the model itself (t = 1), as `step` draws it; load again before `weigh` or `step`."""
+    def move(self, stream: Stream, draw: int, n_steps: int = 1) -> None:
+        """Gibbs steps of the model itself (t = 1), as `step` draws them; load again before `weigh` or `step`.
+
+        The k-th has the numbers of ``draw + 2k`` and ``draw + 2k + 1``.
+        """
 
     def log_density(self) -> Tensor:
         """(n_chains,) float64 ln f_1(v) = -F(v), whichever path the states were loaded for; load again as above."""
 
     def exchange(self, other: Self, swap: Tensor) -> None:
         """Exchange the states v of the chains that `swap` (n_chains,) bool marks; both must load again as above."""
+
+    def beside(self, others: Sequence[Self], n_chains: int) -> RungBatch:
+        """Its model and those of other paths of its shape, with chains of their own, to be moved together."""
+
+
+class RungBatch(Protocol):
+    """Models of one shape at t = 1, each with as many chains, in the format of one annealer.
+
+    States are those that the paths have one by one, bit for bit.
+    """
+
+    def load(self, states: Tensor) -> None:
+        """Take states (R, n_chains, N), entries 0 or 1."""
+
+    def v(self, rung: int) -> Tensor:
+        """(n_chains, N) states of one rung, entries 0 or 1, to be read."""
+
+    def states(self) -> Tensor:
+        """(R, n_chains, N) uint8, a copy of all states."""
+
+    def project(self, directions: Tensor) -> Tensor:
+        """(R, n_chains, k) states times (N, k) directions, in their dtype."""
+
+    def walk(
+        self, streams: Sequence[Stream], draw: int, n_steps: int, looks: Sequence[tuple[int, int]]
+    ) -> list[Tensor]:
+        """Gibbs steps as of `BoundPath.move`, each rung's with a stream of its own, then free energies.
+
+        Parameters
+        ----------
+        streams : one a rung
+        looks : pairs of the rung whose states, and the rung whose model is meant, ordered by the first
+
+        Returns
+        -------
+        (n_chains,) float64 ln f_1(v) = -F(v) for each of the looks
+        """
+
+    def exchange(self, first: int, swap: Tensor) -> None:
+        """Exchange states of rungs first and first + 1, first + 2 and first + 3, … where `swap` is.
+
+        swap : (pairs, n_chains) bool
+        """
 
 
 class Annealer(Protocol):

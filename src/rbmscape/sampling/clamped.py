@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.interface import Annealer, BoundPath, ModelLike
-from rbmscape.kernels.reference.base import walk_by_steps
+from rbmscape.kernels.interface import Annealer, BoundPath, ModelLike, RungBatch
+from rbmscape.kernels.reference.base import RungByRung, walk_by_steps
 from rbmscape.rng import Stream
 
 __all__ = ["ClampedAnnealer"]
@@ -116,10 +116,11 @@ class _ClampedPath:
         """See `BoundPath.walk`; the known units are put back after every step."""
         return walk_by_steps(self, log_weights, temperatures, stream, draw, first_chain)
 
-    def move(self, stream: Stream, draw: int) -> None:
-        """See `BoundPath.move`; the known units are put back."""
-        self._path.move(stream, draw)
-        self.load(self._path.v)
+    def move(self, stream: Stream, draw: int, n_steps: int = 1) -> None:
+        """See `BoundPath.move`; the known units are put back after every step."""
+        for step in range(n_steps):
+            self._path.move(stream, draw + 2 * step)
+            self.load(self._path.v)
 
     def log_density(self) -> Tensor:
         """See `BoundPath.log_density`."""
@@ -128,3 +129,7 @@ class _ClampedPath:
     def exchange(self, other: _ClampedPath, swap: Tensor) -> None:
         """See `BoundPath.exchange`."""
         self._path.exchange(other._path, swap)
+
+    def beside(self, others: Sequence[_ClampedPath], n_chains: int) -> RungBatch:
+        """See `BoundPath.beside`: one after the other, since the known units are put back in between."""
+        return RungByRung.of((self, *others), n_chains)

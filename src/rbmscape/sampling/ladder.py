@@ -236,8 +236,7 @@ def moved(annealer: Annealer, rbm: RBM, v: Tensor, n_steps: int, stream: Stream,
     """States after Gibbs steps."""
     path = annealer.bind(rbm, v.shape[0])
     path.load(v)
-    for step in range(n_steps):
-        path.move(stream, draw + 2 * step)
+    path.move(stream, draw, n_steps)
     return path.v.to(torch.uint8)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, overload
 
-from rbmscape.kernels.interface import Annealer, BoundPath
+from rbmscape.kernels.interface import Annealer, BoundPath, RungBatch
+from rbmscape.kernels.reference.base import RungByRung
 from rbmscape.model.rbm import RBM
 
-__all__ = ["BoundRungs", "RungModels"]
+__all__ = ["BoundRungs", "RungModels", "bound_rungs"]
 
 _KEPT_BYTES: Final = 750_000_000
 """Parameters of rungs that are kept; a ladder of 60 rungs has more from about three million weights on."""
@@ -92,3 +93,12 @@ class BoundRungs(Sequence[BoundPath]):
                 del self._bound[next(iter(self._bound))]
             self._bound[place] = self._annealer.bind(self._models[place])
         return self._bound[place].on(self.states[place])
+
+
+def bound_rungs(models: Sequence[RBM], annealer: Annealer, n_chains: int) -> RungBatch:
+    """The rungs in the annealer's format: as one batch where their parameters are kept, else made when asked for."""
+    if not _are_kept(models, models[-1]):
+        rungs = BoundRungs(models, annealer, n_chains)
+        return RungByRung(rungs, rungs.states)
+    lowest, *above = (annealer.bind(model) for model in models)
+    return lowest.beside(above, n_chains)

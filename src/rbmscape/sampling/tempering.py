@@ -14,7 +14,7 @@ Shapes: states (n_rungs, n_chains, N); chains do not interact, so that their top
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -24,12 +24,12 @@ from torch import Tensor
 
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError
-from rbmscape.kernels.interface import Annealer, BoundPath
+from rbmscape.kernels.interface import Annealer, RungBatch
 from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS
 from rbmscape.sampling.ladder import Ladder, leading_modes
-from rbmscape.sampling.rung_models import BoundRungs
+from rbmscape.sampling.rung_models import bound_rungs
 from rbmscape.sampling.rungs import about_rungs, tail_doubts
 from rbmscape.sampling.tempered import Tempered
 from rbmscape.sampling.verdict import trace_diagnostics
@@ -54,7 +54,7 @@ class _Exchange:
 class _State:
     """What changes while the chains are advanced."""
 
-    rungs: BoundRungs  # model and states of each rung
+    rungs: RungBatch  # models and states
     top: Tensor  # (n_chains, N) uint8, those of the last
     climbing: Tensor  # (n_rungs, n_chains) bool: the replica was fresh at the bottom after it last was at the top
     fresh: Tensor  # (n_rungs, n_chains) bool: the replica descends from a draw of the lowest rung in this run
@@ -64,10 +64,6 @@ class _State:
     rung_start: Tensor  # (n_rungs, n_chains, k): projections of all rungs, before the first round
     rung_trace: list[Tensor]  # the same after every other round
     exchanges: list[dict[int, _Exchange]]  # by the lower rung, one dictionary a round
-
-    def states(self) -> Tensor:
-        """(n_rungs, n_chains, N) uint8."""
-        return torch.stack([rung.v.to(torch.uint8) for rung in self.rungs.states])
 
 
 def temper(
@@ -179,13 +175,11 @@ class _Machine:
             states = torch.cat((states, others[:, picked].to(states)), 1)
         flags = torch.zeros(self.n_rungs, self.n_chains, dtype=torch.bool, device=self.device)
         passages = torch.zeros(self.n_chains, dtype=torch.int64, device=self.device)
-        rungs = BoundRungs(self.ladder.models, self.annealer, self.n_chains)
-        for rung, v in enumerate(states):
-            rungs[rung].load(v)
-        first = self.observe(states[-1], rungs[-1].log_density())
-        return _State(
-            rungs, states[-1], flags, flags.clone(), passages, first, [], self.projections(rungs.states), [], []
-        )
+        rungs = bound_rungs(self.ladder.models, self.annealer, self.n_chains)
+        rungs.load(states)
+        (density,) = rungs.walk(self.streams, 0, 0, [(self.n_rungs - 1, self.n_rungs - 1)])
+        first = self.observe(states[-1], density)
+        return _State(rungs, states[-1], flags, flags.clone(), passages, first, [], self.projections(rungs), [], [])
 
     def advance(
         self, state: _State, goal: int, progress: Advance, watch: Watch | None, watch_rungs: Watch | None
@@ -196,58 +190,48 @@ class _Machine:
             if watch is not None:
                 watch(number, state.top)
             if watch_rungs is not None:
-                watch_rungs(number, state.states())
+                watch_rungs(number, state.rungs.states())
             progress(self.n_rungs * self.n_chains * self.steps)
 
     def _round(self, state: _State, number: int) -> None:
         """Gibbs steps of all replicas and the exchanges of every other pair."""
         pairs = range(number % 2, self.n_rungs - 1, 2)
-        partners = {pair: pair + 1 for pair in pairs} | {pair + 1: pair for pair in pairs}
-        seen = [self._move(state, rung, number, partners.get(rung)) for rung in range(self.n_rungs)]
+        top = self.n_rungs - 1
+        looks = [look for low in pairs for look in ((low, low), (low, low + 1), (low + 1, low + 1), (low + 1, low))]
+        if (top, top) not in looks:
+            looks.append((top, top))
+        densities = state.rungs.walk(self.streams, 2 * number * self.steps, self.steps, looks)
+        seen = dict(zip(looks, densities, strict=True))
         uniform = self.stream.child("exchange").uniform(number, self.n_rungs, self.n_chains, 0, self.device)
-        found: dict[int, _Exchange] = {}
-        top = seen[-1][0]
-        for pair in pairs:
-            found[pair], upper = self._exchange(state, pair, uniform[pair], seen[pair], seen[pair + 1])
-            if pair == self.n_rungs - 2:
-                top = upper
-        state.exchanges.append(found)
+        state.exchanges.append(self._exchange(state, pairs, uniform, seen))
         self._mark(state)
-        state.top = state.rungs.states[-1].v.to(torch.uint8)
-        state.trace.append(self.observe(state.top, top))
+        state.top = state.rungs.v(top).to(torch.uint8).clone()
+        state.trace.append(self.observe(state.top, seen[top, top]))
         if number % 2:
-            state.rung_trace.append(self.projections(state.rungs.states))
-
-    def _move(self, state: _State, rung: int, number: int, partner: int | None) -> tuple[Tensor, Tensor]:
-        """Gibbs steps of one rung; on the lowest, where that has no weights, fresh draws.
-
-        Returns -F of the new states for this rung's model and for the partner's; both are needed for an exchange only,
-        and the first at the top as well, else they are empty.
-        """
-        own = state.rungs[rung]
-        for step in range(number * self.steps, (number + 1) * self.steps):
-            own.move(self.streams[rung], 2 * step)
-        is_looked_at = partner is not None or rung == self.n_rungs - 1
-        return (
-            own.log_density() if is_looked_at else torch.empty(0),
-            torch.empty(0) if partner is None else state.rungs[partner].on(own).log_density(),
-        )
+            state.rung_trace.append(self.projections(state.rungs))
 
     def _exchange(
-        self, state: _State, low: int, uniform: Tensor, lower: tuple[Tensor, Tensor], upper: tuple[Tensor, Tensor]
-    ) -> tuple[_Exchange, Tensor]:
-        """Metropolis exchange of rungs low and low + 1; also returns -F of the new states of the upper rung.
+        self, state: _State, pairs: range, uniform: Tensor, seen: dict[tuple[int, int], Tensor]
+    ) -> dict[int, _Exchange]:
+        """Metropolis exchanges of rungs low and low + 1 for each low of `pairs`, all at once.
 
-        lower, upper : -F of the states of either rung, for its own model and for that of the other
+        seen : -F of the states of either rung, for its own model and for that of the other; for those of the highest
+            rung and its own model it is afterwards that of the new states
         """
-        high = low + 1
-        (own_low, up), (own_high, down) = lower, upper
+        if not pairs:
+            return {}
+        own_low, up, own_high, down = (
+            torch.stack([seen[low + at, low + of] for low in pairs]) for at, of in ((0, 0), (0, 1), (1, 1), (1, 0))
+        )
         gain, loss = up - own_low, own_high - down
-        swap = torch.log(uniform.to(torch.float64)) < gain - loss
-        state.rungs.states[low].exchange(state.rungs.states[high], swap)
+        swap = torch.log(uniform[pairs.start : pairs.stop : 2].to(torch.float64)) < gain - loss
+        state.rungs.exchange(pairs.start, swap)
         for flags in (state.climbing, state.fresh):
-            flags[low, swap], flags[high, swap] = flags[high, swap], flags[low, swap]
-        return _Exchange(gain, loss), torch.where(swap, up, own_high)
+            low, high = flags[pairs.start : pairs.stop : 2], flags[pairs.start + 1 : pairs.stop + 1 : 2]
+            low[swap], high[swap] = high[swap], low[swap]
+        if pairs[-1] == self.n_rungs - 2:
+            seen[self.n_rungs - 1, self.n_rungs - 1] = torch.where(swap[-1], up[-1], own_high[-1])
+        return {low: _Exchange(gain[k], loss[k]) for k, low in enumerate(pairs)}
 
     def _mark(self, state: _State) -> None:
         """Count the replicas that arrive at the top; those at the bottom will be drawn afresh."""
@@ -260,17 +244,16 @@ class _Machine:
         """(n_chains, 1 + k): what mixing is judged by."""
         return torch.cat((log_density[:, None], v.to(self.modes.dtype) @ self.modes), 1)
 
-    def projections(self, rungs: Sequence[BoundPath]) -> Tensor:
+    def projections(self, rungs: RungBatch) -> Tensor:
         """(n_rungs, n_chains, k) float32: what the mixing of each rung is judged by."""
-        modes = self.modes.to(torch.float32)
-        return torch.stack([rung.v.to(torch.float32) @ modes for rung in rungs])
+        return rungs.project(self.modes.to(torch.float32))
 
 
 def _result(state: _State, burn_in: int, all_rungs: bool = True) -> Tempered:
     """Results without the first rounds; unless all rungs are to be judged, they are only if the top one may pass."""
     trace = torch.stack(state.trace[burn_in:], 1).cpu().numpy()
     kept = state.exchanges[burn_in:]
-    pairs = range(len(state.rungs) - 1)
+    pairs = range(len(state.climbing) - 1)
     gains, losses = (
         [torch.stack([getattr(found[pair], side) for found in kept if pair in found], 1) for pair in pairs]
         for side in ("gain", "loss")
@@ -281,7 +264,7 @@ def _result(state: _State, burn_in: int, all_rungs: bool = True) -> Tempered:
     forward, backward = (tuple(one.cpu().numpy() for one in side) for side in (gains, losses))
     result = Tempered(
         state.top.clone(),
-        state.states(),
+        state.rungs.states(),
         np.array(accepted),
         state.passages.cpu().numpy(),
         float(state.fresh[-1].to(torch.float64).mean()),

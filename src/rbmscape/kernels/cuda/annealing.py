@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor
@@ -11,13 +11,13 @@ from torch import Tensor
 from rbmscape.kernels.cuda import launch
 from rbmscape.kernels.cuda.bound_paths import Paths
 from rbmscape.kernels.cuda.memory import check_room, sampler_bytes
-from rbmscape.kernels.cuda.models import Models, States, chain_step
+from rbmscape.kernels.cuda.models import Models, States, chain_step, numbers_of
 from rbmscape.kernels.cuda.single import bound_models, launching_on, point, round_one
 from rbmscape.kernels.interface import ModelLike, Parameters
 from rbmscape.kernels.reference.base import BasePath, cast, flat_base
 from rbmscape.rng import Stream
 
-__all__ = ["CudaAnnealer", "CudaPath"]
+__all__ = ["CudaAnnealer", "CudaPath", "CudaRungs"]
 
 _CHAINS_AT_ONCE: Final = 8192
 
@@ -44,7 +44,8 @@ class CudaAnnealer:
         with launching_on(self.device):
             round_one(models, exact)
         ends = flat_base(exact, base, torch.float32, self.device)
-        return CudaPath(models, exact, ends, _chains(models, n_chains))
+        states, biases = _chains(models, n_chains), (exact.visible_bias[None], exact.hidden_bias[None])
+        return CudaPath(Paths(models, states, biases, (ends[0][None], ends[1][None])), exact, ends)
 
 
 def _chains(models: Models, n_chains: int) -> States:
@@ -56,15 +57,14 @@ class CudaPath(BasePath):
 
     Attributes
     ----------
-    models, exact : the rounded weights as the kernels have them, and the model's own parameters
-    states : the chains
+    paths : rounded weights and chains as the kernels have them, a batch of one
+    exact : the model's own parameters
     """
 
-    def __init__(self, models: Models, exact: Parameters, base: tuple[Tensor, Tensor], states: States) -> None:
-        self.models, self.exact, self.states = models, exact, states
+    def __init__(self, paths: Paths, exact: Parameters, base: tuple[Tensor, Tensor]) -> None:
+        self.paths, self.exact = paths, exact
+        self.models, self.states = paths.models, paths.states
         self.base_visible, self.base_hidden = base
-        biases = exact.visible_bias[None], exact.hidden_bias[None]
-        self._paths = Paths(models, states, biases, (self.base_visible[None], self.base_hidden[None]))
 
     @property
     def weights(self) -> Tensor:
@@ -100,16 +100,16 @@ class CudaPath(BasePath):
         return self._with(other.states)
 
     def _with(self, states: States) -> CudaPath:
-        return CudaPath(self.models, self.exact, (self.base_visible, self.base_hidden), states)
+        return CudaPath(self.paths.at(states), self.exact, (self.base_visible, self.base_hidden))
 
     def load(self, v: Tensor) -> None:
         """See `BoundPath.load`."""
-        self._paths.load(v[None].to(self.models.device))
+        self.paths.load(v[None].to(self.models.device))
 
     def weigh(self, log_weights: Tensor, start: float, end: float) -> None:
         """See `BoundPath.weigh`."""
         with launching_on(self.models.device):
-            log_weights += self._paths.weigh(self._pair(start, end))[0]
+            log_weights += self.paths.weigh(self._pair(start, end))[0]
 
     def step(
         self, log_weights: Tensor, start: float, end: float, stream: Stream, draw: int, first_chain: int = 0
@@ -117,12 +117,12 @@ class CudaPath(BasePath):
         """See `BoundPath.step`."""
         with launching_on(self.models.device):
             point(self.states, stream, draw, first_chain)
-            log_weights += self._paths.walk(self._pair(start, end))[0, 0]
+            log_weights += self.paths.walk(self._pair(start, end))[0, 0]
 
     @property
     def steps_at_once(self) -> int:
         """See `BoundPath.steps_at_once`: one launch."""
-        return self._paths.at_once
+        return self.paths.at_once
 
     @property
     def chains_at_once(self) -> int:
@@ -136,7 +136,7 @@ class CudaPath(BasePath):
         with launching_on(self.models.device):
             point(self.states, stream, draw, first_chain)
             schedule = torch.tensor([list(temperatures)], dtype=torch.float64, device=self.models.device)
-            (found,) = self._paths.walk(schedule)
+            (found,) = self.paths.walk(schedule)
             log_weights += found.sum(0)
             variances: Tensor = found.var(1, correction=0)
             return variances
@@ -144,13 +144,74 @@ class CudaPath(BasePath):
     def _pair(self, start: float, end: float) -> Tensor:
         return torch.tensor([[start, end]], dtype=torch.float64, device=self.models.device)
 
-    def move(self, stream: Stream, draw: int) -> None:
-        """See `BoundPath.move`: the sampler's own sweep, which weighs nothing."""
+    def move(self, stream: Stream, draw: int, n_steps: int = 1) -> None:
+        """See `BoundPath.move`: the sampler's own sweeps, one launch, which weigh nothing."""
         with launching_on(self.models.device):
             point(self.states, stream, draw, 0)
-            launch.sweep(self.models, self.states, 1)
+            launch.sweep(self.models, self.states, n_steps)
 
     def log_density(self) -> Tensor:
         """See `BoundPath.log_density`: one product, weighed at one temperature only."""
         with launching_on(self.models.device):
-            return self._paths.log_density()[0]
+            return self.paths.log_density()[0]
+
+    def beside(self, others: Sequence[Self], n_chains: int) -> CudaRungs:
+        """See `BoundPath.beside`: a batch, moved and weighed by one launch each.
+
+        Raises
+        ------
+        EngineError : the device has too little free memory
+        """
+        shape, count = self.models.shape, 1 + len(others)
+        needed = count * sampler_bytes(shape.visible, shape.hidden, n_chains)
+        check_room(self.models.device, needed, f"{count} rungs of {n_chains} chains and {shape.hidden} units")
+        step = chain_step(self.models.device, n_chains)
+        return CudaRungs(Paths.joined([path.paths for path in (self, *others)], n_chains, step))
+
+
+class CudaRungs:
+    """See `rbmscape.kernels.interface.RungBatch`; models and chains are a batch axis of every launch.
+
+    Parameters
+    ----------
+    paths : to the models, of as many chains each
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths, self._states = paths, paths.states
+
+    def load(self, states: Tensor) -> None:
+        """See `RungBatch.load`."""
+        self._states.visible.copy_(states)
+
+    def v(self, rung: int) -> Tensor:
+        """See `RungBatch.v`: a view."""
+        return self._states.visible[rung]
+
+    def states(self) -> Tensor:
+        """See `RungBatch.states`."""
+        return self._states.visible.clone()
+
+    def project(self, directions: Tensor) -> Tensor:
+        """See `RungBatch.project`: one product."""
+        return self._states.visible.to(directions.dtype) @ directions
+
+    def walk(
+        self, streams: Sequence[Stream], draw: int, n_steps: int, looks: Sequence[tuple[int, int]]
+    ) -> list[Tensor]:
+        """See `RungBatch.walk`: one launch of steps and one of free energies."""
+        with launching_on(self._paths.models.device):
+            if n_steps:
+                rows = [numbers_of(stream, draw) for stream in streams]
+                self._states.numbers.copy_(torch.tensor(rows))
+                launch.sweep(self._paths.models, self._states, n_steps)
+            return list(self._paths.log_density(looks)) if looks else []
+
+    def exchange(self, first: int, swap: Tensor) -> None:
+        """See `RungBatch.exchange`: all pairs at once."""
+        last = first + 2 * len(swap)
+        low, high = (self._states.visible[start:last:2] for start in (first, first + 1))
+        marks = swap[:, :, None]
+        lower, upper = torch.where(marks, high, low), torch.where(marks, low, high)
+        low.copy_(lower)
+        high.copy_(upper)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import torch
 from torch import Tensor
@@ -36,13 +38,35 @@ class Paths:
     def __init__(
         self, models: Models, states: States, biases: tuple[Tensor, Tensor], bases: tuple[Tensor, Tensor]
     ) -> None:
-        self.models, self.states = models, states
+        self.models = models
         self.biases = self._padded(biases)
         self.bases = self._padded(bases)
-        self.tiles = _narrow(choose_tiles(models, states))
-        shape = models.shape
+        self._take(states)
+
+    def _take(self, states: States) -> None:
+        shape = self.models.shape
+        self.states = states
+        self.tiles = _narrow(choose_tiles(self.models, states))
         self._counts = -(-shape.hidden // self.tiles.hidden), -(-shape.visible // self.tiles.visible)
-        self.drive = torch.zeros(shape.models, states.n_chains, dtype=torch.float64, device=models.device)
+        self.drive = torch.zeros(shape.models, states.n_chains, dtype=torch.float64, device=self.models.device)
+
+    def at(self, states: States) -> Self:
+        """The same paths at other chains."""
+        other = copy.copy(self)
+        other._take(states)
+        return other
+
+    @classmethod
+    def joined(cls, parts: Sequence[Paths], n_chains: int, step: int) -> Paths:
+        """Those of several as one, with chains of their own, padded to a multiple of `step`."""
+        models = Models.joined([part.models for part in parts])
+        states = States(models.shape, n_chains, models.device, step)
+        ends = [[torch.cat(sides) for sides in zip(*pairs, strict=True)] for pairs in zip(
+            *((part.biases, part.bases) for part in parts), strict=True
+        )]  # fmt: skip
+        rows = models.shape.visible, models.shape.hidden
+        biases, bases = ([one[:, :row] for one, row in zip(pair, rows, strict=True)] for pair in ends)
+        return cls(models, states, (biases[0], biases[1]), (bases[0], bases[1]))
 
     def _padded(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         shape = self.models.shape
@@ -62,31 +86,42 @@ class Paths:
 
     def weigh(self, temperatures: Tensor) -> Tensor:
         """(R, n_chains) ln f at the second of (R, 2) temperatures, minus that at the first."""
-        return self._softplus(temperatures, both=True) + (temperatures[:, 1:] - temperatures[:, :1]) * self.drive
+        drives = (temperatures[:, 1:] - temperatures[:, :1]) * self.drive
+        return self._weighed(temperatures, self._each, both=True) + drives
 
-    def log_density(self) -> Tensor:
-        """(R, n_chains) ln f at t = 1."""
-        shape = self.models.shape
-        ends = torch.ones(shape.models, 2, dtype=torch.float64, device=self.models.device)
-        bias = self.biases[0][:, None, : shape.visible].to(torch.float64)
-        return self._softplus(ends, both=False) + (self.states.visible.to(torch.float64) * bias).sum(-1)
+    def log_density(self, looks: Sequence[tuple[int, int]] | None = None) -> Tensor:
+        """(looks, n_chains) ln f at t = 1 in one launch.
 
-    def _softplus(self, temperatures: Tensor, both: bool) -> Tensor:
+        Parameters
+        ----------
+        looks : whose chains and whose model; by default each model at its own chains
+        """
+        device = self.models.device
+        ends = torch.ones(self.models.shape.models, 2, dtype=torch.float64, device=device)
+        meant = self._each if looks is None else torch.tensor(looks, dtype=torch.int32, device=device)
+        return self._weighed(ends, meant, both=False)
+
+    @property
+    def _each(self) -> Tensor:
+        number = torch.arange(self.models.shape.models, dtype=torch.int32, device=self.models.device)
+        return torch.stack((number, number), 1)
+
+    def _weighed(self, temperatures: Tensor, looks: Tensor, both: bool) -> Tensor:
         from rbmscape.kernels.cuda.paths import weigh
 
         models, states, shape, tiles = self.models, self.states, self.models.shape, self.tiles
-        grid = self._counts[0], -(-states.n_chains // tiles.chains), shape.models
-        shares = self._empty(1, self._counts[0])
+        grid = self._counts[0], -(-states.n_chains // tiles.chains), len(looks)
+        shares = self._empty(len(looks), 1, self._counts[0] + 1)
         weigh[grid](
-            states.v, models.to_hidden, models.hidden_spill, models.flags[:, 1], self.bases[1], self.biases[1], shares,
-            models.scales, temperatures.contiguous(), states.chains, shape.visible, shape.visible_row, shape.hidden,
-            shape.hidden_row, BOTH=both, BLOCK_M=tiles.chains, BLOCK_N=tiles.hidden, BLOCK_K=tiles.depth,
-            **tiles.options,
+            states.v, models.to_hidden, models.hidden_spill, models.flags[:, 1], self.biases[0], self.bases[1],
+            self.biases[1], shares, models.scales, temperatures.contiguous(), looks, states.chains, shape.visible,
+            shape.visible_row, shape.hidden, shape.hidden_row, BOTH=both, BLOCK_M=tiles.chains, BLOCK_N=tiles.hidden,
+            BLOCK_K=tiles.depth, **tiles.options,
         )  # fmt: skip
-        return self._sum(shares)[:, 0]
+        return self._sum(shares[:, :, :-1] if both else shares)[:, 0]
 
-    def _empty(self, n_steps: int, n_tiles: int) -> Tensor:
-        size = self.models.shape.models, n_steps, n_tiles, self.states.chains
+    def _empty(self, n_sets: int, n_steps: int, n_tiles: int) -> Tensor:
+        size = n_sets, n_steps, n_tiles, self.states.chains
         return torch.empty(size, dtype=torch.float64, device=self.models.device)
 
     def _sum(self, shares: Tensor) -> Tensor:
@@ -121,7 +156,7 @@ class Paths:
         models, states, shape, tiles = self.models, self.states, self.models.shape, self.tiles
         n_steps, blocks = temperatures.shape[1] - 1, -(-states.n_chains // tiles.chains)
         members = max(1, tiles.members)
-        shares, drives = self._empty(n_steps, self._counts[0]), self._empty(n_steps, self._counts[1])
+        shares, drives = (self._empty(shape.models, n_steps, count) for count in self._counts)
         options: dict[str, Any] = dict(tiles.options)
         if members > 1:
             states.counters.zero_()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import torch
@@ -26,6 +27,10 @@ ROW: Final = 128
 CHAINS: Final = 128
 NEVER: Final = 64.0
 """Field of t with which no unit is ever active."""
+_ROUNDED: Final = (
+    *("to_hidden", "to_visible", "visible_fields", "hidden_fields", "visible_spill", "hidden_spill"),
+    *("scales", "flags", "slopes"),
+)
 _TILE: Final = 32
 _BLOCK: Final = 1024
 _MOST_INTERPRETED: Final = 32768
@@ -106,6 +111,15 @@ class Models:
         self.bits = torch.zeros(r, dtype=torch.int32, device=device)
         self.sums = torch.zeros(r, 2, shape.visible + shape.hidden, dtype=torch.int32, device=device)
         self.spilled = self.flags[:, 1]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Models]) -> Models:
+        """Rounded models of equal shape as one batch, a copy of all of them."""
+        shape = replace(parts[0].shape, models=sum(part.shape.models for part in parts))
+        whole = cls(shape, parts[0].device)
+        for name in _ROUNDED:
+            torch.cat([getattr(part, name) for part in parts], out=getattr(whole, name))
+        return whole
 
     @property
     def scale(self) -> Tensor:

@@ -106,24 +106,45 @@ def _visible_tile(
 
 
 @triton.jit
+def _visible_share(v, bias, share, n_units, row, BLOCK_M: tl.constexpr, BLOCK_K: tl.constexpr):
+    """a·v of a block of chains, whose first row v points at."""
+    units = tl.arange(0, BLOCK_K)
+    total = tl.zeros((BLOCK_M,), tl.float64)
+    for first in range(0, n_units, BLOCK_K):
+        states = tl.load(v + tl.arange(0, BLOCK_M)[:, None] * row + first + units[None, :])
+        active = tl.load(bias + first + units).to(tl.float64)
+        total += tl.sum(tl.where(states > 0, tl.broadcast_to(active[None, :], (BLOCK_M, BLOCK_K)), 0.0), 1)
+    tl.store(share, total)
+
+
+@triton.jit
 def weigh(
-    v, to_hidden, hidden_spill, spilled, base, bias, shares, scales, temperatures, n_chains, n_visible, visible_row,
-    n_hidden, hidden_row, BOTH: tl.constexpr,
+    v, to_hidden, hidden_spill, spilled, visible_bias, base, bias, shares, scales, temperatures, looks, n_chains,
+    n_visible, visible_row, n_hidden, hidden_row, BOTH: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """shares = Σ_j softplus at the second temperature, minus that at the first where BOTH: grid (tiles, blocks, R)."""
-    tile, block, replica = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    """Weigh the chains of some models by others: grid (tiles, blocks, looks).
+
+    looks : (looks, 2) int32, whose chains and whose model; shares : (looks, tiles + 1, chains), Σ_j softplus at the
+    second temperature of the model, minus that at the first where BOTH, else with a·v behind those of the tiles
+    """
+    tile, block, look = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    at, replica = tl.load(looks + 2 * look), tl.load(looks + 2 * look + 1)
     start, end = tl.load(temperatures + 2 * replica), tl.load(temperatures + 2 * replica + 1)
     rows = block * BLOCK_M + tl.arange(0, BLOCK_M)
-    tiles = tl.num_programs(0)
+    tiles = tl.num_programs(0).to(tl.int64)
+    v += (at.to(tl.int64) * n_chains + block * BLOCK_M) * visible_row
+    shares += look * (tiles + 1) * n_chains
     _hidden_tile(
-        v + (replica.to(tl.int64) * n_chains + block * BLOCK_M) * visible_row,
-        to_hidden + replica.to(tl.int64) * 2 * hidden_row * visible_row, hidden_spill + replica * hidden_row,
-        tl.load(spilled + 2 * replica), base + replica * hidden_row, bias + replica * hidden_row, v,
-        shares + replica.to(tl.int64) * tiles * n_chains, tile, rows, temperatures, rows, n_chains, n_visible,
-        visible_row, n_hidden, hidden_row, tl.load(scales + 2 * replica + 1), start, end, 0, False, BOTH,
-        BLOCK_M, BLOCK_N, BLOCK_K,
+        v, to_hidden + replica.to(tl.int64) * 2 * hidden_row * visible_row, hidden_spill + replica * hidden_row,
+        tl.load(spilled + 2 * replica), base + replica * hidden_row, bias + replica * hidden_row, v, shares, tile,
+        rows, temperatures, rows, n_chains, n_visible, visible_row, n_hidden, hidden_row,
+        tl.load(scales + 2 * replica + 1), start, end, 0, False, BOTH, BLOCK_M, BLOCK_N, BLOCK_K,
     )  # fmt: skip
+    if not BOTH:  # noqa: SIM102 - a constant and a number of the device
+        if tile == 0:
+            bias = visible_bias + replica * visible_row
+            _visible_share(v, bias, shares + tiles * n_chains + rows, n_visible, visible_row, BLOCK_M, BLOCK_K)
 
 
 @triton.jit(do_not_specialize=["n_steps", "members", "blocks"])

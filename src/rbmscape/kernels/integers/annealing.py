@@ -165,13 +165,14 @@ class IntegerPath(BasePath):
         )
         self._add_drive()
 
-    def move(self, stream: Stream, draw: int) -> None:
+    def move(self, stream: Stream, draw: int, n_steps: int = 1) -> None:
         """See `BoundPath.move`: the sampler's own passes, which weigh nothing."""
         params, buffers = self.params, self._buffers
         to_hidden = buffers.visible, params.to_hidden, params.exponents[1], buffers.hidden
         to_visible = buffers.hidden, params.to_visible, params.exponents[0], buffers.visible
-        for k, layers in enumerate((to_hidden, to_visible)):
-            half_step(params, layers, buffers.shape[0], buffers.scratch, counter(stream, draw + k))
+        for number in range(draw, draw + 2 * n_steps, 2):
+            for k, layers in enumerate((to_hidden, to_visible)):
+                half_step(params, layers, buffers.shape[0], buffers.scratch, counter(stream, number + k))
 
     def log_density(self) -> Tensor:
         """See `BoundPath.log_density`: one product, weighed at one temperature only."""

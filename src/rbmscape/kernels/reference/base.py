@@ -10,11 +10,11 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.interface import BoundGradient, BoundPath, ModelLike, Parameters
+from rbmscape.kernels.interface import BoundGradient, BoundPath, ModelLike, Parameters, RungBatch
 from rbmscape.kernels.reference.gradient import TorchGradient
 from rbmscape.rng import Stream
 
-__all__ = ["CHAINS_AT_ONCE", "BasePath", "BaseSampler", "cast", "flat_base", "walk_by_steps"]
+__all__ = ["CHAINS_AT_ONCE", "BasePath", "BaseSampler", "RungByRung", "cast", "flat_base", "walk_by_steps"]
 
 CHAINS_AT_ONCE: Final = 512
 
@@ -113,10 +113,11 @@ class BasePath(BoundPath, ABC):
         """See `BoundPath.walk`."""
         return walk_by_steps(self, log_weights, temperatures, stream, draw, first_chain)
 
-    def move(self, stream: Stream, draw: int) -> None:
+    def move(self, stream: Stream, draw: int, n_steps: int = 1) -> None:
         """See `BoundPath.move`."""
         unused = torch.zeros(self.v.shape[0], dtype=torch.float64, device=self.v.device)
-        self.step(unused, 1.0, 1.0, stream, draw)
+        for step in range(n_steps):
+            self.step(unused, 1.0, 1.0, stream, draw + 2 * step)
 
     def log_density(self) -> Tensor:
         """See `BoundPath.log_density`."""
@@ -129,3 +130,66 @@ class BasePath(BoundPath, ABC):
     def exchange(self, other: Self, swap: Tensor) -> None:
         """See `BoundPath.exchange`."""
         self.v[swap], other.v[swap] = other.v[swap], self.v[swap]
+
+    def beside(self, others: Sequence[Self], n_chains: int) -> RungBatch:
+        """See `BoundPath.beside`: one after the other, which keeps a processor as busy."""
+        return RungByRung.of((self, *others), n_chains)
+
+
+class RungByRung:
+    """See `rbmscape.kernels.interface.RungBatch`; paths that move one after the other.
+
+    Parameters
+    ----------
+    paths : to each of the models, at the chains of its rung
+    holders : paths to any model that hold these chains
+    """
+
+    def __init__(self, paths: Sequence[BoundPath], holders: Sequence[BoundPath]) -> None:
+        self._paths, self._holders = paths, holders
+
+    @classmethod
+    def of(cls, paths: Sequence[BoundPath], n_chains: int) -> Self:
+        """At chains of their own."""
+        first = paths[0].with_chains(n_chains)  # with buffers that the others share
+        holders = [first, *(first.with_chains(n_chains) for _ in paths[1:])]
+        return cls([path.on(holder) for path, holder in zip(paths, holders, strict=True)], holders)
+
+    def load(self, states: Tensor) -> None:
+        """See `RungBatch.load`."""
+        for rung, v in enumerate(states):
+            self._paths[rung].load(v)
+
+    def v(self, rung: int) -> Tensor:
+        """See `RungBatch.v`."""
+        return self._holders[rung].v
+
+    def states(self) -> Tensor:
+        """See `RungBatch.states`."""
+        return torch.stack([holder.v.to(torch.uint8) for holder in self._holders])
+
+    def project(self, directions: Tensor) -> Tensor:
+        """See `RungBatch.project`."""
+        return torch.stack([holder.v.to(directions.dtype) @ directions for holder in self._holders])
+
+    def walk(
+        self, streams: Sequence[Stream], draw: int, n_steps: int, looks: Sequence[tuple[int, int]]
+    ) -> list[Tensor]:
+        """See `RungBatch.walk`."""
+        wanted: dict[int, list[int]] = {}
+        for rung, model in looks:
+            wanted.setdefault(rung, []).append(model)
+        found = []
+        for rung, stream in enumerate(streams):
+            if not n_steps and rung not in wanted:
+                continue
+            path = self._paths[rung]
+            path.move(stream, draw, n_steps)
+            found += [self._paths[model].on(path).log_density().clone() for model in wanted.get(rung, ())]
+        return found
+
+    def exchange(self, first: int, swap: Tensor) -> None:
+        """See `RungBatch.exchange`."""
+        for pair, marks in enumerate(swap):
+            low = first + 2 * pair
+            self._holders[low].exchange(self._holders[low + 1], marks)

@@ -6,10 +6,12 @@ exact; `rounding` of `rbmscape.likelihood.path` leads back to a model itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from rbmscape.kernels.interface import Annealer, BoundPath, ModelLike
+from rbmscape.kernels.interface import Annealer, BoundPath, ModelLike, RungBatch
 from rbmscape.rng import Stream
 
 __all__ = ["Machine"]
@@ -26,6 +28,7 @@ class Machine:
     def __init__(self, annealer: Annealer) -> None:
         self._annealer = annealer
         self._buffers: dict[int, BoundPath] = {}
+        self._rungs: tuple[tuple[int, list[int]], list[BoundPath], RungBatch] | None = None
 
     def prepare(self, model: ModelLike) -> BoundPath:
         """A model in the annealer's format, without states of its own."""
@@ -55,6 +58,27 @@ class Machine:
         the new states, uint8, and their -F for each of the models in `looks`
         """
         path = self._loaded(model, states)
-        for step in range(n_steps):
-            path.move(stream, draw + 2 * step)
+        path.move(stream, draw, n_steps)
         return path.v.to(torch.uint8), [look.on(path).log_density().clone() for look in looks]
+
+    def walk_rungs(
+        self,
+        models: Sequence[BoundPath],
+        states: Tensor,
+        streams: Sequence[Stream],
+        draw: int,
+        looks: Sequence[tuple[int, int]],
+    ) -> tuple[Tensor, list[Tensor]]:
+        """One Gibbs step of (R, n, N) states, each rung's of its own model and with a stream of its own.
+
+        Returns
+        -------
+        the new states, uint8, and their -F for each of the looks, see `rbmscape.kernels.RungBatch.walk`
+        """
+        key = states.shape[1], [id(model) for model in models]
+        if self._rungs is None or self._rungs[0] != key:
+            self._rungs = key, list(models), models[0].beside(models[1:], states.shape[1])
+        rungs = self._rungs[-1]
+        rungs.load(states)
+        found = rungs.walk(streams, draw, 1, looks)
+        return rungs.states(), found

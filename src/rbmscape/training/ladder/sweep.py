@@ -42,7 +42,7 @@ def sweep(machine: Machine, ladder: Ladder, window: int, stream: Stream) -> Ladd
     number = ladder.sweeps
     pairs = range(number % 2, len(ladder.rungs) - 1, 2)
     partner = {low: low + 1 for low in pairs} | {low + 1: low for low in pairs}
-    moving = [_moved(machine, ladder, rung, partner.get(rung), window, stream) for rung in range(len(ladder.rungs))]
+    moving = _moved(machine, ladder, partner, window, stream)
     links = list(ladder.links)
     for low in pairs:
         links[low] = _exchange(moving[low], moving[low + 1], links[low], stream.child(f"pair/{low}"), number)
@@ -50,15 +50,20 @@ def sweep(machine: Machine, ladder: Ladder, window: int, stream: Stream) -> Ladd
     return Ladder(rungs, tuple(links), number + 1)
 
 
-def _moved(machine: Machine, ladder: Ladder, rung: int, partner: int | None, window: int, stream: Stream) -> _Moving:
-    here, number = ladder.rungs[rung], ladder.sweeps
-    n_groups, size = here.states.shape[:2]
-    rows = (torch.arange(window) + number * window) % size
-    picked = here.states[:, rows].reshape(n_groups * window, -1)
-    looks = [here.prepared] + ([] if partner is None else [ladder.rungs[partner].prepared])
-    states, densities = machine.walk(here.prepared, picked, stream.child(f"rung/{rung}"), 2 * number, 1, *looks)
-    own, *other = (density.reshape(n_groups, window) for density in densities)
-    return _Moving(rows, states.reshape(n_groups, window, -1), own, other[0] if other else None)
+def _moved(machine: Machine, ladder: Ladder, partner: dict[int, int], window: int, stream: Stream) -> list[_Moving]:
+    """All rungs, moved together."""
+    number, count, n_groups = ladder.sweeps, len(ladder.rungs), ladder.n_groups
+    rows = [(torch.arange(window) + number * window) % rung.states.shape[1] for rung in ladder.rungs]
+    picked = [rung.states[:, taken].flatten(0, 1) for rung, taken in zip(ladder.rungs, rows, strict=True)]
+    looks = [(rung, model) for rung in range(count) for model in (rung, partner.get(rung)) if model is not None]
+    streams = [stream.child(f"rung/{rung}") for rung in range(count)]
+    prepared = [rung.prepared for rung in ladder.rungs]
+    states, densities = machine.walk_rungs(prepared, torch.stack(picked), streams, 2 * number, looks)
+    seen = {look: density.reshape(n_groups, window) for look, density in zip(looks, densities, strict=True)}
+    return [
+        _Moving(rows[rung], v.reshape(n_groups, window, -1), seen[rung, rung], seen.get((rung, partner.get(rung, -1))))
+        for rung, v in enumerate(states)
+    ]
 
 
 def _exchange(low: _Moving, high: _Moving, link: Link, stream: Stream, number: int) -> Link:
