@@ -35,9 +35,9 @@ def signs(model, of_data, **options):
 
 
 def test_a_model_in_equilibrium_with_its_data_shows_none():
-    """10 seeds, each with two possible objections at 4 standard errors: false alarm below 1e-2 in all."""
+    """8 seeds, each with two possible objections at 4 standard errors: false alarm below 1e-2 in all."""
     run, data = run_of(ferromagnet(0.35, 0.3), ferromagnet(0.35, 0.3))
-    for seed in range(10):
+    for seed in range(8):
         found = rs.training_signs(run, data, seed=seed)
         assert found.findings == ()
         assert abs(found.two_body[-1, -1] - 1.0) < 0.3
@@ -77,7 +77,14 @@ def test_bad_input_is_refused(options, words):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """One training in equilibrium and one that is not known to be, side by side."""
-    shared = {"epochs": 20, "batch_size": 30, "n_chains": 40, "gibbs_steps": 2, "learning_rate": 0.2}
+    shared = {
+        "epochs": 6,
+        "early_checkpoints": 1,
+        "batch_size": 30,
+        "n_chains": 40,
+        "gibbs_steps": 2,
+        "learning_rate": 0.2,
+    }
     plan = StudyConfig(
         name="both",
         data=DataPlan(source="bars-and-stripes", options={"image_shape": (4, 4)}),
