@@ -57,7 +57,7 @@ def score(run: rs.Run, data: rs.Dataset, mixture: float) -> Row:
         return {"value": upper, "stderr": None, "converged": False}
     *earlier, model = run.models()
     found = rs.likelihood_bracket(
-        model, data, models=earlier or None, n_chains=100, n_betas=500, max_betas=2000, budget=1e11, seed=1
+        model, data, models=earlier or None, n_chains=100, n_betas=500, max_betas=1000, budget=2e10, seed=1
     )
     best = found.best if found.converged else found.upper
     return {"value": best.value, "stderr": best.stderr, "converged": found.converged}
@@ -99,7 +99,7 @@ def _judged(model: rs.RBM, data: rs.Dataset, mixture: float) -> Row:
     upper = rs.log_likelihood(model, data, n_chains=100, n_betas=500)
     if min(model.n_hidden, model.n_visible) <= EXACT_UNITS or upper.value < mixture - CLEARLY:
         return {"value": upper.value, "stderr": upper.stderr, "converged": upper.method == "exact"}
-    found = rs.likelihood_bracket(model, data, n_chains=100, n_betas=500, max_betas=2000, budget=1e11, seed=1)
+    found = rs.likelihood_bracket(model, data, n_chains=100, n_betas=500, max_betas=1000, budget=2e10, seed=1)
     best = found.best if found.converged else found.upper
     return {"value": best.value, "stderr": best.stderr, "converged": found.converged}
 

@@ -42,8 +42,8 @@ def _log_mixture(rows: NDArray[np.uint8], means: Floats, shares: Floats) -> floa
 
 
 def mnist() -> Made:
-    """5000 + 2000 binarised images."""
-    return rs.load_dataset("mnist", n_train=5000, n_test=2000), UNKNOWN
+    """1000 + 1000 binarised images."""
+    return rs.load_dataset("mnist", n_train=1000, n_test=1000), UNKNOWN
 
 
 def digits() -> Made:
@@ -55,18 +55,18 @@ def digits() -> Made:
 
 
 def ising(temperature: float) -> Made:
-    """5000 + 1000 configurations of 16 x 16 spins; their exact mean log-likelihood."""
-    data = rs.load_dataset("ising", image_shape=(16, 16), temperature=temperature, n_train=5000, n_test=1000)
+    """2000 + 1000 configurations of 16 x 16 spins; their exact mean log-likelihood."""
+    data = rs.load_dataset("ising", image_shape=(16, 16), temperature=temperature, n_train=2000, n_test=1000)
     return data, float(data.attributes["test_log_likelihood"])
 
 
 def two_wells() -> Made:
-    """A pattern of 256 units with weight 0.95, its negative with 0.05, 5 % of the units flipped; 5000 + 1000."""
+    """A pattern of 256 units with weight 0.95, its negative with 0.05, 5 % of the units flipped; 2000 + 1000."""
     generator = _generator("two wells")
     pattern = np.where(generator.random(256) < 0.5, 0.95, 0.05)
     means, shares = np.stack([pattern, 1.0 - pattern]), np.array([0.95, 0.05])
-    rows = _draw(means[generator.choice(2, 6000, p=shares)], generator)
-    return _parts(rows, 5000, "two wells"), _log_mixture(rows[5000:], means, shares)
+    rows = _draw(means[generator.choice(2, 3000, p=shares)], generator)
+    return _parts(rows, 2000, "two wells"), _log_mixture(rows[2000:], means, shares)
 
 
 def populations() -> Made:
@@ -81,12 +81,12 @@ def populations() -> Made:
 
 
 def spikes() -> Made:
-    """100 neurons at a rate of 3 % with ten overlapping assemblies that fire together; 8000 + 2000 bins."""
+    """100 neurons at a rate of 3 % with ten overlapping assemblies that fire together; 4000 + 2000 bins."""
     generator = _generator("spikes")
     members = generator.random((10, 100)) < 0.12
-    active = generator.random((10_000, 10)) < 0.04
+    active = generator.random((6000, 10)) < 0.04
     silence = 0.97 * np.exp(active.astype(np.float64) @ np.log1p(-0.6 * members))
-    return _parts(_draw(1.0 - silence, generator), 8000, "spikes"), UNKNOWN
+    return _parts(_draw(1.0 - silence, generator), 4000, "spikes"), UNKNOWN
 
 
 def questionnaire() -> Made:
@@ -104,7 +104,7 @@ def few_rows() -> Made:
 
 
 DATA: Final[dict[str, Callable[[], Made]]] = {
-    "MNIST, 5000 rows": mnist,
+    "MNIST, 1000 rows": mnist,
     "8 x 8 digits": digits,
     "Ising, T = 2.0": lambda: ising(2.0),
     "Ising, T = 2.27": lambda: ising(2.27),
