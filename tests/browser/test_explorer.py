@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tests.explorer.conftest import tiny_recipe
 
 import rbmscape as rs
 from rbmscape.explorer.live import live_catalogue
@@ -274,3 +275,64 @@ def test_the_ledger_of_a_study_leads_to_the_views(chromium, image_run, tmp_path)
         page.page.close()
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def named_run(tmp_path_factory):
+    """A run on a table with a header, one name of which is markup."""
+    place = tmp_path_factory.mktemp("named")
+    pattern = np.arange(6) < 3
+    rows = pattern ^ (np.random.default_rng(0).random((300, 1)) < 0.5)
+    names = ["alpha", "beta", "<b>bold</b>", "a rather long name of a column", "epsilon", "zeta"]
+    lines = [",".join(names), *(",".join(map(str, row)) for row in rows.astype(int))]
+    (place / "table.csv").write_text("\n".join(lines) + "\n")
+    return rs.train(
+        rs.load_dataset(place / "table.csv"), tiny_recipe(n_hidden=5, batch_size=50), place / "run", progress=False
+    )
+
+
+@pytest.mark.parametrize("view", ["training", "hierarchy", "diffusion", "play"])
+def test_units_that_are_no_pixels_are_called_by_their_names(look, named_run, view):
+    page = look(named_run.directory, f"view={view}")
+    page.shown(view)
+    where = "#panel-play button" if view == "play" else "#stage svg.table text"
+    words = [text.split("\n")[0] for text in page.page.locator(where).all_text_contents()]
+    for name in ("alpha", "<b>bold</b>", "zeta"):
+        assert any(text.startswith(name) for text in words), (name, words)
+    assert page.page.locator("#stage b").count() == 0, "a name is never markup"
+
+
+def test_a_click_on_a_name_holds_its_unit(look, named_run):
+    page = look(named_run.directory, "view=play")
+    page.shown("play")
+    button = page.page.get_by_role("button", name="alpha")
+    for held, value in ((2, 1), (1, 0)):
+        button.click()
+        page.until(f"window.rbmscape.play.held[0] === {held} && window.rbmscape.play.v[0] === {value}")
+        page.until(f"document.querySelector('#panel-play meter').value === {value}")
+    button.click()
+    page.until("window.rbmscape.play.held[0] === 0")
+
+
+def test_pointing_at_a_state_without_image_names_the_units_that_are_on(look, named_run):
+    page = look(named_run.directory, "view=landscape")
+    page.settled("landscape", named_run.last_update)
+    words = page.page.evaluate(
+        """async () => {
+            const { single } = await import("/static/images.js");
+            return [[1, 0, 1], [0, 0, 0]].map((state) => single(state, null, ["a", "b", "c"]).textContent);
+        }"""
+    )
+    assert words == ["On: a, c", "All units are off"]
+
+
+def test_the_density_along_the_training_can_be_chosen(look, named_run):
+    page = look(named_run.directory, "view=symmetry")
+    page.settled("symmetry", named_run.last_update)
+    pictures = []
+    for chosen in ("data", "mean", "samples"):
+        turn(page, "spread", chosen)
+        page.shown("symmetry")
+        pictures.append(page.picture("#panel-along-u"))
+        assert (page.page.locator("#panel-along-u .strip").count() > 0) is (chosen != "mean")
+    assert len(set(pictures)) == 3

@@ -109,6 +109,7 @@ class Catalogue:
             "n_visible": subject.n_visible,
             "n_hidden": subject.n_hidden,
             "image_shape": subject.image_shape,
+            "columns": subject.columns,
             "views": list(all_views()),
             "has_ledger": self.study is not None,
         }

@@ -29,6 +29,7 @@ N_CHAINS = 200
 BUDGET = 2e11  # multiply-adds: what takes a minute of one core, where a study takes five
 TARGET = 0.35  # acceptance: half the rungs, and half the memory, of the one that studies aim at
 MOST_WEIGHTS_HERE = 50_000
+MOST_UNITS_HERE = 1000
 NICE = 10
 
 
@@ -75,10 +76,10 @@ class Drawing:
         self._found: RunSamples | None = None
         self._process: subprocess.Popen[str] | None = None
         if isinstance(opened, Run):
-            weights = int(opened.data["n_visible"]) * opened.config.n_hidden
+            size = int(opened.data["n_visible"]), opened.config.n_hidden
         else:
-            weights = opened.n_visible * opened.n_hidden
-        self._here = weights <= MOST_WEIGHTS_HERE
+            size = opened.n_visible, opened.n_hidden
+        self._here = size[0] * size[1] <= MOST_WEIGHTS_HERE and sum(size) <= MOST_UNITS_HERE
         if not self._here:
             self._begin()
 

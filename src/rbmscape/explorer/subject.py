@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rbmscape.brief import printable
 from rbmscape.errors import InputError
 from rbmscape.explorer.cache import Cache
 from rbmscape.explorer.frames import NotReadyError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Subject"]
 
 SECONDS_TO_WAIT = 5.0
+MOST_NAMES = 60
 SAMPLES_BYTES = 32_000_000
 
 
@@ -104,6 +106,19 @@ class Subject:
         """(height, width) of the data, or None."""
         shape = None if self.run is None else self.run.data.get("image_shape")
         return None if shape is None else (int(shape[0]), int(shape[1]))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the visible units where they are few and no pixels, else none.
+
+        They are those of the data's columns, or numbers where these have no names.
+        """
+        if self.image_shape is not None or self.n_visible > MOST_NAMES:
+            return []
+        named = None if self.run is None else self.run.data.get("columns")
+        if not named or len(named) != self.n_visible:
+            return [f"unit {number}" for number in range(1, self.n_visible + 1)]
+        return [printable(str(name)) for name in named]
 
     def data(self) -> tuple[Dataset | None, Points | None]:
         """The run's data and those of them that are shown; None where they cannot be had."""

@@ -74,7 +74,7 @@ function tip(event, values, words) {
   const box = element("tip");
   box.hidden = !values;
   if (!values) return;
-  box.replaceChildren(single(values, summary.image_shape), document.createTextNode(words));
+  box.replaceChildren(single(values, summary.image_shape, summary.columns), document.createTextNode(words));
   box.style.left = `${Math.min(event.clientX + 14, innerWidth - 150)}px`;
   box.style.top = `${Math.min(event.clientY + 14, innerHeight - 170)}px`;
 }
@@ -200,7 +200,7 @@ function show() {
     else button.removeAttribute("aria-current");
   }
   element("view-title").textContent = view().title;
-  element("lead").textContent = view().lead;
+  element("lead").textContent = (!summary.image_shape && view().leadWithoutImages) || view().lead;
   knobs();
   downloads();
   cleanup = view().leave || null;
@@ -228,7 +228,7 @@ async function download(kind) {
     for (const [name, words] of asked) saved(await file(`view/${name}.${ending}`, words), `${stem}-${name}.${ending}`);
     return;
   }
-  const pictures = [...element("stage").querySelectorAll(".panel > div > svg, .panel canvas")];
+  const pictures = [...element("stage").querySelectorAll(".panel > div > svg, .panel svg.table, .panel canvas")];
   if (!pictures.length) return say("This view has no pictures yet.");
   if (kind === "SVG") return saved(new Blob([sheetText(pictures)], { type: "image/svg+xml" }), `${stem}.svg`);
   saved(await raster(pictures), `${stem}.png`);

@@ -1,4 +1,6 @@
-// States as pictures: pixels where the data are images, else a raster with one state a line.
+// States as pictures: pixels where the data are images, else a table with the names of the units, else a raster with one state a line.
+import { escape } from "./plot.js";
+
 const grey = (value) => Math.max(0, Math.min(255, Math.round(255 * value)));
 
 /** A canvas of its own resolution, shown enlarged. */
@@ -71,8 +73,55 @@ function outline(context, marks, across, stepX, stepY, width, height) {
   });
 }
 
-/** One state for the tip of the pointer. */
-export function single(values, shape) {
+/** States as the context's data are: pictures, a table of named units where they are few, or a raster. */
+export function pictures(ctx, rows, options) {
+  const names = ctx.summary.columns;
+  return ctx.shape || !names.length ? mosaic(rows, ctx.shape, options) : table(rows, names, options);
+}
+
+const LINE = 17, NAME = 132, BAR = 90;
+
+/** A line a unit: its name, a bar for the share of states in which it is on, and a cell a state; signed numbers have cells only. */
+export function table(rows, names, { label = "states", signed = false, marks = null } = {}) {
+  const bar = signed ? 0 : BAR, head = marks ? LINE : 4, left = NAME + bar + (bar ? 8 : 0);
+  const room = Math.min(320, document.getElementById("stage").clientWidth - left - 8);
+  const cell = Math.max(3, Math.min(16, Math.floor(room / rows.length))), width = left + cell * rows.length + 2, height = head + LINE * names.length + 2;
+  const parts = names.map((name, i) => {
+    const y = head + i * LINE, mean = rows.reduce((sum, values) => sum + values[i], 0) / rows.length;
+    const shown = name.length > 19 ? `${name.slice(0, 18)}…` : name;
+    const share = bar ? `<rect class="track" x="${NAME}" y="${y + 3}" width="${bar}" height="${LINE - 6}"/><rect class="bars fill-0" x="${NAME}" y="${y + 3}" width="${(bar * Math.max(0, Math.min(1, mean))).toFixed(1)}" height="${LINE - 6}"/>` : "";
+    return `<text class="tick" x="${NAME - 6}" y="${y + 12}" text-anchor="end">${escape(shown)}<title>${escape(name)}${bar ? `: ${mean.toFixed(2)}` : ""}</title></text>${share}`;
+  });
+  if (rows.length > 1 || signed) {
+    parts.push(`<image href="${cells(rows, names.length, signed)}" x="${left}" y="${head}" width="${cell * rows.length}" height="${LINE * names.length}" preserveAspectRatio="none" class="cells"/>`);
+  }
+  (marks || []).forEach((mark, k) => {
+    if (mark) parts.push(`<text class="tick" x="${left + (k + 0.5) * cell}" y="${head - 4}" text-anchor="middle">${mark === "dead" ? "×" : "∕"}</text>`);
+  });
+  const holder = document.createElement("div");
+  holder.className = "scroll";
+  holder.innerHTML = `<svg class="table" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(label)} by unit">${parts.join("")}</svg>`;
+  holder.firstChild.setAttribute("width", width);
+  return holder;
+}
+
+/** One pixel a unit and state, as an address. */
+function cells(rows, units, signed) {
+  const made = canvas(rows.length, units, 1, "cells"), context = made.getContext("2d"), picture = context.createImageData(rows.length, units);
+  rows.forEach((values, k) => {
+    let most = 1e-12;
+    if (signed) for (const value of values) most = Math.max(most, Math.abs(value));
+    for (let i = 0; i < units; i++) paint(picture.data, 4 * (i * rows.length + k), values[i], signed, most);
+  });
+  context.putImageData(picture, 0, 0);
+  return made.toDataURL();
+}
+
+/** One state for the tip of the pointer: a picture, or the names of the units that are on. */
+export function single(values, shape, names = []) {
   if (shape) return mosaic([values], shape, { columns: 1, scale: Math.max(1, Math.round(90 / Math.max(...shape))), label: "state" });
-  return mosaic([values], null, { label: "state" });
+  if (!names.length) return mosaic([values], null, { label: "state" });
+  const on = names.filter((_, i) => values[i] > 0.5), words = document.createElement("p");
+  words.textContent = on.length ? `On: ${on.slice(0, 12).join(", ")}${on.length > 12 ? ` and ${on.length - 12} more` : ""}` : "All units are off";
+  return words;
 }

@@ -1,6 +1,6 @@
 // Charts as SVG: axes, lines, points, bars, contours; small enough to redraw with every move of the timeline.
 const SHAPES = 4;
-const escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+export const escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 const short = (value) => (Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential(0) : String(Number(value.toPrecision(4))));
 
 const SCALES = {
@@ -36,7 +36,7 @@ function extent(marks, axis, lowest, highest) {
   };
   for (const mark of marks) {
     if (mark.free) continue;
-    for (const name of axis === "x" ? ["x", "edges"] : ["y", "low", "high"]) if (mark[name]) mark[name].forEach(see);
+    for (const name of axis === "x" ? (mark.kind === "strips" ? ["x"] : ["x", "edges"]) : ["y", "low", "high"]) if (mark[name]) mark[name].forEach(see);
     if (mark.kind === "bars" && axis === "y") see(0);
     if (mark.kind === (axis === "x" ? "vline" : "hline") && mark.counts) see(mark.at);
   }
@@ -131,6 +131,7 @@ const DRAWN = {
     }
     return `<path class="bars fill-${mark.colour || 0}" d="${text}"/>`;
   },
+  strips: (mark, axis, box) => strips(mark, axis, box),
   vline: (mark, axis, box) => `<path class="${mark.style || "rule"}" d="M${axis.x.at(mark.at)} ${box.top}V${box.bottom}"/>`,
   hline: (mark, axis, box) => `<path class="${mark.style || "rule"}" d="M${box.left} ${axis.y.at(mark.at)}H${box.right}"/>`,
   star: (mark, axis) => `<path class="star" d="${star(axis.x.at(mark.at[0]), axis.y.at(mark.at[1]), 8)}"/>`,
@@ -138,6 +139,25 @@ const DRAWN = {
   text: (mark, axis) => `<text class="halo" x="${axis.x.at(mark.at[0]) + 7}" y="${axis.y.at(mark.at[1]) - 6}">${escape(mark.text)}</text>`,
   field: (mark, axis) => field(mark, axis),
 };
+
+const SHADES = 6;
+
+/** A histogram for every x, as a strip from half way to the one before to half way to the next; each is darkest at its peak. */
+function strips({ x, edges, values, colour = 0 }, axis, box) {
+  const bins = values.length / x.length, at = Array.from(x, (one) => axis.x.at(one)), paths = Array(SHADES + 1).fill("");
+  for (let t = 0; t < x.length; t++) {
+    const left = t ? (at[t - 1] + at[t]) / 2 : box.left, right = t + 1 < x.length ? (at[t] + at[t + 1]) / 2 : box.right;
+    let most = 0;
+    for (let k = 0; k < bins; k++) most = Math.max(most, values[t * bins + k]);
+    for (let k = 0; k < bins; k++) {
+      const shade = Math.ceil((SHADES * values[t * bins + k]) / (most || 1));
+      if (!(shade > 0)) continue;
+      const low = axis.y.at(edges[t * (bins + 1) + k]), high = axis.y.at(edges[t * (bins + 1) + k + 1]);
+      paths[shade] += `M${left.toFixed(1)} ${low.toFixed(1)}V${high.toFixed(1)}H${right.toFixed(1)}V${low.toFixed(1)}z`;
+    }
+  }
+  return paths.map((path, shade) => (path ? `<path class="strip fill-${colour}" opacity="${(0.1 + (0.8 * shade) / SHADES).toFixed(2)}" d="${path}"/>` : "")).join("");
+}
 
 function band(mark, axis) {
   const there = path(mark.x, mark.high, axis), back = path([...mark.x].reverse(), [...mark.low].reverse(), axis);
@@ -214,7 +234,7 @@ function legend(marks) {
     const item = document.createElement("li");
     const colour = mark.colour || 0;
     const sign = mark.kind === "points" ? `<path class="dots fill-${colour}" d="${SHAPE[(mark.shape ?? colour) % SHAPES](11, 6, 4)}"/>`
-      : mark.kind === "bars" ? `<path class="bars fill-${colour}" d="M2 2H20V11H2z"/>`
+      : mark.kind === "bars" || mark.kind === "strips" ? `<path class="bars fill-${colour}" d="M2 2H20V11H2z"/>`
       : mark.kind === "star" ? `<path class="star" d="${star(11, 6, 6)}"/>`
       : mark.kind === "line" ? `<path class="ln line-${colour} ${mark.style || ""}" d="M1 6H21"/>`
       : `<path class="${mark.style || "rule"}" d="M1 6H21"/>`;

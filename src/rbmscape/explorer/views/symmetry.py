@@ -67,7 +67,7 @@ def _panel(
     for row, curve in enumerate(curves):
         found = curve.minima_within(low, high)
         minima[row, : found.size] = found
-    edges = _edges([u for u, _ in states.values()])
+    edges = {axis: _edges([both[place] for both in states.values()]) for place, axis in enumerate("uw")}
     variables: dict[str, Any] = {
         "z": ("point", grid, {"units": "1"}),
         "free_energy": (("fluctuation", "point"), np.stack([curve.value(grid) for curve in curves]), ENERGY),
@@ -75,15 +75,17 @@ def _panel(
         "curvature": ("fluctuation", [curve.curvature for curve in curves], ENERGY),
         "mu": curves[0].mu,
         "singular_value": ((), -curves[0].stiffness, ENERGY),
-        "bin_edge": ("edge", edges, {"units": "1"}),
     }
+    for axis, of_axis in edges.items():
+        variables[f"{axis}_edge"] = ("edge", of_axis, {"units": "1"})
     if scene.dataset is not None:
         point = reference_point(scene.model, "data", scene.dataset.train[:N_DATA])
         values = mode_potential(scene.modes, mode, point)(grid) if mode < MOST_MARGINALS else np.full(N_GRID, np.nan)
         variables["marginal"] = ("point", values, ENERGY)
-    for name, (u, w) in states.items():
-        variables[f"{name}_density"] = ("bin", np.histogram(u, edges, density=True)[0], {"units": "1"})
-        for axis, values in (("u", u), ("w", w)):
+    for name, both in states.items():
+        for axis, values in zip("uw", both, strict=True):
+            density = np.histogram(values, edges[axis], density=True)[0]
+            variables[f"{name}_{axis}_density"] = ("bin", density, {"units": "1"})
             variables[f"{name}_{axis}_mean"] = ((), float(values.mean()), {"units": "1"})
             variables[f"{name}_{axis}_sd"] = ((), float(values.std()), {"units": "1"})
     return xr.Dataset(variables)
@@ -113,7 +115,9 @@ def show(subject: Subject, query: Query) -> xr.Dataset:
     ]
     updates = np.array([update for update, _ in rows], float)
     names = [name for name in here.data_vars if str(name).endswith(("_mean", "_sd"))] + ["mu", "singular_value"]
-    along = {f"along_{name}": ("at", np.array([float(one[name]) for _, one in rows])) for name in names}
+    along: dict[str, Any] = {f"along_{name}": ("at", np.array([float(one[name]) for _, one in rows])) for name in names}
+    for name in [name for name in here.data_vars if str(name).endswith(("_density", "_edge"))]:
+        along[f"along_{name}"] = (("at", *here[name].dims[1:]), np.array([one[name].values for _, one in rows]))
     curvature = np.array([one.curvature.values for _, one in rows])
     critical = [_critical(updates, column) for column in curvature.T]
     return (

@@ -1,9 +1,10 @@
 // Walkers on the landscape, with the images that they stand for.
-import { mosaic } from "../images.js";
+import { pictures } from "../images.js";
 import { plot } from "../plot.js";
 
 export const title = "Diffusion";
 export const lead = "Twelve walkers start without knowing anything and diffuse: by Gibbs sampling, in the confined potential, or in its Gaussian approximation, which has no walls. Watch images form where they come to rest.";
+export const leadWithoutImages = "Twelve walkers start without knowing anything and diffuse: by Gibbs sampling, in the confined potential, or in its Gaussian approximation, which has no walls. Watch where they come to rest.";
 let walk = null, step = 0, timer = 0;
 
 export const knobs = (ctx) => [
@@ -51,7 +52,7 @@ function go(ctx, number) {
     return found.state.values.subarray(start, start + units);
   });
   ctx.panel("images", "What they stand for", { words: low ? "The Gaussian approximation leaves the range from 0 to 1; such values are cut off here." : "" })
-    .replaceChildren(mosaic(rows, ctx.shape, { columns: 4, scale: 2, label: "decoded states of the walkers" }));
+    .replaceChildren(pictures(ctx, rows, { columns: 4, scale: 2, label: "decoded states of the walkers" }));
 }
 
 /** Data in the plane of u and w, about the saddle. */

@@ -1,9 +1,10 @@
 // Turn two modes into each other and see the samples change; all of it happens here.
 import { row } from "../ask.js";
-import { mosaic } from "../images.js";
+import { pictures } from "../images.js";
 
 export const title = "Hierarchy";
 export const lead = "Choose two modes and turn the knob: first modes change whole images, later ones single pixels. Half a turn flips the sign of both modes.";
+export const leadWithoutImages = "Choose two modes and turn the knob: first modes change many units at once, later ones single units. Half a turn flips the sign of both modes.";
 let data = null, buffers = null;
 
 export const knobs = (ctx) => {
@@ -57,8 +58,8 @@ export function turn(ctx) {
   const rows = (values) => Array.from({ length: samples }, (_, k) => values.subarray(k * units, (k + 1) * units));
   const words = `${(changed / samples).toFixed(1)} units changed a sample here, ${(expected / samples).toFixed(1)} expected. Samples: ${data.attrs.samples_method}, ${data.attrs.samples_verdict}`;
   const options = { columns: 5, scale: 2, label: "samples" };
-  ctx.panel("before", "Samples as they are").replaceChildren(mosaic(rows(buffers.before), ctx.shape, options));
-  ctx.panel("after", `Modes ${first + 1} and ${second + 1} turned by ${ctx.state.angle ?? 180}°`, { words }).replaceChildren(mosaic(rows(buffers.after), ctx.shape, options));
+  ctx.panel("before", "Samples as they are").replaceChildren(pictures(ctx, rows(buffers.before), options));
+  ctx.panel("after", `Modes ${first + 1} and ${second + 1} turned by ${ctx.state.angle ?? 180}°`, { words }).replaceChildren(pictures(ctx, rows(buffers.after), options));
   window.rbmscape.turned = { changed: changed / samples, expected: expected / samples };
   return expected / samples;
 }
@@ -66,7 +67,7 @@ export function turn(ctx) {
 function vectors(ctx) {
   const count = Math.min(16, data.vector.shape[0]), rows = Array.from({ length: count }, (_, k) => row(data.vector, k));
   ctx.panel("vectors", "Left singular vectors of the first modes", { wide: true, words: "Orange above zero, blue below; the order and the signs continue those of the other checkpoints." })
-    .replaceChildren(mosaic(rows, ctx.shape, { columns: 8, scale: 2, signed: true, label: "singular vectors" }));
+    .replaceChildren(pictures(ctx, rows, { columns: 8, scale: 2, signed: true, label: "singular vectors" }));
 }
 
 let spinning = 0;

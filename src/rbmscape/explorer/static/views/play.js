@@ -3,14 +3,17 @@ import { row } from "../ask.js";
 
 export const title = "Play";
 export const lead = "Draw on the picture: what you draw is held (orange for on, blue for off), and the model fills in the rest, again and again. The third pen sets a place free again.";
+export const leadWithoutImages = "Hold some units on or off, and the model fills in the rest, again and again.";
 let model = null, state = null, timer = 0, running = true, at = -1;
 
 export const knobs = (ctx) => [
-  { name: "pen", label: "Pen", options: [["on", "hold on"], ["off", "hold off"], ["free", "set free"]], value: "on", change: () => {} },
-  { name: "size", label: "Width", min: 1, max: 5, value: 2, change: () => {} },
+  ...(named(ctx) ? [] : [
+    { name: "pen", label: "Pen", options: [["on", "hold on"], ["off", "hold off"], ["free", "set free"]], value: "on", change: () => {} },
+    { name: "size", label: "Width", min: 1, max: 5, value: 2, change: () => {} },
+  ]),
   { name: "temperature", label: "Temperature", min: 0.1, max: 3, step: 0.05, value: 1, change: () => {} },
   { name: "start", label: "Begin with", min: 0, max: 39, value: 0, change: () => begin(ctx) },
-  { name: "half", label: "Hold the upper half", type: "button", press: () => half(ctx) },
+  { name: "half", label: ctx.shape ? "Hold the upper half" : "Hold the first half", type: "button", press: () => half(ctx) },
   { name: "release", label: "Set all free", type: "button", press: () => state && state.held.fill(0) },
   { name: "run-play", label: "Stop or go", type: "button", press: () => { running = !running; } },
 ];
@@ -65,10 +68,12 @@ function half(ctx) {
   for (let i = 0; i < until; i++) state.held[i] = 1 + row(model.start, Math.min(model.start.shape[0] - 1, ctx.state.start ?? 0))[i];
 }
 
-const shape = (ctx) => ctx.shape || [Math.ceil(model.n / Math.ceil(Math.sqrt(model.n))), Math.ceil(Math.sqrt(model.n))];
+const named = (ctx) => !ctx.shape && ctx.summary.columns.length > 0;
+const shape = (ctx) => named(ctx) ? [model.n, 1] : ctx.shape || [Math.ceil(model.n / Math.ceil(Math.sqrt(model.n))), Math.ceil(Math.sqrt(model.n))];
 
 function show(ctx) {
-  const [height, width] = shape(ctx), box = ctx.panel("play", "The visible units", { words: ctx.shape ? "" : `The data are no images: ${model.n} units, row by row.` });
+  const [height, width] = shape(ctx), box = ctx.panel("play", "The visible units", { words: ctx.shape ? "" : named(ctx) ? "A click on a name holds its unit on, then off, then sets it free." : `The data are no images: ${model.n} units, row by row.` });
+  if (named(ctx)) return units(ctx, box);
   if (!box.querySelector("canvas")) {
     const canvas = document.createElement("canvas");
     canvas.width = width;
@@ -86,6 +91,37 @@ function show(ctx) {
   }
 }
 
+/** A line a unit: a button with its name, its state, and a bar for the mean. */
+function units(ctx, box) {
+  if (box.hasChildNodes()) return;
+  const lists = [box, ctx.panel("mean", "Their mean over the last steps")].map((place) => place.appendChild(document.createElement("div")));
+  lists.forEach((list) => { list.className = "units"; });
+  ctx.summary.columns.forEach((name, i) => {
+    const button = document.createElement("button"), label = document.createElement("span");
+    button.type = "button";
+    button.title = label.title = button.textContent = label.textContent = name;
+    button.addEventListener("click", () => { state.held[i] = [2, 0, 1][state.held[i]]; });
+    for (const [list, part, words] of [[lists[0], button, `State of ${name}`], [lists[1], label, `Mean of ${name}`]]) {
+      const bar = document.createElement("meter");
+      bar.setAttribute("aria-label", words);
+      list.append(part, bar);
+    }
+  });
+}
+
+function paintUnits(ctx) {
+  const [buttons, states, means] = ["#panel-play button", "#panel-play meter", "#panel-mean meter"].map((where) => document.querySelectorAll(where));
+  ctx.summary.columns.forEach((_, i) => {
+    const held = ["free", "held off", "held on"][state.held[i]];
+    if (buttons[i].dataset.held !== held) {
+      buttons[i].dataset.held = held;
+      buttons[i].setAttribute("aria-description", held);
+    }
+    if (states[i].value !== state.v[i]) states[i].value = state.v[i];
+    means[i].value = state.mean[i];
+  });
+}
+
 function pen(ctx, canvas, event) {
   const place = canvas.getBoundingClientRect(), [height, width] = shape(ctx);
   const x = Math.floor(((event.clientX - place.left) / place.width) * width), y = Math.floor(((event.clientY - place.top) / place.height) * height);
@@ -100,14 +136,17 @@ function pen(ctx, canvas, event) {
 
 function tick(ctx) {
   const canvases = document.querySelectorAll("#panel-play canvas, #panel-mean canvas");
-  if (canvases.length < 2) { timer = 0; return; }
+  if (named(ctx) ? !document.querySelector("#panel-mean meter") : canvases.length < 2) { timer = 0; return; }
   if (running) {
     const probability = gibbs(model, state.v, state.held, 1 / Number(ctx.state.temperature ?? 1));
     for (let i = 0; i < model.n; i++) state.mean[i] += 0.08 * (probability[i] - state.mean[i]);
     state.steps++;
   }
-  paint(canvases[0], state.v);
-  paint(canvases[1], state.mean);
+  if (named(ctx)) paintUnits(ctx);
+  else {
+    paint(canvases[0], state.v);
+    paint(canvases[1], state.mean);
+  }
   (window.rbmscape.frames ||= []).push(performance.now());
   window.rbmscape.play = { steps: state.steps, held: state.held, v: state.v };
   timer = requestAnimationFrame(() => tick(ctx));

@@ -7,6 +7,7 @@ export const lead = "Along u every mode has a free energy. Early in training it 
 export const knobs = (ctx) => [
   { name: "mode", label: "Mode", min: 1, max: Math.min(8, ctx.summary.n_visible, ctx.summary.n_hidden), value: 1 },
   { name: "held", label: "Other modes", options: [["both", "held and averaged"], ["0", "held"], ["1", "averaged over"]], value: "both" },
+  { name: "spread", label: "Along the training", options: [["samples", "density of samples"], ["data", "density of data"], ["mean", "means ± deviation"]], value: "samples" },
 ];
 
 export async function load(ctx) {
@@ -52,10 +53,10 @@ function near(x, y, z) {
 }
 
 function density(ctx, data, mode) {
-  const edges = data.bin_edge.values, marks = [{ kind: "bars", edges, y: data.samples_density.values, colour: 8, name: "samples" }];
-  if (data.data_density) {
+  const edges = data.u_edge.values, marks = [{ kind: "bars", edges, y: data.samples_u_density.values, colour: 8, name: "samples" }];
+  if (data.data_u_density) {
     const middle = Array.from({ length: edges.length - 1 }, (_, k) => (edges[k] + edges[k + 1]) / 2);
-    marks.push({ kind: "line", x: middle, y: data.data_density.values, colour: 1, name: "data" });
+    marks.push({ kind: "line", x: middle, y: data.data_u_density.values, colour: 1, name: "data" });
   }
   plot(ctx.panel("density", "Measured density", { words: `Samples: ${data.attrs.samples_method}, ${data.attrs.samples_verdict}` }), marks,
     { xlabel: `u of mode ${mode}`, ylabel: "density", ymin: 0, label: "Density of u of samples and data" });
@@ -63,15 +64,21 @@ function density(ctx, data, mode) {
 
 function along(ctx, data, mode, update, axis) {
   const x = data.at.values, marks = [{ kind: "hline", at: 0, name: "saddle" }];
+  const chosen = data[`along_data_${axis}_density`] ? ctx.state.spread ?? "samples" : ctx.state.spread === "mean" ? "mean" : "samples";
+  if (chosen !== "mean") {
+    const density = data[`along_${chosen}_${axis}_density`], edges = data[`along_${axis}_edge`];
+    marks.push({ kind: "strips", x, edges: edges.values, values: density.values, low: edges.values, colour: chosen === "data" ? 1 : 0, name: `${chosen}, darker where denser` });
+  }
   [["data", 1], ["samples", 0]].forEach(([kind, colour]) => {
     const mean = data[`along_${kind}_${axis}_mean`], sd = data[`along_${kind}_${axis}_sd`];
-    if (!mean) return;
+    if (!mean || chosen !== "mean") return;
     marks.push({ kind: "line", x, y: mean.values, low: mean.values.map((v, k) => v - sd.values[k]), high: mean.values.map((v, k) => v + sd.values[k]), colour, style: colour ? "dash" : "", name: `${kind}, ± standard deviation` });
   });
   if (axis === "u") marks.push({ kind: "line", x, y: data.along_mu.values, colour: 4, style: "dot", name: "μ, random states" });
   marks.push({ kind: "vline", at: update, style: "cursor" });
   const index = axis === "u" ? `z of ${mode}, along u` : `z of M + ${mode}, along w`;
-  plot(ctx.panel(`along-${axis}`, `${axis} of mode ${mode} along the training`), marks, { xscale: "symlog", xmin: 0, xlabel: "updates", ylabel: index, label: `${axis} against updates`, click: (at, axes) => ctx.set({ update: closest(ctx, at, axes) }) });
+  const total = ctx.summary.updates.length, words = x.length < total ? `${x.length} of ${total} checkpoints so far.` : "";
+  plot(ctx.panel(`along-${axis}`, `${axis} of mode ${mode} along the training`, { words }), marks, { xscale: "symlog", xmin: 0, xlabel: "updates", ylabel: index, label: `${axis} against updates`, click: (at, axes) => ctx.set({ update: closest(ctx, at, axes) }) });
 }
 
 const closest = (ctx, at, axes) => ctx.summary.updates.reduce((best, one) => (Math.abs(axes.x.at(one) - at) < Math.abs(axes.x.at(best) - at) ? one : best));

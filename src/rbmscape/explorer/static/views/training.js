@@ -1,6 +1,6 @@
 // How the training goes: metrics, likelihood with its error and verdict, samples, weights.
 import { row } from "../ask.js";
-import { mosaic } from "../images.js";
+import { pictures } from "../images.js";
 import { plot } from "../plot.js";
 
 export const title = "Training";
@@ -55,7 +55,7 @@ function errors(ctx, data, update) {
 function samples(ctx, states) {
   const rows = Array.from({ length: states.state.shape[0] }, (_, k) => row(states.state, k));
   const box = ctx.panel("samples", "Samples of the model", { words: `${states.attrs.samples_method}, ${states.attrs.samples_verdict}` });
-  box.replaceChildren(mosaic(rows, ctx.shape, { columns: 10, scale: 1.3, label: `${rows.length} samples of the model` }));
+  box.replaceChildren(pictures(ctx, rows, { columns: 10, scale: 1.3, label: `${rows.length} samples of the model` }));
 }
 
 function weights(ctx, data) {
@@ -65,5 +65,5 @@ function weights(ctx, data) {
   const dead = marks.filter((mark) => mark === "dead").length, duplicate = marks.filter((mark) => mark === "duplicate").length;
   const words = `The ${count} hidden units with the largest weights of ${data.attrs.n_hidden}, orange above zero, blue below. ` +
     `${dead} dead (crossed: on, or off, for all data), ${duplicate} duplicates (struck through: cosine of 0.95 with another).`;
-  ctx.panel("weights", "Weights", { words }).replaceChildren(mosaic(rows, ctx.shape, { columns: 16, scale: 1, label: "weights of hidden units", signed: true, marks }));
+  ctx.panel("weights", "Weights", { words }).replaceChildren(pictures(ctx, rows, { columns: 16, scale: 1, label: "weights of hidden units", signed: true, marks }));
 }
