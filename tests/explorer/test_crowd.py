@@ -9,6 +9,7 @@ import resource
 import threading
 import time
 
+import pytest
 from tests.explorer.test_views import ready
 
 from rbmscape.explorer.catalogue import of_run
@@ -45,6 +46,7 @@ def crowd(server, updates):
     return statuses
 
 
+@pytest.mark.slow
 def test_fifty_clients_are_answered_and_leave_nothing_behind(plain_run):
     catalogue = of_run(plain_run)
     server = ExplorerServer(catalogue, port=0)

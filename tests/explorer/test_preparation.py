@@ -142,6 +142,7 @@ def test_a_sheet_is_its_dataset():
     assert to_netcdf(sheet)[1:4] == b"HDF"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["run", "model"])
 def test_samples_of_many_weights_are_drawn_in_a_process_of_their_own(monkeypatch, plain_run, what):
     """They are the same as those drawn here."""
@@ -163,6 +164,7 @@ def test_samples_of_many_weights_are_drawn_in_a_process_of_their_own(monkeypatch
     assert not place.exists()
 
 
+@pytest.mark.slow
 def test_samples_that_cannot_be_drawn_are_told_in_a_sentence(monkeypatch, plain_run, tmp_path):
     import shutil
 
@@ -175,6 +177,7 @@ def test_samples_that_cannot_be_drawn_are_told_in_a_sentence(monkeypatch, plain_
         polled(begun)
 
 
+@pytest.mark.slow
 def test_closing_ends_the_process_that_draws(monkeypatch, plain_run):
     monkeypatch.setattr(drawing, "MOST_WEIGHTS_HERE", 0)
     monkeypatch.setattr(drawing, "BUDGET", 1e15)

@@ -96,6 +96,7 @@ def test_every_size_has_every_view(size):
     catalogue.close()
 
 
+@pytest.mark.slow
 def test_densities_along_the_training_are_those_of_the_samples_and_show_two_wells(tmp_path):
     """Two patterns and their noise: at the end u has two peaks, and between them, where its mean is, is nothing."""
     generator = np.random.default_rng(0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "give_back_memory"]
 
 Value = TypeVar("Value")
 
@@ -54,3 +55,10 @@ class Cache(Generic[Value]):
             self.n_bytes += self._size_of(made)
             while self.n_bytes > self._most:
                 self.n_bytes -= self._size_of(self._kept.popitem(last=False)[1])
+
+
+def give_back_memory() -> None:
+    """Hand freed memory back to the system, where the C library keeps it (glibc)."""
+    trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -4,13 +4,13 @@ then the others; and all of them again once there are samples in equilibrium.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rbmscape.errors import RbmscapeError
+from rbmscape.explorer.cache import give_back_memory
 from rbmscape.explorer.drawing import Drawing, StoppedError
 from rbmscape.explorer.frames import Frames, Key
 from rbmscape.explorer.registry import all_views
@@ -194,10 +194,3 @@ class Preparation:
         self.stage = "preparing checkpoints with equilibrium samples"
         self.generation += 1
         return True
-
-
-def give_back_memory() -> None:
-    """Hand freed memory back to the system, where the C library keeps it (glibc)."""
-    trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from rbmscape.checks import is_whole
 from rbmscape.errors import DiskError, InputError, RbmscapeError, RunNotFoundError
-from rbmscape.explorer.cache import Cache
+from rbmscape.explorer.cache import Cache, give_back_memory
 from rbmscape.explorer.catalogue import Catalogue
 from rbmscape.explorer.encode import to_csv, to_json, to_netcdf, to_page
 from rbmscape.explorer.frames import NotReadyError
@@ -31,6 +31,7 @@ FIRST_PORT = 8765
 PORTS_TRIED = 50
 _PORTS = 2**16
 CACHE_BYTES = 64_000_000
+ANSWERS_AT_ONCE = 2  # that are computed; many at once take no less time, and the memory of all of them
 KINDS = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -68,6 +69,7 @@ class ExplorerServer(ThreadingHTTPServer):
             raise InputError(f"port must be a whole number from 0 to {_PORTS - 1}, found {port!r}; leave it out")
         self.catalogue = catalogue
         self.cache: Cache[bytes] = Cache(CACHE_BYTES, len)
+        self.turns = threading.BoundedSemaphore(ANSWERS_AT_ONCE)
         self.asked_port = port
         if ":" in host:
             self.address_family = socket.AF_INET6
@@ -180,8 +182,17 @@ class _Handler(BaseHTTPRequestHandler):
         found = find_view(view)
         made = len(subject.frames(view)) if found.uses_all else 0
         key = (subject.name, subject.preparation.generation, len(subject.updates), made, view, kind, query)
+
+        def make() -> bytes:
+            if found.prepare is not None:
+                return WRITERS[kind](found.show(subject, query))
+            with self.server.turns:
+                made = WRITERS[kind](found.show(subject, query))
+                give_back_memory()
+            return made
+
         with subject.answering():
-            return self.server.cache.get(key, lambda: WRITERS[kind](found.show(subject, query)))
+            return self.server.cache.get(key, make)
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.diffusion.mode_potential import mode_potential
-from rbmscape.diffusion.reference import reference_point
+from rbmscape.diffusion.reference import Reference, reference_point
 from rbmscape.errors import InputError
 from rbmscape.explorer.scene import Scene, sample_facts
 from rbmscape.symmetry.landau import Landau, landau_modes, reachable_range
@@ -43,20 +43,25 @@ def prepare(scene: Scene) -> xr.Dataset:
     if not kept:
         return xr.Dataset()
     curves = [landau_modes(scene.model, kept, fluctuation=s, modes=scene.modes) for s in FLUCTUATIONS]
-    states = {"samples": scene.modes.project(scene.samples.v, scene.samples.h)}
+    states = {"samples": scene.modes.project(*scene.samples.all)}
     if scene.points is not None:
         states["data"] = scene.modes.project(scene.points.v)
+    point = None if scene.dataset is None else reference_point(scene.model, "data", scene.dataset.train[:N_DATA])
     panels = []
     for place, mode in enumerate(kept):
         of_mode = {
             name: (found.u[:, mode].cpu().numpy(), found.w[:, mode].cpu().numpy()) for name, found in states.items()
         }
-        panels.append(_panel(scene, mode, [pair[place] for pair in curves], of_mode))
+        panels.append(_panel(scene, mode, [pair[place] for pair in curves], of_mode, point))
     return xr.concat(panels, "panel").assign_coords(panel=kept).assign_attrs(sample_facts(scene.samples))
 
 
 def _panel(
-    scene: Scene, mode: int, curves: list[Landau], states: dict[str, tuple[FloatArray, FloatArray]]
+    scene: Scene,
+    mode: int,
+    curves: list[Landau],
+    states: dict[str, tuple[FloatArray, FloatArray]],
+    point: Reference | None,
 ) -> xr.Dataset:
     """One mode: f over the whole range that bits reach, its minima there, and what was measured."""
     import xarray as xr
@@ -78,8 +83,7 @@ def _panel(
     }
     for axis, of_axis in edges.items():
         variables[f"{axis}_edge"] = ("edge", of_axis, {"units": "1"})
-    if scene.dataset is not None:
-        point = reference_point(scene.model, "data", scene.dataset.train[:N_DATA])
+    if point is not None:
         values = mode_potential(scene.modes, mode, point)(grid) if mode < MOST_MARGINALS else np.full(N_GRID, np.nan)
         variables["marginal"] = ("point", values, ENERGY)
     for name, both in states.items():
