@@ -100,6 +100,7 @@ def as_rbm(model, device):
     return RBM(model.weights, model.visible_bias, model.hidden_bias).to(device=device)
 
 
+@pytest.mark.slow
 def test_a_round_of_a_ladder_is_two_launches_on_a_gpu(gpu):
     """16 rounds of 3 rungs and 20 columns: a sweep and the free energies of a round each, whatever the rungs."""
     annealer, launches = gpu

@@ -38,9 +38,9 @@ class Offer:
 
 
 def draw_partners(n_chains: int, reservoir: Tensor, generator: np.random.Generator) -> Tensor:
-    """(C,) flat index into a reservoir (G, n): for every chain another state of its group."""
+    """(C,) flat index into a reservoir (G, n), where that is: for every chain another state of its group."""
     n_groups, size = reservoir.shape
-    return partners(n_chains, n_groups, size, int(generator.integers(size)))
+    return partners(n_chains, n_groups, size, int(generator.integers(size))).to(reservoir.device)
 
 
 def make_offer(chains: Tensor, offered: Tensor, generator: np.random.Generator) -> Offer:
