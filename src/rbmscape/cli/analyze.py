@@ -98,7 +98,7 @@ def _subject(
     if data is not None and data != "none":
         from rbmscape.data.load import load_dataset
 
-        dataset = load_dataset(data, **data_options(image_shape=image_shape))
+        dataset = found.ordered(load_dataset(data, **data_options(image_shape=image_shape)))
     elif data is None and found.run is not None:
         dataset = _recorded_data(found.run)
     if dataset is not None and dataset.n_visible != found.rbm.n_visible:

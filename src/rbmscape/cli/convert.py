@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -60,6 +61,6 @@ def convert(
         write_model(found, target, to, overwrite=overwrite)
     typer.echo(repr(found))
     if isinstance(found, Run) and as_run:
-        typer.echo(f"{len(found.updates)} checkpoints in {target}; go on with rbmscape analyze {target}")
+        typer.echo(f"{len(found.updates)} checkpoints in {target}; go on with rbmscape analyze {quote(str(target))}")
     else:
         typer.echo(str(target))

@@ -282,11 +282,11 @@ def _data(opened: OpenModel, data: str | None, loading: dict[str, Any]) -> tuple
     from rbmscape.errors import InputError
 
     if data is not None:
-        found = load_dataset(data, **loading)
+        found = opened.ordered(load_dataset(data, **loading))
         is_trained_on = opened.run is not None and opened.run.data["fingerprint"] == found.fingerprint
         if is_trained_on or not is_file(data) or {"test", "test_fraction"} & set(loading):
             return found, ("train", "test")
-        return _held_out(opened, load_dataset(data, **loading, test_fraction=0))
+        return _held_out(opened, opened.ordered(load_dataset(data, **loading, test_fraction=0)))
     if opened.run is None:
         raise InputError(f"{opened.name} is a single model that knows no data; name them with --data")
     if loading:

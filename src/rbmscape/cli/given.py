@@ -17,7 +17,13 @@ MOST_SHOWN = 16
 
 
 def complete_rows(
-    opened: OpenModel, given: str, files: tuple[Path, Path], shape: tuple[int, int] | None, n: int, **options: Any
+    opened: OpenModel,
+    given: str,
+    files: tuple[Path, Path],
+    shape: tuple[int, int] | None,
+    n: int,
+    labels: str | None = None,
+    **options: Any,
 ) -> ConditionalSamples:
     """Draw what is missing, and write states with probabilities as .npz and a picture of the first rows.
 
@@ -26,15 +32,18 @@ def complete_rows(
     given : a data file whose missing entries (NaN, or empty fields of a table) are to be drawn
     files : of the states and of the picture
     n : completions of each row
+    labels : column of the file, or key, that holds labels and is no unit
     **options : of `rbmscape.conditional_samples`
     """
+    from rbmscape.data.dataset import column_order
     from rbmscape.data.readers import read_file
     from rbmscape.errors import InputError
     from rbmscape.figures.inpainting import draw, pictures
     from rbmscape.sampling.conditional import conditional_samples
 
-    rows = read_file(Path(given)).train
-    rows = opened.as_bits(rows.reshape(len(rows), -1))
+    found_rows = read_file(Path(given), labels=labels)
+    rows = opened.as_bits(found_rows.train.reshape(len(found_rows.train), -1))
+    rows = rows[:, column_order(opened.columns, found_rows.columns, given)]
     source = opened.run if opened.run is not None and opened.update == opened.run.updates[-1] else opened.rbm
     found = conditional_samples(source, rows, n, **options)
     if not bool(found.known.missing.any()):

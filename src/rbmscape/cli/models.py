@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rbmscape.errors import EngineError, InputError, RunNotFoundError
 
 if TYPE_CHECKING:
+    from rbmscape.data.dataset import Dataset
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
     from rbmscape.sampling.kept import KeptLadder
@@ -53,6 +54,10 @@ class OpenModel:
         if isinstance(found, KeptLadder):
             return found.to(device)
         return [model.to(device=device) for model in found] if len(found) > 1 else None
+
+    def ordered(self, dataset: Dataset) -> Dataset:
+        """The data with their columns in the order of the model's units, by name where both have names."""
+        return dataset.ordered_by(self.columns)
 
     def shown(self, states: Any) -> Any:
         """States (..., N) as the data had them: spins -1 and 1 (int8) of a run on spins."""

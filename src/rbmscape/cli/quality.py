@@ -96,7 +96,7 @@ def _data(opened: OpenModel, data: str | None, loading: dict[str, object]) -> Da
     from rbmscape.errors import InputError
 
     if data is not None:
-        return load_dataset(data, **loading)  # type: ignore[arg-type]
+        return opened.ordered(load_dataset(data, **loading))  # type: ignore[arg-type]
     if loading:
         raise typer.BadParameter(f"--{next(iter(loading)).replace('_', '-')} needs --data, which it applies to")
     if opened.run is None:

@@ -72,6 +72,9 @@ def sample(
     update: UpdateOption = -1,
     best: BestOption = False,
     image_shape: ImageShapeOption = None,
+    labels: Annotated[
+        str | None, typer.Option(help="The column of --given that holds labels.", rich_help_panel="Data")
+    ] = None,
     engine: EngineOption = Engine.AUTO,
     precision: PrecisionOption = Precision.AUTO,
     device: DeviceOption = "auto",
@@ -90,7 +93,11 @@ def sample(
 
     chains_only = {"--steps": steps, "--start": start, "--beta": None if beta == 1.0 else beta}
     _check_method(method, chains_only, budget, given)
+    if labels is not None and given is None:
+        raise typer.BadParameter("--labels names a column of --given; leave it out")
     stem = out.removesuffix(".npz").removesuffix(".png")
+    if not Path(stem).name or out.endswith("/"):
+        raise typer.BadParameter(f"--out is {out!r}, which names no files; give for example samples")
     files = [Path(f"{stem}.npz"), Path(f"{stem}.png")]
     check_absent(files, overwrite=overwrite)
     shape = None if image_shape is None else parse_image_shape(image_shape)
@@ -98,7 +105,7 @@ def sample(
     if given is not None:
         way = "gibbs" if method is Method.GIBBS else "auto"
         found = complete_rows(
-            opened, given, (files[0], files[1]), shape, n, method=way, seed=seed, budget=budget,
+            opened, given, (files[0], files[1]), shape, n, labels, method=way, seed=seed, budget=budget,
             engine=engine.value, precision=precision.value, progress=True,
         )  # fmt: skip
         _say(str(found.verdict), files)
@@ -150,7 +157,7 @@ def _first_states(start: str | None, opened: OpenModel) -> Any:
     if start is None or start == "random":
         return None
     if start != "data":
-        return load_dataset(start, test_fraction=0).train
+        return opened.ordered(load_dataset(start, test_fraction=0)).train
     if opened.run is None:
         raise InputError(f"{opened.name} is a single model without data; start from random or from a data file")
     return opened.run.dataset()

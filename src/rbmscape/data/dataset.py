@@ -6,7 +6,7 @@ Shapes: images are rows, (n_samples, n_visible), uint8 entries 0 or 1.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -149,7 +149,7 @@ class Dataset(OneLine):
             test_where = contents.test_where or f"{where}, test data"
             test_names = contents.test_columns
             test = checked(contents.test, where=test_where, columns=test_names).values
-            order = _order(contents.columns, test_names, test_where)
+            order = column_order(contents.columns, test_names, test_where)
             test = test if isinstance(order, slice) else test[:, order]
         if test.shape[1] != n_visible:
             raise ShapeError(
@@ -215,6 +215,19 @@ class Dataset(OneLine):
         train, test = represented(self.train, self.train_weights), represented(self.test, self.test_weights)
         none: dict[str, Any] = dict.fromkeys(("train_weights", "test_weights", "train_labels", "test_labels"))
         return replace(self, train=train, test=test, **none)
+
+    def ordered_by(self, columns: Sequence[str] | None) -> Dataset:
+        """The same data with the columns in the order of these names; as they are where either has no names.
+
+        Raises
+        ------
+        DataError : a name that the other does not have
+        """
+        order = column_order(None if columns is None else tuple(columns), self.columns, self.name)
+        if isinstance(order, slice):
+            return self
+        kept = None if columns is None else tuple(columns)
+        return replace(self, train=self.train[:, order], test=self.test[:, order], columns=kept, origin=None)
 
     def part(self, name: str) -> Dataset:
         """The "train" or the "test" rows alone, as training rows with what belongs to them."""
@@ -325,7 +338,7 @@ class Dataset(OneLine):
         return f"{name!r}, {len(self.train)} train + {len(self.test)} test, {self.n_visible} {kind}{shape}{more}"
 
 
-def _order(train: tuple[str, ...] | None, test: tuple[str, ...] | None, where: str) -> list[int] | slice:
+def column_order(train: tuple[str, ...] | None, test: tuple[str, ...] | None, where: str) -> list[int] | slice:
     """Where the test data hold the columns of the training data, by name where both have distinct names."""
     if train is None or test is None or train == test or len(train) != len(test):
         return slice(None)

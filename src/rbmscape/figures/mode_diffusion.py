@@ -205,7 +205,8 @@ def _draw_snapshots(panel: Axes, dataset: xr.Dataset) -> None:
     picks = np.unique(np.linspace(1, dataset.sizes["time"] - 1, 4).astype(int))
     for index, pick in enumerate(picks):
         one = dataset.isel(time=pick)
-        label = f"t = {float(one['time']):.2g}"
+        time = float(one["time"])
+        label = f"t = {time:.2g}" if time < 100 else f"t = {time:.0f}"
         panel.plot(one["z"], one["confined"], color=colour(index), label=label)
         panel.plot(one["z"], one["gaussian"], color=colour(index), linestyle=":")
     panel.set_xlabel(f"u of mode {int(dataset.attrs['mode']) + 1}")

@@ -206,7 +206,7 @@ def log_axis(panel: Axes, which: Literal["x", "y"] = "y") -> None:
 
         def __call__(self, value: float, pos: int | None = None) -> str:
             usual = str(super().__call__(value, pos))
-            return f"{value:.3g}" if usual and (9e-4 < value < 9e3 or "times" in usual) else usual
+            return f"{value:g}" if usual and (9e-4 < value < 9e3 or "times" in usual) else usual
 
     axis = panel.xaxis if which == "x" else panel.yaxis
     getattr(panel, f"set_{which}scale")("log")

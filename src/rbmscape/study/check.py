@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shlex import quote
 
 from rbmscape.errors import DamagedError, RunNotFoundError
 from rbmscape.runs.check import Finding, check_run
@@ -43,7 +44,7 @@ def check(directory: str | os.PathLike[str]) -> list[Finding]:
         found.append(Finding(store.plan, str(error)))
     for path in store.damaged():
         gone = "is not what was written" if path.exists() else "is missing"
-        found.append(Finding(path, f"{path} {gone}; rbmscape study {place} computes it again"))
+        found.append(Finding(path, f"{path} {gone}; rbmscape study {quote(str(place))} computes it again"))
     for run in sorted(store.runs.glob("*/config.json")):
         found += check_run(run.parent)
     return found

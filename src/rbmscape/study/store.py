@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -178,7 +179,9 @@ class StudyStore:
         DamagedError : it is damaged
         """
         if path in self.damaged():
-            raise DamagedError(f"{path} is not what was written; compute it again with rbmscape study {self.directory}")
+            raise DamagedError(
+                f"{path} is not what was written; compute it again with rbmscape study {quote(str(self.directory))}"
+            )
 
     def outcomes(self, name: str) -> list[dict[str, Any]]:
         """What is recorded of a task and of its slices, whatever code did them."""
