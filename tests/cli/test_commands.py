@@ -339,6 +339,12 @@ def test_evaluate_needs_data_that_fit(tmp_path, trained, capsys):
     assert main(["evaluate", str(model), "--update", "3", "--data", "mnist"]) == 1
 
 
+@pytest.mark.parametrize("out", ["", ".npz", "drawn/"])
+def test_samples_need_a_name(trained, out, capsys):
+    assert main(["sample", str(trained), "--out", out]) == 2
+    assert "names no files" in " ".join(capsys.readouterr().err.split())
+
+
 def test_info_and_bench_report_numbers(tmp_path, capsys):
     assert main(["info", "--json", str(tmp_path / "info.json")]) == 0
     facts = json.loads((tmp_path / "info.json").read_text())

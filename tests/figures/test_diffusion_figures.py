@@ -66,6 +66,11 @@ def test_bosons_cross_the_threshold_where_singular_values_do(material, run, tmp_
     tops = [float(torch.linalg.matrix_norm(run.load(u, averaged=False).weights, 2)) for u in (before, after)]
     assert tops[0] <= 4 <= tops[1]
     assert "modes are unstable" in check_drawing(bosons, dataset, tmp_path).words
+    few = dataset.assign(
+        {name: dataset[name].where(dataset["rank"] < 1) for name in ("crossing_bare", "crossing_dressed")}
+    )
+    cascade = bosons.draw(few).axes[3]
+    assert (cascade.get_xscale(), cascade.get_xlim()) == ("linear", (0.5, 4.5))
 
 
 def test_potentials_of_a_run(material, tmp_path):

@@ -15,6 +15,7 @@ from rbmscape.figures.style import (
     CLASS_COLOURS,
     OKABE_ITO,
     PAGE_WIDTH,
+    log_axis,
     new_figure,
     panel_letters,
     print_style,
@@ -105,3 +106,12 @@ def test_palette_stays_apart_without_green_cones():
     assert confusable < 0.15, "the measure must see that the usual green and red are confused"
     assert len(set(CLASS_COLOURS)) == 10
     assert relative_luminance(OKABE_ITO[0]) < 0.3, "the first colour must be readable as a thin line on white"
+
+
+def test_numbers_of_a_logarithmic_axis_are_plain():
+    figure, axes = new_figure()
+    panel = axes[0, 0]
+    panel.plot([1, 2], [90, 5000])
+    log_axis(panel)
+    figure.canvas.draw()
+    assert {"100", "1000"} <= {label.get_text() for label in panel.get_yticklabels()}

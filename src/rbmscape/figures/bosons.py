@@ -46,6 +46,7 @@ __all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_s
 
 UNIFORM_THRESHOLD = 4.0
 N_DRAWN = 8
+FEW_RANKS = 20
 
 
 class Options(FigureOptions):
@@ -200,7 +201,9 @@ def _draw_map(figure: Figure, panel: Axes, dataset: xr.Dataset) -> None:
 
 
 def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
-    ranks = dataset["rank"].values + 1
+    from matplotlib.ticker import MaxNLocator
+
+    ranks = dataset["rank"] + 1
     for index, (name, label) in enumerate((("bare", "βλ = 4 (activities ½)"), ("dressed", "dressed value 1 (data)"))):
         panel.plot(
             ranks,
@@ -210,11 +213,14 @@ def _draw_cascade(panel: Axes, dataset: xr.Dataset) -> None:
             linestyle="none",
             label=label,
         )
-    log_axis(panel, "x")
-    if panel.get_xlim()[1] < 20:
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.xaxis.set_minor_formatter("{x:g}")
-    if np.isfinite(dataset["crossing_bare"].values).any() or np.isfinite(dataset["crossing_dressed"].values).any():
+    found = np.isfinite(dataset["crossing_bare"].values) | np.isfinite(dataset["crossing_dressed"].values)
+    last = int(ranks.values[found].max(initial=1))
+    if last < FEW_RANKS:
+        panel.set_xlim(0.5, max(4, last) + 0.5)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        log_axis(panel, "x")
+    if found.any():
         log_axis(panel)
     else:
         panel.annotate("no mode crosses its threshold", (0.5, 0.5), xycoords="axes fraction", ha="center")
