@@ -74,6 +74,11 @@ def test_bad_input_is_refused(options, words):
         signs(ferromagnet(0.1, 0.0), ferromagnet(0.1, 0.0), **options)
 
 
+def test_a_model_is_no_training():
+    with pytest.raises(InputError, match="takes a run, found RBM"):
+        rs.training_signs(ferromagnet(0.1, 0.0))
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """One training in equilibrium and one that is not known to be, side by side."""

@@ -170,6 +170,8 @@ def training_signs(
     InputError : fewer than 20 chains, no checkpoint, or factors that do not rise
     DataError : the data have missing entries, are not given and cannot be loaded, or have changed since
     """
+    if not isinstance(run, Run):
+        raise InputError(f"training_signs takes a run, found {type(run).__name__}; pass rbmscape.Run.open(directory)")
     check_lengths(n_chains, factors, run.config.gibbs_steps)
     found = run.dataset() if data is None else data
     count = min(check_count("n_checkpoints", n_checkpoints), len(run.updates))
