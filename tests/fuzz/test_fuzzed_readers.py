@@ -14,7 +14,7 @@ from trial import faults
 
 import rbmscape.data.readers
 
-COUNT = int(os.environ.get("RBMSCAPE_FUZZ", "200"))
+COUNT = int(os.environ.get("RBMSCAPE_FUZZ", "100"))
 CORPUS = Path(__file__).parent / "corpus"
 LIMIT = max(300, COUNT)
 
