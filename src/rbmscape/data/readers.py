@@ -189,14 +189,25 @@ def _sparse(fetch: Callable[[str], Any]) -> Any:
     name = form.decode() if isinstance(form, bytes) else str(form)
     data, (height, width) = fetch("data"), fetch("shape").tolist()
     shape = int(height), int(width)
+    if data.dtype.kind not in "biuf":
+        raise ValueError(f"sparse data of type {data.dtype} are no numbers")
     if name == "coo":
-        return scipy.sparse.coo_array((data, (fetch("row"), fetch("col"))), shape=shape)
+        return scipy.sparse.coo_array((data, (_whole(fetch("row")), _whole(fetch("col")))), shape=shape)
     if name == "dia":
-        return scipy.sparse.dia_array((data, fetch("offsets")), shape=shape)
+        return scipy.sparse.dia_array((data, _whole(fetch("offsets"))), shape=shape)
     kinds = {"csr": scipy.sparse.csr_array, "csc": scipy.sparse.csc_array, "bsr": scipy.sparse.bsr_array}
     if name not in kinds:
         raise ValueError(f"sparse format {name!r} is not known")
-    return kinds[name]((data, fetch("indices"), fetch("indptr")), shape=shape)
+    matrix = kinds[name]((data, *(_whole(fetch(part)) for part in ("indices", "indptr"))), shape=shape)
+    matrix.check_format(full_check=True)  # indices beyond the shape are written through by SciPy
+    return matrix
+
+
+def _whole(numbers: Any) -> Any:
+    """Indices, if they are whole numbers."""
+    if numbers.dtype.kind not in "iu":
+        raise ValueError(f"indices of type {numbers.dtype} are no whole numbers")
+    return numbers
 
 
 def _npy_axes(archive: zipfile.ZipFile, name: str) -> int:
