@@ -16,6 +16,8 @@ __all__ = ["TrainingConfig", "recorded_config"]
 
 PositiveInt = Annotated[int, Field(strict=True, ge=1)]
 NonNegativeInt = Annotated[int, Field(strict=True, ge=0)]
+Epochs = Annotated[int, Field(strict=True, ge=0, le=10**8)]
+Checkpoints = Annotated[int, Field(strict=True, ge=0, le=10**5)]
 NonNegative = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, gt=0.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
@@ -101,7 +103,7 @@ class TrainingConfig(Recipe):
     precision: PrecisionName = _option(
         _MODEL, "The matrix products of the sampling have this precision; auto takes the fastest.", "auto"
     )
-    epochs: NonNegativeInt = _option(_OPTIMISATION, "Training passes over the data this many times.", 50)
+    epochs: Epochs = _option(_OPTIMISATION, "Training passes over the data this many times.", 50)
     batch_size: PositiveInt = _option(
         _OPTIMISATION,
         "A minibatch has this many samples; smaller data are one batch, and an incomplete last batch is left out.",
@@ -176,7 +178,7 @@ class TrainingConfig(Recipe):
         "after the first epoch; 0 trains all epochs.",
         0,
     )
-    early_checkpoints: NonNegativeInt = _option(
+    early_checkpoints: Checkpoints = _option(
         _RUN, "The first epoch has checkpoints at about this many log-spaced updates.", 14
     )
     checkpoint_epochs: tuple[PositiveInt, ...] | None = _option(
