@@ -300,7 +300,9 @@ def test_chains_do_not_depend_on_how_they_are_split(annealer):
 
 @every_annealer
 def test_threads_change_no_weight_of_integers_and_others_by_rounding(annealer):
-    results = with_threads((1, 2, 3), lambda: walked(annealer, path_ends(300, 260), n_chains=70))
+    is_interpreted = annealer.name == "cuda" and device_of(annealer).type == "cpu"  # slow, and without threads
+    shape, n_chains = ((70, 40), 5) if is_interpreted else ((300, 260), 70)
+    results = with_threads((1, 2, 3), lambda: walked(annealer, path_ends(*shape), n_chains=n_chains))
     for other in results[1:]:
         assert all_equal(results[0][1:], other[1:])
         atol = 0.0 if annealer.name in ("tables", "tiles") else 1e-4

@@ -13,7 +13,7 @@ tutorials = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tutorials)
 
 
-SLOW = {"the-paper"}
+SLOW = {"the-paper", "train-and-trust"}
 PAGES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else [])
     for path in tutorials.pages()

@@ -30,6 +30,7 @@ def test_the_earliest_within_the_error_of_the_highest_is_the_best():
     assert best_update(rows, "here") == 10
     assert best_update([*rows, row(50, -4.8)], "here") == 50
     assert best_update([row(0, None, log_likelihood=-3.0), row(10, None, log_likelihood=-2.0)], "here") == 10
+    assert best_update([*rows, row(50, float("nan")), row(60, -1.0, stderr=float("nan"))], "here") == 10
     with pytest.raises(InputError, match="something speaks against every likelihood in here"):
         best_update(rows[-1:], "here")
     with pytest.raises(InputError, match="train with method='ptt' or online_likelihood=True"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rbmscape.errors import RbmscapeError
 from rbmscape.explorer.cache import give_back_memory
@@ -18,13 +18,41 @@ from rbmscape.explorer.registry import all_views
 if TYPE_CHECKING:
     import xarray as xr
 
-    from rbmscape.explorer.subject import Subject
+    from rbmscape.explorer.scene import Scene
+    from rbmscape.model.rbm import RBM
+    from rbmscape.runs.run import Run
+    from rbmscape.runs.samples import RunSamples
 
-__all__ = ["Preparation"]
+__all__ = ["Preparation", "Prepared"]
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_END = 30.0
 SECONDS_TO_YIELD = 2.0
+
+
+class Prepared(Protocol):
+    """What must be known of what is prepared, see `rbmscape.explorer.subject.Subject`."""
+
+    name: str
+    opened: Run | RBM
+    equilibrium: RunSamples | None
+
+    @property
+    def updates(self) -> tuple[int, ...]:
+        """Checkpoints."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no checkpoint will be added."""
+
+    def data(self) -> object:
+        """The data, read once."""
+
+    def samples_at(self, update: int) -> object:
+        """Samples of a checkpoint, drawn once."""
+
+    def scene(self, update: int) -> Scene:
+        """All that is known of a checkpoint."""
 
 
 class Preparation:
@@ -42,7 +70,7 @@ class Preparation:
     problem : what went wrong, in a sentence; empty where nothing did
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Prepared) -> None:
         self._subject = subject
         self._views = {name: view for name, view in all_views().items() if view.prepare is not None}
         self.frames = Frames([name for name, view in self._views.items() if view.uses_all])

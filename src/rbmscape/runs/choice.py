@@ -36,9 +36,9 @@ def _judged(rows: Rows) -> list[_Judged]:
     for row in sorted(rows, key=lambda row: int(row["update"])):
         value = row.get("log_likelihood_test")
         value = row.get("log_likelihood") if value is None else value
-        if value is None or row.get("converged") is False:
-            continue
         stderr = row.get("log_partition_stderr") or 0.0
+        if value is None or row.get("converged") is False or not (math.isfinite(value) and math.isfinite(stderr)):
+            continue
         found.append(_Judged(row["update"], row["epoch"], value, row.get("log_likelihood_train"), stderr))
     return found
 

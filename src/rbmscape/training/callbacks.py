@@ -64,7 +64,6 @@ class CsvTracker:
         writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), restval="")
         writer.writeheader()
         writer.writerows(rows)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(self._path, text.getvalue().encode())
 
 
