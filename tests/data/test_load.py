@@ -35,6 +35,7 @@ def rows(array):
         ("bars_and_stripes", "did you mean 'bars-and-stripes'"),
         ("plnted", "did you mean 'planted'"),
         ("zzz", "use mnist, bars-and-stripes, planted, ising or the path of a file"),
+        ("", "no file called ''"),
         ("folder/absent.npy", "there is no file folder/absent.npy"),
     ],
 )

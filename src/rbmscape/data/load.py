@@ -160,7 +160,7 @@ def _kind(source: Any) -> str:
     if isinstance(source, str) and name.lower() in DATASET_NAMES:
         return name.lower()
     path = Path(name)
-    if path.exists() or path.suffix.lower() in FORMATS or len(path.parts) > 1:
+    if name and (path.exists() or path.suffix.lower() in FORMATS or len(path.parts) > 1):
         return "a file"
     cure = suggestion(name.lower(), DATASET_NAMES, f"use {', '.join(DATASET_NAMES)} or the path of a file")
     raise DataError(f"there is no data set and no file called {name!r}; {cure}")

@@ -107,7 +107,7 @@ def write_model(
     target = Path(path)
     _, content = FORMATS[format_of(target, format)]
     if target.exists() and not overwrite:
-        raise RunExistsError(f"{target} exists already; choose another name or pass overwrite=True")
+        raise RunExistsError(f"{target} exists already; choose another name or pass overwrite=True (--overwrite)")
     write_bytes(target, content(_saved(read_model(model))))
 
 

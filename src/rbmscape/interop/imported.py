@@ -87,7 +87,9 @@ def _write(history: History, source: str, dataset: Dataset | None, directory: Pa
     per_epoch = int(record["updates_per_epoch"])
     with RunWriter(directory) as writer:
         if writer.exists and not overwrite:
-            raise RunExistsError(f"{directory} already holds a run; choose another directory or pass overwrite=True")
+            raise RunExistsError(
+                f"{directory} already holds a run; choose another directory or pass overwrite=True (--overwrite)"
+            )
         writer.begin(record, resume=False, overwrite=overwrite)
         for update, rbm in history.models.items():
             tensors = dict(zip(PARAMETER_NAMES, (rbm.weights, rbm.visible_bias, rbm.hidden_bias), strict=True))

@@ -61,7 +61,7 @@ def arithmetic(record: Mapping[str, Any]) -> str:
     if found not in ARITHMETICS:
         raise FormatError(
             f"a run was begun in the arithmetic {found!r} and this release knows {', '.join(ARITHMETICS)}; update "
-            "rbmscape to continue it, or train again with overwrite=True"
+            "rbmscape to continue it, or train again with overwrite=True (--overwrite)"
         )
     return found
 

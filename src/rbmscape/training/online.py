@@ -142,7 +142,7 @@ class OnlineLikelihood:
         if missing:
             raise FormatError(
                 f"the saved state lacks {_PREFIX}{missing[0]}, which online_likelihood needs; "
-                "train again with overwrite=True"
+                "train again with overwrite=True (--overwrite)"
             )
         device = self._engine.device
         rbm = RBM(*(tensors[_PREFIX + name].to(device) for name in PARAMETER_NAMES))

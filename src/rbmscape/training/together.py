@@ -115,7 +115,7 @@ def _train_level(
             except (KeyError, ValueError, RuntimeError) as error:
                 raise FormatError(
                     f"{writer.layout.state} does not fit the recipe beside it ({error}); train again with "
-                    "overwrite=True"
+                    "overwrite=True (--overwrite)"
                 ) from error
     sessions = [Session(one, writer, dataset) for one, (writer, _) in zip(batch.replicas, going, strict=True)]
     try:

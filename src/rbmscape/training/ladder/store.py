@@ -67,7 +67,7 @@ def read_ladder(machine: Machine, tensors: Mapping[str, Tensor], models: Sequenc
             if number >= len(models):
                 raise FormatError(
                     f"the saved state has {len(updates)} rungs, of which only {len(models)} models were found; "
-                    "restore the folder 'ladder', or train again with overwrite=True"
+                    "restore the folder 'ladder', or train again with overwrite=True (--overwrite)"
                 )
             model = RBM(*(models[number][name] for name in PARAMETER_NAMES))
             states = unpack(tensors[states_name(number)], model.n_visible).to(model.device)
@@ -76,7 +76,7 @@ def read_ladder(machine: Machine, tensors: Mapping[str, Tensor], models: Sequenc
         links = [_read_link(tensors, number) for number in range(len(updates) - 1)]
     except KeyError as error:
         raise FormatError(
-            f"the saved state lacks {error}, which method 'ptt' needs; train again with overwrite=True"
+            f"the saved state lacks {error}, which method 'ptt' needs; train again with overwrite=True (--overwrite)"
         ) from error
     return Ladder(tuple(rungs), tuple(links), sweeps)
 
