@@ -275,7 +275,8 @@ def _start(
             trainer.restore(tensors, int(metadata["update"]), writer.read_rungs())
         except (KeyError, ValueError, RuntimeError) as error:
             raise FormatError(
-                f"{writer.layout.state} does not fit the recipe beside it ({error}); train again with overwrite=True (--overwrite)"
+                f"{writer.layout.state} does not fit the recipe beside it ({error}); train again with overwrite=True "
+                "(--overwrite)"
             ) from error
     return trainer
 
