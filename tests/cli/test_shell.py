@@ -1,9 +1,8 @@
-"""How the program starts: as a module, in little time, with completions for shells."""
+"""How the program starts: as a module, with completions for shells."""
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -28,23 +27,6 @@ def test_the_module_is_the_program():
     assert wrong.returncode == 2
     assert "rbmscape" in wrong.stderr
     assert "__main__" not in wrong.stderr
-
-
-def seconds_of(*command):
-    """Processor time of a process, which other work on the machine does not lengthen as it does the clock's."""
-    best = float("inf")
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return best
-
-
-def test_help_and_import_take_little_time():
-    assert seconds_of(*MODULE, "--help") < 0.5
-    assert seconds_of(sys.executable, "-c", "import rbmscape") < 0.5
-    assert seconds_of(sys.executable, "-c", "import rbmscape; rbmscape.RBM; rbmscape.train; rbmscape.load_dataset") < 4
 
 
 @pytest.mark.parametrize(
