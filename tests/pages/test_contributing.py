@@ -96,6 +96,7 @@ assert "Adagrad 0.01" in Evidence.of_study(study).describe("recommended")
 """
 
 
+@pytest.mark.slow
 def test_every_recipe_works(package, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(package / "src"), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
     done = subprocess.run(
