@@ -1,12 +1,15 @@
-"""Pages that are made from the code: the reference of public names, the options of plans, the gallery."""
+"""Pages that are made from the code: the reference of public names, the options of plans, the gallery, and what stands
+behind the equations: the tests that pages refer to, the functions that cite an equation, the errata of the paper."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +17,21 @@ from typing import Any
 
 import rbmscape
 
-__all__ = ["gallery_page", "plan_options_page", "public_objects", "reference_page", "write_pages"]
+__all__ = [
+    "cited_equations",
+    "cited_fragment",
+    "equation_tests_page",
+    "errata_fragment",
+    "gallery_page",
+    "plan_options_page",
+    "public_objects",
+    "reference_page",
+    "test_files",
+    "write_pages",
+]
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 PARTS = {
     "model": "Model",
     "data": "Data",
@@ -133,6 +148,72 @@ def gallery_page() -> str:
     return "\n".join(lines)
 
 
+def cited_equations() -> dict[int, list[str]]:
+    """Public names, and members of public classes, by the equations of the paper that their docstrings cite."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for home, _, name in (full.rpartition(".") for names in public_objects().values() for full in names):
+        value = getattr(import_module(home), name)
+        members = vars(value).items() if inspect.isclass(value) else ()
+        named = [(name, value), *((f"{name}.{key}", one) for key, one in members if not key.startswith("_"))]
+        for called, one in named:
+            for number in _cited(inspect.getdoc(one) or ""):
+                found[number].append(called)
+    return dict(sorted(found.items()))
+
+
+def _cited(text: str) -> set[int]:
+    """Numbers after the word: "equation 3", "eq. (46)", "equations 10 and 11", "equations (21 to 25)"."""
+    one = r"\b(?:equation|eq\.)\s+\(?\d+"
+    several = r"\b(?:equations|eqs\.)\s+\(?\d+(?:\)?(?:, | and | to )\(?\d+)*"
+    found = re.findall(f"{one}|{several}", text, re.IGNORECASE)
+    return {int(number) for words in found for number in re.findall(r"\d+", words)}
+
+
+def cited_fragment() -> str:
+    """Table of `cited_equations`, for the page of derivations."""
+    lines = ["| equation | cited by |", "|---|---|"]
+    for number, names in cited_equations().items():
+        lines.append(f"| ({number}) | {', '.join(f'{{py:obj}}`.{name}`' for name in names)} |")
+    return "\n".join([*lines, ""])
+
+
+def errata_fragment() -> str:
+    """Table of the errata with the tests of each, for the page of derivations."""
+    from rbmscape.report.errata import ERRATA
+
+    lines = ["| in the paper | printed | used here, and why | tests |", "|---|---|---|---|"]
+    for one in ERRATA:
+        tests = ", ".join(f"{{ref}}`{test.partition('::')[2]}`" for test in one.tests)
+        words = (cell.replace("|", r"\|") for cell in (one.where, one.printed, one.implemented))
+        lines.append(f"| {' | '.join(words)} | {tests} |")
+    return "\n".join([*lines, ""])
+
+
+@cache
+def test_files() -> dict[str, list[Path]]:
+    """Files in which each test function is defined, from the root of the repository."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                found[node.name].append(path.relative_to(ROOT))
+    return found
+
+
+def equation_tests_page() -> str:
+    """The code of every test that the pages refer to, by its name in words."""
+    pages = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob("*.md"))]
+    named = set(re.findall(r"\{ref\}`(test_\w+)`", "\n".join([*pages, errata_fragment()])))
+    lines = ["# Tests of the equations", "", "What {doc}`../theory` and {doc}`../instruments` refer to.", ""]
+    for name, paths in sorted(test_files().items(), key=lambda item: item[1]):
+        if name in named:
+            (path,) = paths
+            words = name.removeprefix("test_").replace("_s_", "'s ").replace("_", " ").capitalize()
+            lines += [f"({name})=", f"## {words}", "", f"`{path}`", ""]
+            lines += [f"```{{literalinclude}} ../../{path}", ":language: python", f":pyobject: {name}", "```", ""]
+    return "\n".join(lines)
+
+
 def write_pages() -> None:
     """Write the pages into docs/api, where they have changed."""
     folder = HERE / "api"
@@ -141,7 +222,14 @@ def write_pages() -> None:
     for old in (folder / "generated").glob("*.rst"):  # of names that have moved or gone
         if old.stem not in known:
             old.unlink()
-    pages = {"index.rst": reference_page(), "plan-options.md": plan_options_page(), "gallery.md": gallery_page()}
+    pages = {
+        "index.rst": reference_page(),
+        "plan-options.md": plan_options_page(),
+        "gallery.md": gallery_page(),
+        "equation-tests.md": equation_tests_page(),
+        "_cited.md": cited_fragment(),
+        "_errata.md": errata_fragment(),
+    }
     for name, text in pages.items():
         if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != text:
             (folder / name).write_text(text, encoding="utf-8")

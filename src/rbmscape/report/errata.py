@@ -74,6 +74,12 @@ ERRATA: tuple[Erratum, ...] = (
         "constraint-inverse", "(46)", "1/k_ij = ¼ δ_ij", "(k⁻¹)_ij = ¼ δ_ij", (_OWN,), checks.constraint_inverse
     ),
     Erratum(
+        "unstable-spectrum", "after (48)", "the eigenvalues become negative",
+        "the operator is not negative; for ω < 0 its levels are |ω|(n + 1) and the stationary state is lost",
+        ("tests/diffusion/test_fokker_planck.py::test_unstable_mode_has_the_spectrum_of_the_mirrored_oscillator", _OWN),
+        checks.unstable_spectrum,
+    ),
+    Erratum(
         "weight-density", "(49)", "exp(-Σ W²_ij/2σ²) ∝ exp(-Tr WWᵀ)", "exp(-Tr WWᵀ/2σ²), which has the same symmetry",
         (_OWN,), potential.weight_density,
     ),
@@ -87,12 +93,6 @@ ERRATA: tuple[Erratum, ...] = (
     Erratum(
         "fluctuation-variance", "after (54)", "⟨ε_k ε_l⟩ = δ_kl", "variance ¼, as (46) says; a parameter of `landau`",
         (_OWN,), checks.fluctuation_variance,
-    ),
-    Erratum(
-        "unstable-spectrum", "after (48)", "the eigenvalues become negative",
-        "the operator is not negative; for ω < 0 its levels are |ω|(n + 1) and the stationary state is lost",
-        ("tests/diffusion/test_fokker_planck.py::test_unstable_mode_has_the_spectrum_of_the_mirrored_oscillator", _OWN),
-        checks.unstable_spectrum,
     ),
     Erratum(
         "visible-conditional", "5.2", "σ(Wh + b)", "σ(Wh + a)",
@@ -119,7 +119,7 @@ ERRATA: tuple[Erratum, ...] = (
         ("tests/report/test_errata.py::test_all_three_methods_are_asked_for",), checks.training_methods, of_study=True,
     ),
 )  # fmt: skip
-"""In the order of the theory page's table."""
+"""In the order of the paper; the table of docs/theory.md is made from them."""
 
 
 @cache
