@@ -241,7 +241,7 @@ def update_of(models, rule, n_updates=4, seed=0):
 RULES = [
     Rule(18, 24, 2, averaged=True, longest=0.4, l1=1e-3, l2=1e-2, optimizer="momentum", momentum=0.5),
     Rule(18, 24, 2, centered=False, optimizer="adam"),
-    Rule(24, 24, 1, contrastive=True),
+    Rule(24, 24, 1, method="cd"),
 ]
 
 

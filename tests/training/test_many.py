@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gc
 import importlib
+import math
 import os
 import signal
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -28,7 +30,7 @@ from rbmscape.kernels.cuda import memory
 from rbmscape.kernels.cuda.engine import CudaEngine
 
 SMALL = {"n_hidden": 6, "batch_size": 25, "n_chains": 20, "gibbs_steps": 1, "epochs": 2, "averaging": 3}
-train_module = importlib.import_module("rbmscape.training.train")
+train_module, many_module = (importlib.import_module(f"rbmscape.training.{name}") for name in ("train", "many"))
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 ENGINE = CudaEngine("fixed", DEVICE)
 
@@ -63,7 +65,7 @@ def same_run(one, other):
 
 RULES = [
     {},
-    {"optimizer": "adam", "gradient": "plain", "clip": 0.0, "averaging": 0},
+    {"method": "rdm", "optimizer": "adam", "gradient": "plain", "clip": 0.0, "averaging": 0, "gibbs_steps": 2},
     {"method": "cd", "momentum": 0.5, "l1": 1e-3, "l2": 1e-3},
 ]
 
@@ -72,13 +74,13 @@ EVERY_RULE = [
     {"clip": 0.05, "l1": 1e-3, "l2": 1e-2},
     {"optimizer": "adam", "clip": 0.05},
     {"optimizer": "adam", "gradient": "plain", "clip": 0.0, "averaging": 0, "method": "cd"},
-    {"optimizer": "nesterov", "learning_rate": 0.05},
-    {"optimizer": "rmsprop", "learning_rate": 0.01, "gradient": "plain"},
+    {"optimizer": "nesterov", "learning_rate": 0.05, "method": "rdm", "gibbs_steps": 3},
+    {"optimizer": "rmsprop", "learning_rate": 0.01, "gradient": "plain", "method": "rdm"},
     {"momentum": 0.5, "clip": 0.0, "averaging": 1},
 ]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=["recommended", "adam", "cd"])
+@pytest.mark.parametrize("rule", RULES, ids=["recommended", "rdm", "cd"])
 def test_runs_trained_at_once_are_those_trained_alone_in_parts_and_out_of_step(patterns, tmp_path, on_gpu, rule):
     """Together at one go; one alone; together again from where one run is ahead of the other."""
     configs = recipes(2, **rule)
@@ -133,7 +135,7 @@ def test_clipping_acts_in_the_training_that_is_compared(patterns):
 
 
 def test_an_interrupt_saves_all_runs(patterns, tmp_path, on_gpu, monkeypatch):
-    configs, advance = recipes(2), Batch.advance
+    configs, advance = recipes(2, epochs=1), Batch.advance
     whole = many(patterns, configs, tmp_path / "whole")
 
     def interrupted(batch, n_updates):
@@ -141,7 +143,7 @@ def test_an_interrupt_saves_all_runs(patterns, tmp_path, on_gpu, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Batch, "advance", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"at update 1 of 4; everything is saved, .*train_many\(.*resume=True"):
+    with pytest.raises(KeyboardInterrupt, match=r"at update 1 of 2; everything is saved, .*train_many\(.*resume=True"):
         many(patterns, configs, tmp_path / "parts")
     monkeypatch.setattr(Batch, "advance", advance)
     for one, other in zip(whole, many(patterns, configs, tmp_path / "parts", resume=True), strict=True):
@@ -181,7 +183,9 @@ def test_what_may_differ_in_a_batch(patterns):
     assert shared_choices(one) != shared_choices(one.replace(n_hidden=7))
     assert can_batch(one, ENGINE)
     assert can_batch(one.replace(optimizer="rmsprop"), ENGINE)
-    assert not can_batch(one.replace(method="rdm"), ENGINE)
+    assert can_batch(one.replace(method="rdm"), ENGINE)
+    assert not can_batch(one.replace(method="ptt"), ENGINE)
+    assert not can_batch(one, select_engine("reference"))
 
 
 def test_predicted_memory_is_what_is_taken(patterns):
@@ -228,10 +232,38 @@ def test_batches_are_as_large_as_memory_allows(patterns, tmp_path, on_gpu, monke
         many(patterns, configs, tmp_path / "none")
 
 
-def test_on_a_processor_runs_train_as_alone(patterns, tmp_path):
-    configs = recipes(2, engine="reference") + recipes(1, engine="reference", n_hidden=4)
-    for k, run in enumerate(many(patterns, configs, tmp_path)):
+def test_on_a_processor_runs_train_as_alone(patterns, tmp_path, capsys):
+    """Two of one shape, one of another, one with a ladder of its own; the display says which one trains."""
+    changes = {}, {"seed": 1}, {"n_hidden": 4, "method": "rdm"}, {"method": "ptt", "seed": 2}
+    configs = [rs.TrainingConfig(**(SMALL | {"engine": "reference", "epochs": 1} | change)) for change in changes]
+    places = [tmp_path / str(k) for k in range(4)]
+    runs = rs.train_many(patterns, configs, places)
+    shown = capsys.readouterr().err
+    assert [shown.count(f"run {k + 1} of 4: {place}\n") for k, place in enumerate(places)] == [1, 1, 1, 1]
+    for k, run in enumerate(runs):
         same_run(run, rs.train(patterns, configs[k], tmp_path / f"alone{k}", progress=False))
+
+
+@pytest.mark.parametrize("changes", [{"method": "ptt"}, {"patience": 2, "online_likelihood": True}, "gaps"])
+def test_what_shares_no_launches_trains_one_after_the_other_on_a_gpu(
+    patterns, tmp_path, on_gpu, monkeypatch, capsys, changes
+):
+    """Behind the same call, with what was asked for; everything else at once."""
+    if changes == "gaps":
+        rows = patterns.train.astype(float)
+        rows[0, 0] = math.nan
+        patterns, changes = rs.Dataset.from_array(rows, patterns.test, missing="marginalize"), {}
+    calls = []
+    for name in ("train", "train_together"):
+        monkeypatch.setattr(many_module, name, lambda *given, name=name, **rest: calls.append((name, given, rest)))
+    monkeypatch.setattr(many_module, "Run", SimpleNamespace(open=lambda place: place))
+    configs = recipes(2, **changes)
+    assert rs.train_many(patterns, configs, ["a", "b"], resume=True, until_update=3) == ["a", "b"]
+    assert [(name, given) for name, given, _ in calls] == [
+        ("train", (patterns, config, place)) for config, place in zip(configs, "ab", strict=True)
+    ]
+    assert [options.pop("progress")._title for *_, options in calls] == ["run 1 of 2: a", "run 2 of 2: b"]
+    assert [options for *_, options in calls] == 2 * [{"resume": True, "overwrite": False, "until_update": 3}]
 
 
 @pytest.mark.parametrize(

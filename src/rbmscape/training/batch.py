@@ -47,7 +47,7 @@ _OWN: Final = {
 def can_batch(config: TrainingConfig, engine: Engine) -> bool:
     """Whether an engine trains models of a recipe at once."""
     is_cuda = engine.name == "cuda" and engine.precision == "fixed"
-    return is_cuda and config.method in ("pcd", "cd") and not config.patience
+    return is_cuda and config.method != "ptt" and not config.patience
 
 
 def shared_choices(config: TrainingConfig) -> str:
@@ -115,6 +115,7 @@ class Batch:
         self.on_device = Update(shape, self.train, self._rule(config), schedule, engine.device)
         self._epoch: int | None = None
         self.replicas = [Replica(self, place, one) for place, one in enumerate(configs)]
+        self.on_device.coins.numbers.copy_(self._numbers("start", 0))
 
     def _check_room(self, dataset: Dataset, config: TrainingConfig, count: int) -> None:
         fit = models_that_fit(dataset, config, self.engine)
@@ -132,7 +133,7 @@ class Batch:
 
         longest = longest_gradient(config, self.train.shape[1], self.batch_size, self.n_chains)
         numbers = self.batch_size, self.n_chains, config.gibbs_steps
-        return Rule(*numbers, contrastive=config.method == "cd", **asdict(rule_of(config, longest)))
+        return Rule(*numbers, method=config.method, **asdict(rule_of(config, longest)))
 
     def _schedule(self, config: TrainingConfig) -> list[tuple[float, float, float]]:
         """Step, square root of Adam's second correction, weight of the average, for each update."""
@@ -159,17 +160,20 @@ class Batch:
 
     def _begin_epoch(self, epoch: int, batch: int) -> None:
         """The order of the rows, the numbers that chains are drawn with, and the rounded parameters."""
-        from rbmscape.kernels.cuda.models import numbers_of
-
         update, draw = self.on_device, 2 * self.update * self.replicas[0].config.gibbs_steps
         orders = [replica.streams["shuffle"].numpy(epoch).permutation(len(self.train)) for replica in self.replicas]
         update.phases.order.copy_(torch.stack([torch.from_numpy(order) for order in orders]))
         update.phases.clock.copy_(torch.tensor([self.update, batch * self.batch_size]))
-        numbers = [numbers_of(replica.streams["chains"], draw) for replica in self.replicas]
-        update.states.numbers.copy_(torch.tensor(numbers))
+        update.states.numbers.copy_(self._numbers("chains", draw))
         if self._epoch is None:
             update.prepare()
         self._epoch = epoch
+
+    def _numbers(self, purpose: str, draw: int) -> Tensor:
+        """Rows of `rbmscape.kernels.cuda.models.States.numbers`."""
+        from rbmscape.kernels.cuda import models
+
+        return torch.tensor([models.numbers_of(replica.streams[purpose], draw) for replica in self.replicas])
 
     def restart(self, update: int) -> None:
         """Go on from parameters and chains that were put in place by hand."""

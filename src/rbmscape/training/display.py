@@ -23,9 +23,9 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 _HISTORY: Final = 40
 
 
-def make_reporter(progress: Progress) -> Reporter:
-    """The training display for True, else as `rbmscape.progress.make_reporter`."""
-    return TrainingDisplay() if progress is True else rbmscape.progress.make_reporter(progress)
+def make_reporter(progress: Progress, title: str = "") -> Reporter:
+    """The training display for True, with a title where there is one, else as `rbmscape.progress.make_reporter`."""
+    return TrainingDisplay(title) if progress is True else rbmscape.progress.make_reporter(progress)
 
 
 class TrainingDisplay:

@@ -36,7 +36,10 @@ def train_many(
 
     On a GPU those whose recipes differ in the seed, the step size and its schedule, the initial values or the
     checkpoints only train as one batch, as many at once as its memory holds: each gives bit for bit what it gives alone
-    there.  On a processor, which one run keeps busy, they train one after the other.
+    there.  What cannot share its launches trains one run after the other, with the same bits: method "ptt", of which
+    each run freezes rungs at times of its own, so that after a few updates no two ladders have the same length; recipes
+    with patience, which end at times of their own; weighted rows and rows with gaps; and everything on a processor.
+    The display says which run trains, or how many at once.
 
     Parameters
     ----------
@@ -76,11 +79,11 @@ def train_many(
                         resume=resume,
                         overwrite=overwrite,
                         until_update=last,
-                        progress=progress,
+                        progress=make_reporter(progress, f"run {place + 1} of {len(configs)}: {directories[place]}"),
                     )
             else:
                 own = [configs[place] for place in places], [directories[place] for place in places]
-                reporter = make_reporter(progress)
+                reporter = make_reporter(progress, f"{len(places)} of {len(configs)} runs at once")
                 train_together(dataset, *own, engine, reporter, last, resume=resume, overwrite=overwrite)
         except DivergenceError as error:
             diverged.append(error)

@@ -121,13 +121,13 @@ def draw_visible(models: Models, states: States, offset: int = 0, tiles: Tiles |
     _half_step(models, states, False, offset, tiles or choose_tiles(models, states))
 
 
-def sweep(models: Models, states: States, n_steps: int, tiles: Tiles | None = None) -> None:
-    """n_steps Gibbs steps, the first with the draw of `States.numbers`, which stays as it is."""
+def sweep(models: Models, states: States, n_steps: int, tiles: Tiles | None = None, offset: int = 0) -> None:
+    """n_steps Gibbs steps, the first with the draw of `States.numbers`, which stays as it is, plus the offset."""
     tiles = tiles or choose_tiles(models, states)
     if tiles.members == 0:
         for step in range(n_steps):
-            draw_hidden(models, states, 2 * step, tiles)
-            draw_visible(models, states, 2 * step + 1, tiles)
+            draw_hidden(models, states, offset + 2 * step, tiles)
+            draw_visible(models, states, offset + 2 * step + 1, tiles)
         return
     from rbmscape.kernels.cuda.sweeps import sweeps
 
@@ -150,6 +150,7 @@ def sweep(models: Models, states: States, n_steps: int, tiles: Tiles | None = No
         states.numbers,
         states.counters,
         n_steps,
+        offset,
         tiles.members,
         blocks,
         states.chains,

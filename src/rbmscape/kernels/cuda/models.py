@@ -210,6 +210,12 @@ class States:
         self.numbers = torch.zeros(shape.models, 5, dtype=torch.int64, device=device)
         self.counters = torch.zeros(shape.models * self.chains // 16, dtype=torch.int32, device=device)
 
+    def with_own_numbers(self) -> Self:
+        """The same states, drawn with other numbers."""
+        other = copy.copy(self)
+        other.numbers = torch.zeros_like(self.numbers)
+        return other
+
     @property
     def visible(self) -> Tensor:
         """(R, n_chains, N) uint8 view of the states."""

@@ -139,14 +139,14 @@ def meet(counter, target):
     tl.debug_barrier()
 
 
-@triton.jit(do_not_specialize=["n_steps", "members", "blocks"])
+@triton.jit(do_not_specialize=["n_steps", "offset", "members", "blocks"])
 def sweeps(
     v, h, to_hidden, to_visible, visible_fields, hidden_fields, visible_spill, hidden_spill, slopes, spilled, numbers,
-    counters, n_steps, members, blocks, n_chains, n_visible, visible_row, n_hidden, hidden_row,
+    counters, n_steps, offset, members, blocks, n_chains, n_visible, visible_row, n_hidden, hidden_row,
     SHARED: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_V: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """n_steps full steps: grid (members · blocks of chains · models,); step s has the draws 2 s and 2 s + 1 beyond
-    that of `numbers`.
+    that of `numbers` plus `offset`.
 
     SHARED : whether there is more than one member; BLOCK_N, BLOCK_V : units of a tile of the hidden and of the visible
     layer
@@ -154,7 +154,7 @@ def sweeps(
     group, member = tl.program_id(0) // members, tl.program_id(0) % members
     replica, block = group // blocks, group % blocks
     slope, many = tl.load(slopes + replica), tl.load(spilled + 2 * replica)
-    first = tl.load(numbers + replica * 5 + 3)
+    first = tl.load(numbers + replica * 5 + 3) + offset
     for step in range(n_steps):
         _draw_layer(
             v, to_hidden, hidden_fields, hidden_spill, h, replica, block, member, n_chains, n_visible, visible_row,

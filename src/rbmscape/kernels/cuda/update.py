@@ -29,13 +29,13 @@ class Rule(DescentRule):
     Attributes
     ----------
     batch_size, n_chains, gibbs_steps : of an update
-    contrastive : chains start at the minibatch
+    method : where chains start: ``pcd`` where they stand, ``cd`` at the minibatch, ``rdm`` at independent fair coins
     """
 
     batch_size: int
     n_chains: int
     gibbs_steps: int
-    contrastive: bool = False
+    method: str = "pcd"
 
 
 class Update:
@@ -52,6 +52,7 @@ class Update:
     Attributes
     ----------
     parameters, average, gradient, slots : rows of all parameters; see `rbmscape.kernels.cuda.steps`
+    coins : the same states as `states`, with the numbers that method ``rdm`` draws its first hidden units with
     first_bad : (R,) int32: the first update after which a model was beyond bounds, or `NOT_YET`
     """
 
@@ -59,6 +60,8 @@ class Update:
         self.shape, self.rule, self.device = shape, rule, torch.device(device)
         self.models = Models(shape, device)
         self.states = States(shape, rule.n_chains, device)
+        self.coins = self.states.with_own_numbers()
+        self._flat = self.models.at(0.0)
         self.phases = Phases(self.models, self.states, train.to(device), rule.batch_size)
         n, m, r = shape.visible, shape.hidden, shape.models
         self.size = n * m + n + m
@@ -95,10 +98,7 @@ class Update:
     def queue(self) -> None:
         """One update, kernel by kernel."""
         rule, states = self.rule, self.states
-        if rule.contrastive:
-            self.phases.gather()
-            states.v[:, : rule.batch_size].copy_(self.phases.data[:, : rule.batch_size])
-        launch.sweep(self.models, states, rule.gibbs_steps, self.tiles)
+        self._sample()
         self.phases.gather()
         weights, _, hidden_bias = self.views(self.parameters)
         self.phases.correlations(weights, hidden_bias, self.views(self.gradient)[0])
@@ -109,6 +109,19 @@ class Update:
         steps.tick[1,](
             self.phases.clock, states.numbers, rule.batch_size, 2 * rule.gibbs_steps, self.shape.models, **EXACT
         )
+
+    def _sample(self) -> None:
+        """K Gibbs steps from where the method starts them; the first of ``rdm`` has its hidden units at beta = 0."""
+        rule, states, done = self.rule, self.states, 0
+        if rule.method == "cd":
+            self.phases.gather()
+            states.v[:, : rule.batch_size].copy_(self.phases.data[:, : rule.batch_size])
+        elif rule.method == "rdm":
+            self.coins.numbers[:, 3].copy_(self.phases.clock[0])
+            launch.draw_hidden(self._flat, self.coins, 0, self.tiles)
+            launch.draw_visible(self.models, states, 1, self.tiles)
+            done = 1
+        launch.sweep(self.models, states, rule.gibbs_steps - done, self.tiles, offset=2 * done)
 
     def _move(self) -> None:
         """From the gradient of the weights, the counts and the sums to the next parameters."""
