@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from rbmscape.errors import InputError
-from rbmscape.progress import ConsoleBar, SilentReporter, make_reporter, reporting
+from rbmscape.progress import AtMost, ConsoleBar, Pace, SilentReporter, make_reporter, reporting
 
 
 class Recorder:
@@ -51,3 +53,66 @@ def test_true_is_a_bar_and_false_is_silence(capsys):
 def test_anything_else_is_refused(wrong):
     with pytest.raises(InputError, match="progress must be True, False or an object with start, advance and stop"):
         make_reporter(wrong)
+
+
+class Clock:
+    """Seconds that pass when somebody says so."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_pace_leaves_out_what_is_compiled_and_follows_a_total_that_becomes_known():
+    clock = Clock()
+    pace = Pace(None, clock)
+    clock.now = 30.0
+    pace.advance(1)  # half a minute of compiling and one step
+    clock.now = 40.0
+    pace.advance(10)
+    assert math.isnan(pace.left)  # of what, nobody knows yet
+    pace.advance(0, AtMost(100))
+    assert math.isnan(pace.left)  # at which pace, neither
+    pace.advance(1)
+    clock.now = 50.0
+    pace.advance(20)
+    assert pace.left == pytest.approx(79 * 10.0 / 20)
+    assert pace.total == 111
+
+
+def test_a_long_call_says_what_it_takes_and_then_every_minute_while_a_quick_one_is_silent(capsys):
+    said = {}
+    for name, seconds_a_step in (("slow", 1.0), ("quick", 0.05)):
+        clock = Clock()
+        bar = ConsoleBar(clock)
+        bar.start("steps", 200)
+        for _ in range(200):
+            clock.now += seconds_a_step
+            bar.advance(1)
+        bar.stop()
+        said[name] = capsys.readouterr().err.splitlines()
+    assert said["quick"] == []
+    assert said["slow"][0] == "steps: 3 s so far; about 197 s left at this pace".replace("197 s", "3 min")
+    assert [line.split(" so far")[0] for line in said["slow"]] == [
+        "steps: 3 s",
+        "steps: 64 s",
+        "steps: 2 min",
+        "steps: 3 min",
+    ]
+
+
+def test_a_bound_that_is_learnt_on_the_way_is_called_one_and_advancing_by_nothing_shows_life(capsys):
+    clock = Clock()
+    bar = ConsoleBar(clock)
+    bar.start("replica exchange", None)
+    for _ in range(70):
+        clock.now += 1.0
+        bar.advance(0)
+    assert capsys.readouterr().err == "replica exchange: 61 s so far\n"
+    bar.advance(0, AtMost(1000))
+    for _ in range(60):
+        clock.now += 1.0
+        bar.advance(1)
+    assert capsys.readouterr().err == "replica exchange: 2 min so far; at most about 16 min left at this pace\n"

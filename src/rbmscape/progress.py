@@ -5,17 +5,42 @@ instead.  Functions of the package open a scope and count in it::
 
     with reporting(progress, "Gibbs steps", n_chains * n_steps) as advance:
         advance(n_chains)
+
+A call that learns only on its way how many there will be says so with the status `AtMost`; one that has nothing to
+count for a while advances by 0, so that whoever watches knows that it lives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from rbmscape.errors import InputError
 
-__all__ = ["Advance", "ConsoleBar", "Progress", "Reporter", "SilentReporter", "make_reporter", "reporting", "silent"]
+__all__ = [
+    "LONG",
+    "Advance",
+    "AtMost",
+    "ConsoleBar",
+    "Pace",
+    "Progress",
+    "Reporter",
+    "SilentReporter",
+    "duration",
+    "make_reporter",
+    "reporting",
+    "silent",
+]
+
+LONG: Final = 60.0
+"""Seconds; what takes more is announced, and says as often where it stands."""
+_MEASURED: Final = 2.0
+"""Seconds of counted work from which a pace is taken."""
 
 
 class Advance(Protocol):
@@ -63,10 +88,65 @@ class SilentReporter:
         """See `Reporter.stop`."""
 
 
-class ConsoleBar:
-    """A Rich bar on stderr that vanishes when the call is done; nothing where stderr is no terminal."""
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """Status of an advance: from here on there will be so many more, or fewer where fewer suffice."""
 
-    def __init__(self) -> None:
+    more: int
+
+
+class Pace:
+    """How fast a call advances, from its own first seconds of counted work, and what follows for its end.
+
+    Parameters
+    ----------
+    total : how many there will be, None where that is not known yet
+    clock : in seconds
+    """
+
+    def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self.total, self.done, self.is_bound = clock, total, 0, False
+        self.began = clock()
+        self._since: float | None = None
+        self._uncounted = 0
+
+    def advance(self, done: int, status: Any = None) -> None:
+        """So many more are done; the first of them, with what is loaded and compiled for them, give no pace."""
+        if isinstance(status, AtMost):
+            self.total, self.is_bound, self._since = self.done + done + status.more, True, None
+        elif done and self._since is None:
+            self._since, self._uncounted = self._clock(), self.done + done
+        self.done += done
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return self._clock() - self.began
+
+    @property
+    def left(self) -> float:
+        """Seconds until all is done; NaN where the total or the pace are not known yet."""
+        if self.total is None or self._since is None:
+            return math.nan
+        measured, counted = self._clock() - self._since, self.done - self._uncounted
+        if counted <= 0 or measured < _MEASURED:
+            return math.nan
+        return max(0, self.total - self.done) * measured / counted
+
+
+class ConsoleBar:
+    """A bar on stderr with the time left that vanishes when the call is done.
+
+    Where stderr is no terminal, nothing of a quick call; one that will take more than a minute says so in a line as
+    soon as its pace is known, and every minute where it stands.
+
+    Parameters
+    ----------
+    clock : in seconds
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._bar: Any = None
         self._task: Any = None
 
@@ -76,20 +156,44 @@ class ConsoleBar:
         from rich.progress import Progress as RichProgress
 
         console = Console(stderr=True)
-        shown = console.is_terminal or console.is_jupyter
-        self._bar = RichProgress(console=console, transient=True, disable=not shown)
+        self._shown = console.is_terminal or console.is_jupyter
+        self._what, self._pace, self._told = what, Pace(total, self._clock), -math.inf
+        self._bar = RichProgress(console=console, transient=True, disable=not self._shown)
         self._bar.start()
         self._task = self._bar.add_task(what, total=total)
 
-    def advance(self, done: int, status: Any = None) -> None:  # noqa: ARG002 - a bar shows the number alone
+    def advance(self, done: int, status: Any = None) -> None:
         """See `Reporter.advance`."""
-        self._bar.advance(self._task, done)
+        self._pace.advance(done, status)
+        if self._shown:
+            self._bar.update(self._task, completed=self._pace.done, total=self._pace.total)
+        elif self._clock() - self._told > LONG:
+            self._say()
+
+    def _say(self) -> None:
+        """A line where the call is a long one."""
+        elapsed, left = self._pace.elapsed, self._pace.left
+        if not elapsed + (0.0 if math.isnan(left) else left) > LONG:
+            return
+        self._told = self._clock()
+        bound = "at most " if self._pace.is_bound else ""
+        rest = f"; {bound}about {duration(left)} left at this pace" if left == left else ""
+        sys.stderr.write(f"{self._what}: {duration(elapsed)} so far{rest}\n")
 
     def stop(self) -> None:
         """See `Reporter.stop`."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def duration(seconds: float) -> str:
+    """In seconds, minutes or hours, as precise as an estimate is."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def make_reporter(progress: Progress) -> Reporter:

@@ -57,7 +57,8 @@ def test_urgent_is_what_most_depends_on():
     assert graph.urgency() == {"a": 21.0, "b": 10.0, "c": 20.0}
 
 
-def test_speeds_are_measured_for_every_size(tiny_plan):
+def test_speeds_are_measured_for_every_size(tiny_plan, monkeypatch):
+    monkeypatch.setattr(estimate, "SECONDS_A_PROBE", 0.05)
     speeds = measure_speeds(tiny_plan, tiny_plan.data.load())
     for values in (speeds.sweep, speeds.annealing):
         assert set(values) == {2, 6}
@@ -68,7 +69,7 @@ def test_speeds_are_measured_for_every_size(tiny_plan):
 def test_speeds_of_a_study_whose_training_diverges_are_measured(monkeypatch):
     """As many updates fit into a probe of tiny models as would make their training diverge."""
 
-    def long_probe(function):
+    def long_probe(function, *_):
         for _ in range(N_CALLS):
             function()
         return 1.0
@@ -88,7 +89,8 @@ def test_speeds_of_a_study_whose_training_diverges_are_measured(monkeypatch):
     assert measure_speeds(plan, dataset).update.keys() == {3}
 
 
-def test_a_dry_run_knows_what_is_done_and_writes_nothing(tiny_plan, tmp_path):
+def test_a_dry_run_knows_what_is_done_and_writes_nothing(tiny_plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimate, "SECONDS_A_PROBE", 0.01)
     before = survey(tiny_plan, tmp_path / "s", workers=2, overwrite=False)
     assert before.done == set()
     assert not (tmp_path / "s").exists()

@@ -16,6 +16,7 @@ from rbmscape.cli.options import (
     data_options,
     parse_image_shape,
 )
+from rbmscape.progress import LONG, Pace, duration
 
 if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
@@ -52,6 +53,7 @@ def analyze(
 
     Figures that need a run or data are left out where there are none.
     """
+    from rbmscape.cli.costs import announce_figures
     from rbmscape.cli.models import check_absent
 
     entries = _chosen(figures)
@@ -59,9 +61,13 @@ def analyze(
         [out / f"{entry.stem}.{kind}" for entry in entries for kind in ("png", "pdf", "nc")], overwrite=overwrite
     )
     subject = _subject(model, data, image_shape, (update, best), device, seed, chains)
-    failed: dict[str, str] = {}
+    seconds, failed = announce_figures(subject, entries, out), dict[str, str]()
+    pace = Pace(round(sum(seconds.values())))
     for entry in entries:
         _make(entry, subject, out, failed)
+        pace.advance(round(seconds.get(entry.name, 0.0)))
+        if pace.left > LONG:
+            typer.echo(f"about {duration(pace.left)} left", err=True)
     if failed:
         from rbmscape.errors import StudyError
 
@@ -111,7 +117,8 @@ def _subject(
         shape = parse_image_shape(image_shape)
         if shape[0] * shape[1] != found.rbm.n_visible:
             raise typer.BadParameter(f"{image_shape} has not the {found.rbm.n_visible} pixels of a visible state")
-    return Subject(found.rbm, found.run, dataset, shape, Path(model).name, seed, update, {"n_chains": chains})
+    sampling = {"n_chains": chains, "progress": True}
+    return Subject(found.rbm, found.run, dataset, shape, Path(model).name, seed, update, sampling)
 
 
 def _recorded_data(run: object) -> Dataset | None:

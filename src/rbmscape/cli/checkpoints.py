@@ -61,12 +61,15 @@ def evaluate_checkpoints(
 
 
 def _log_partitions(run: Run, models: Sequence[RBM], **options: Any) -> tuple[str, Sequence[LogPartition]]:
+    from rbmscape.cli.costs import announce_tempering
     from rbmscape.likelihood.estimate import EXACT_WORK, log_partition, summing_work
-    from rbmscape.likelihood.trajectory import trajectory_log_partition
+    from rbmscape.likelihood.trajectory import MAX_ROUNDS, N_CHAINS, trajectory_log_partition
     from rbmscape.sampling.origins import known_states
 
+    how = {name: options[name] for name in ("engine", "precision")}
     if len(models) < 2 or len(models) * summing_work(models[-1]) <= _PATIENCE * EXACT_WORK:
         return "exact", [log_partition(model, "exact") for model in models]
+    announce_tempering(models[-1], N_CHAINS, len(models), most=MAX_ROUNDS, every=True, **how)
     curve = trajectory_log_partition(models, others=known_states(run), progress=True, **options)
     return "trajectory", curve.log_partitions
 

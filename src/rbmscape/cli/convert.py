@@ -56,6 +56,7 @@ def convert(
         dataset=None if data is None else load_dataset(data),
         directory=target if as_run else None,
         overwrite=overwrite,
+        progress=True,
     )
     if not as_run:
         write_model(found, target, to, overwrite=overwrite)

@@ -53,6 +53,7 @@ def describe(
 
     All counts are exact.
     """
+    from rbmscape.cli.costs import announce_description
     from rbmscape.data.describe import describe as describe_data
     from rbmscape.data.load import load_dataset
 
@@ -61,7 +62,9 @@ def describe(
         digits=digits, n_train=n_train, n_test=n_test, n_visible=n_visible, seed=data_seed, weights=weights,
         states=states,
     )  # fmt: skip
-    found = describe_data(load_dataset(data, **loading))
+    dataset = load_dataset(data, **loading)
+    announce_description(dataset)
+    found = describe_data(dataset)
     if json_file is not None:
         write_json(json_file, found.record())
     fine = [] if found.concerns else [("verdict", "nothing to look at twice")]

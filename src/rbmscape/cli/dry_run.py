@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rbmscape.cli.tables import print_table
+from rbmscape.progress import duration
 
 if TYPE_CHECKING:
     from rbmscape.study.config import StudyConfig
@@ -56,12 +57,3 @@ def _rows(graph: TaskGraph, seconds: Mapping[str, float], done: set[str]) -> lis
         ready = sum(name in done for name in tasks)
         rows.append((_KINDS.get(kind, kind), str(len(tasks)), str(ready), duration(left)))
     return rows
-
-
-def duration(seconds: float) -> str:
-    """In seconds, minutes or hours, as precise as an estimate is."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

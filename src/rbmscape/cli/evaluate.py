@@ -118,6 +118,7 @@ def evaluate(
 
     Beside it stand independent units and a mixture of products, and whether the training was in equilibrium.
     """
+    from rbmscape.cli.costs import announce_likelihood
     from rbmscape.cli.models import check_absent, open_model
     from rbmscape.cli.per_row import write_per_row
     from rbmscape.likelihood.estimate import log_partition
@@ -146,6 +147,7 @@ def evaluate(
     began = time.perf_counter()
     log_z = _by_ladder(opened) if method is Method.AUTO else None
     if log_z is None:
+        announce_likelihood(opened.rbm, method.value, chains, betas, engine=engine.value, precision=precision.value)
         log_z = log_partition(
             opened.rbm, method.value, data=dataset, n_chains=chains, n_betas=betas, models=_ladder_of(opened, method),
             progress=True, **how,
@@ -217,12 +219,12 @@ def _bracket(
     opened: OpenModel, dataset: Dataset, parts: Sequence[tuple[str, Dataset]], json_file: str | None, **options: Any
 ) -> None:
     """Both bounds on the test log-likelihood and whether to believe them."""
+    from rbmscape.cli.costs import announce_likelihood
     from rbmscape.likelihood.bracket import likelihood_bracket
 
-    began = time.perf_counter()
-    found = likelihood_bracket(
-        opened.rbm, dataset, models=opened.path, max_betas=max(16_000, options["n_betas"]), progress=True, **options
-    )
+    began, most = time.perf_counter(), max(16_000, options["n_betas"])
+    announce_likelihood(opened.rbm, "bracket", max_betas=most, **{k: v for k, v in options.items() if k != "seed"})
+    found = likelihood_bracket(opened.rbm, dataset, models=opened.path, max_betas=most, progress=True, **options)
     audit = _audit(opened, dataset, found.best, "bracket", options["seed"])
     seconds = time.perf_counter() - began
     scores = _bounds(opened.rbm, parts, found)

@@ -35,16 +35,19 @@ def complete_rows(
     labels : column of the file, or key, that holds labels and is no unit
     **options : of `rbmscape.conditional_samples`
     """
+    from rbmscape.cli.costs import announce_tempering
     from rbmscape.data.dataset import column_order
     from rbmscape.data.readers import read_file
     from rbmscape.errors import InputError
     from rbmscape.figures.inpainting import draw, pictures
-    from rbmscape.sampling.conditional import conditional_samples
+    from rbmscape.sampling.conditional import FEWEST_CHAINS, conditional_samples
 
     found_rows = read_file(Path(given), labels=labels)
     rows = opened.as_bits(found_rows.train.reshape(len(found_rows.train), -1))
     rows = rows[:, column_order(opened.columns, found_rows.columns, given)]
     source = opened.run if opened.run is not None and opened.update == opened.run.updates[-1] else opened.rbm
+    how = {name: options[name] for name in ("engine", "precision")}
+    announce_tempering(opened.rbm, len(rows) * max(n, FEWEST_CHAINS), budget=options["budget"], **how)
     found = conditional_samples(source, rows, n, **options)
     if not bool(found.known.missing.any()):
         raise InputError(f"{given} has no missing entries, so there is nothing to draw; leave fields empty or set NaN")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -72,8 +72,10 @@ def quality(
 
     Estimates have errors over rows and samples.
     """
+    from rbmscape.cli.costs import announce_tempering
     from rbmscape.cli.models import open_model
     from rbmscape.runs.quality import quality as judge
+    from rbmscape.sampling.equilibrium import MAX_CHAINS
 
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
@@ -82,6 +84,8 @@ def quality(
     opened = open_model(model, update, device, best=best)
     dataset = _data(opened, data, loading)
     judged = opened.rbm if opened.run is None else opened.run
+    how: dict[str, Any] = {"engine": engine.value, "precision": precision.value}
+    announce_tempering(opened.rbm, min(n, MAX_CHAINS), budget=budget, **how)
     found = judge(judged, dataset, opened.update, n, seed, budget, engine.value, precision.value, progress=True)
     if json_file is not None:
         facts = {"model": opened.name, "data": dataset.name, "data_fingerprint": dataset.fingerprint, "seed": seed}

@@ -84,11 +84,13 @@ def sample(
 
     With --given it also holds `probability` of every unit and its `stderr`, and a verdict on each row.
     """
+    from rbmscape.cli.costs import announce_steps, announce_tempering
     from rbmscape.cli.given import complete_rows, write_png
     from rbmscape.cli.models import check_absent, open_model
     from rbmscape.figures.mosaic import columns_attr
     from rbmscape.figures.sample_grid import compute, draw
-    from rbmscape.sampling.equilibrium import equilibrium_samples
+    from rbmscape.sampling.equilibrium import MAX_CHAINS, equilibrium_samples
+    from rbmscape.sampling.sample import USUAL_STEPS
     from rbmscape.sampling.sample import sample as draw_samples
 
     chains_only = {"--steps": steps, "--start": start, "--beta": None if beta == 1.0 else beta}
@@ -110,21 +112,16 @@ def sample(
         )  # fmt: skip
         _say(str(found.verdict), files)
         return
+    how: dict[str, Any] = {"engine": engine.value, "precision": precision.value}
     if method is Method.GIBBS:
+        announce_steps(opened.rbm, float(n) * (USUAL_STEPS if steps is None else steps), n, **how)
         samples = draw_samples(
             opened.rbm, n, steps, seed, _first_states(start, opened), beta,
-            engine=engine.value, precision=precision.value, progress=True,
+            **how, progress=True,
         )  # fmt: skip
     else:
-        samples = equilibrium_samples(
-            opened.path or opened.rbm,
-            n,
-            seed,
-            budget=budget,
-            engine=engine.value,
-            precision=precision.value,
-            progress=True,
-        )
+        announce_tempering(opened.rbm, min(n, MAX_CHAINS), budget=budget, **how)
+        samples = equilibrium_samples(opened.path or opened.rbm, n, seed, budget=budget, **how, progress=True)
     facts = {"model": opened.name, "verdict": str(samples.verdict), **samples.facts}
     states, names = samples.v.cpu().numpy(), columns_attr(opened.columns)
     grid = compute(states, shape or opened.image_shape, columns=names, **facts)

@@ -106,10 +106,13 @@ def carry_out(
 
         show_dry_run(config, directory, workers=workers, overwrite=overwrite)
         return
+    from rbmscape.cli.costs import announce_study
     from rbmscape.errors import StudyError
     from rbmscape.report.build import write_report
     from rbmscape.study.study import run_study
 
+    if scheduler is None:
+        announce_study(config, directory, workers, overwrite=overwrite)
     found = run_study(config, directory, overwrite=overwrite, workers=workers, scheduler=scheduler)
     outcome = found.outcome
     page = write_report(found, outcome.failures)

@@ -192,11 +192,14 @@ def _train(
     overwrite: bool,
     quiet: bool,
 ) -> None:
+    from rbmscape.cli.costs import announce_training
     from rbmscape.training.audit import audit_training, can_be_audited, is_audited, save_audit
     from rbmscape.training.display import TrainingDisplay
     from rbmscape.training.team import follows_here
     from rbmscape.training.train import train as train_model
 
+    if not follows_here():
+        announce_training(config, dataset, directory, resume=resume)
     title = (
         f"{dataset.name}: {len(dataset.train)} samples, {dataset.n_visible} visible and {config.n_hidden} hidden "
         f"units, {config.method.upper()}-{config.gibbs_steps}, {config.epochs} epochs of minibatches of "

@@ -12,6 +12,7 @@ from rbmscape.interop.files import FORMATS, Saved, format_of, read_saved
 from rbmscape.interop.imported import History, as_run
 from rbmscape.interop.objects import model_of_object
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Progress
 from rbmscape.runs.run import Run
 
 __all__ = ["read_model", "write_model"]
@@ -26,6 +27,7 @@ def read_model(
     dataset: Dataset | None = None,
     directory: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    progress: Progress = False,
 ) -> RBM | Run:
     """Read a model that another tool made; nothing that a file holds is executed.
 
@@ -43,6 +45,7 @@ def read_model(
     dataset : of a training: what it was trained on, so that evaluation and analysis find it
     directory : of a training: where the run is kept; by default a temporary one that vanishes with the returned run
     overwrite : replace a run that is in ``directory``
+    progress : show a bar, or a reporter that counts the checkpoints of a training as they are written
 
     Returns
     -------
@@ -75,7 +78,7 @@ def read_model(
     if isinstance(found, History):
         if update is not None:
             return next(iter(found.models.values()))
-        return as_run(found, str(path), dataset, directory, overwrite=overwrite)
+        return as_run(found, str(path), dataset, directory, overwrite=overwrite, progress=progress)
     if directory is not None:
         raise InputError(f"{path} is a single model, and only trainings become runs; leave directory out")
     return found

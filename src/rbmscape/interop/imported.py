@@ -18,6 +18,7 @@ import rbmscape
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DataError, RunExistsError
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
+from rbmscape.progress import Progress, reporting
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
@@ -53,6 +54,7 @@ def as_run(
     directory: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
+    progress: Progress = False,
 ) -> Run:
     """Write the checkpoints of a training as a run, and open it.
 
@@ -62,6 +64,7 @@ def as_run(
     source : the file they come from
     dataset : what they were trained on, if it is at hand; evaluation and analysis then find it by themselves
     directory : where the run is kept; by default a temporary one that vanishes with the returned run
+    progress : show a bar, or a reporter that counts checkpoints
 
     Raises
     ------
@@ -75,17 +78,19 @@ def as_run(
             "pass the data that they were trained on"
         )
     if directory is not None:
-        _write(history, source, dataset, Path(directory), overwrite=overwrite)
+        _write(history, source, dataset, Path(directory), progress, overwrite=overwrite)
         return Run.open(directory)
     with temporary_directory() as place:
-        _write(history, source, dataset, place, overwrite=False)
+        _write(history, source, dataset, place, progress, overwrite=False)
     return Run(place, Keeper(place))
 
 
-def _write(history: History, source: str, dataset: Dataset | None, directory: Path, *, overwrite: bool) -> None:
+def _write(
+    history: History, source: str, dataset: Dataset | None, directory: Path, progress: Progress, *, overwrite: bool
+) -> None:
     record = _record(history, source, dataset)
     per_epoch = int(record["updates_per_epoch"])
-    with RunWriter(directory) as writer:
+    with RunWriter(directory) as writer, reporting(progress, "checkpoints", len(history.models)) as advance:
         if writer.exists and not overwrite:
             raise RunExistsError(
                 f"{directory} already holds a run; choose another directory or pass overwrite=True (--overwrite)"
@@ -97,6 +102,7 @@ def _write(history: History, source: str, dataset: Dataset | None, directory: Pa
             writer.append_metrics(
                 {"update": update, "epoch": update / per_epoch, "seconds": history.seconds.get(update)}
             )
+            advance(1)
         if history.chains is not None:
             chains = torch.from_numpy(np.asarray(history.chains) > 0.5).to(torch.uint8)
             writer.write_state({"chains": chains}, {"update": str(max(history.models)), "seconds": "0.0"})

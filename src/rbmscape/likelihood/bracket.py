@@ -52,7 +52,7 @@ from rbmscape.likelihood.path import AnnealingPath, log_weight
 from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import Trained, one_model
-from rbmscape.progress import Advance, Progress, reporting
+from rbmscape.progress import Advance, AtMost, Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.equilibrium import MAX_CHAINS
@@ -262,6 +262,7 @@ class _Search:
 
     def run(self, temperatures: NDArray[np.float64], max_betas: int) -> None:
         """Levels of more and more temperatures; at least two where the budget allows."""
+        self.progress(0, AtMost(2 * max_betas * (self.n_chains + len(self.samples))))
         self._level(temperatures)
         while 2 * len(temperatures) <= max_betas and (len(self.levels) < 2 or self._objections()):
             hopeless = 2.0 * self._carried() < MIN_CHAINS

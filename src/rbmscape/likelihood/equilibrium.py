@@ -55,7 +55,7 @@ def reverse_starts(
     ------
     InputError : an empty sequence, or models of another shape
     """
-    ladder = ladder_to(path.rbm, models, stream.child("ladder"), machine.annealer)
+    ladder = ladder_to(path.rbm, models, stream.child("ladder"), machine.annealer, progress=progress)
     most = n_rounds if n_rounds is not None else affordable_rounds(budget, len(ladder.models), n_chains, path.rbm)
     fixed = n_rounds is not None
     return equilibrate(ladder, n_chains, most, stream, machine, known=known, fixed=fixed, progress=progress)[0]

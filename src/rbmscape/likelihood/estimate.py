@@ -35,7 +35,7 @@ from rbmscape.likelihood.schedules import Schedule, make_schedule
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import one_model
-from rbmscape.progress import Progress, reporting
+from rbmscape.progress import Advance, AtMost, Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
 from rbmscape.sampling.equilibrium import MAX_CHAINS
@@ -182,7 +182,8 @@ def log_partition(
             forward = anneal(path, temperatures, n_chains, stream.child("forward"), annealer, advance)
         if method != "ais":
             machine = Machine(chosen, annealer, precision)
-            samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, machine, budget, data)
+            samples, doubts = _reverse_starts(path, starts, models, n_chains, stream, machine, budget, data, advance)
+            advance(0, AtMost(len(samples) * (len(temperatures) - 1)))
             backward = anneal_back(path, temperatures, samples, stream.child("backward"), annealer, advance)
     found = _summary(forward, backward, len(temperatures), stream)
     if found.overlap < MIN_OVERLAP:
@@ -332,12 +333,13 @@ def _reverse_starts(
     machine: Machine,
     budget: float | None,
     data: Any,
+    advance: Advance,
 ) -> tuple[Tensor, tuple[str, ...]]:
     if starts is not None:
         return binary_rows(path.rbm, starts, "starts"), ()
     n_starts, known = min(n_chains, MAX_CHAINS), given_rows(path.rbm, data)
     source = stream.child("equilibrium")
-    tempered = reverse_starts(path, n_starts, source, machine, models, known=known, budget=budget)
+    tempered = reverse_starts(path, n_starts, source, machine, models, known=known, budget=budget, progress=advance)
     return tempered.v, tempered.objections
 
 

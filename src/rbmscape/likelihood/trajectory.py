@@ -129,8 +129,10 @@ def trajectory_log_partition(
     chosen = select_engine(engine, precision, models[-1].device)
     annealer = chosen.annealer()
     known = None if others is None else binary_rows(models[-1], others, "others")
-    ladder = choose_ladder(models, stream.child("ladder"), annealer, target, keep=range(len(models)))
     with reporting(progress, "replica exchange") as advance:
+        ladder = choose_ladder(
+            models, stream.child("ladder"), annealer, target, keep=range(len(models)), progress=advance
+        )
         fixed = n_rounds is not None
         most = affordable_rounds(budget, len(ladder.models), n_chains, models[-1], MAX_ROUNDS)
         machine = Machine(chosen, annealer, precision)

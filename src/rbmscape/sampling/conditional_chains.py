@@ -134,7 +134,7 @@ def _temper(
     along = run is not None
     path = ladder_models(rows.model, None if run is None else list(run.models()))
     choose = shortest_ladder if along else choose_ladder
-    ladder = choose(path, stream.child("ladder"), engine.annealer())
+    ladder = choose(path, stream.child("ladder"), engine.annealer(), progress=advance)
     rounds = affordable_rounds(budget, len(ladder.models), rows.n_chains, rows.model)
     way = ALONG_TRAINING if along else IN_TEMPERATURE
     return _run(rows, ladder, way, rounds, stream.child("tempering"), engine, advance)

@@ -87,7 +87,7 @@ def equilibrium_samples(
     stream = Stream(seed, "equilibrium")
     n_chains = min(n_samples, MAX_CHAINS)
     with reporting(progress, "replica exchange") as advance:
-        ladder = ladder_to(rbm, path, stream.child("ladder"), annealer)
+        ladder = ladder_to(rbm, path, stream.child("ladder"), annealer, progress=advance)
         n_chains = min(n_chains, chains_in_memory(len(ladder.models), rbm.n_visible))
         rounds = affordable_rounds(budget, len(ladder.models), n_chains, rbm)
         machine = Machine(chosen, annealer, precision)

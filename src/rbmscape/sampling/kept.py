@@ -24,6 +24,7 @@ from rbmscape.brief import OneLine
 from rbmscape.kernels.interface import Annealer
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import Trained
+from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import (
     TARGET_ACCEPTANCE,
@@ -78,6 +79,7 @@ def ladder_to(
     stream: Stream,
     annealer: Annealer,
     target: float = TARGET_ACCEPTANCE,
+    progress: Advance = silent,
 ) -> Ladder:
     """The ladder on which replicas reach a model.
 
@@ -94,9 +96,9 @@ def ladder_to(
     """
     if isinstance(models, KeptLadder):
         found = _kept(models, annealer, target)
-        return found or shortest_ladder(models.models, stream, annealer, target, base=models.models[0])
+        return found or shortest_ladder(models.models, stream, annealer, target, models.models[0], progress)
     choose = choose_ladder if models is None else shortest_ladder
-    return choose(ladder_models(rbm, models), stream, annealer, target)
+    return choose(ladder_models(rbm, models), stream, annealer, target, progress=progress)
 
 
 def _kept(kept: KeptLadder, annealer: Annealer, target: float) -> Ladder | None:

@@ -29,6 +29,7 @@ from rbmscape.errors import InputError, LadderError
 from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
+from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.rung_models import RungModels
 
@@ -143,6 +144,7 @@ def choose_ladder(
     keep: Sequence[int] = (),
     max_rungs: int | None = None,
     base: RBM | None = None,
+    progress: Advance = silent,
 ) -> Ladder:
     """Rungs for a target acceptance on the path through the models.
 
@@ -154,13 +156,14 @@ def choose_ladder(
     max_rungs : give up beyond; 400 by default
     base : independent units (no weights) for the lowest rung; by default with the mean activities of the first model,
         as short chains from fair bits find them, which are right if that model is weakly coupled
+    progress : hears of every rung, which counts nothing
 
     Raises
     ------
     InputError : no models, different shapes, or an impossible target
     LadderError : more than max_rungs rungs would be needed
     """
-    return _climbed(models, stream, annealer, target, keep, max_rungs, base).ladder()
+    return _climbed(models, stream, annealer, target, keep, max_rungs, base, progress).ladder()
 
 
 def _climbed(
@@ -171,11 +174,12 @@ def _climbed(
     keep: Sequence[int] = (),
     max_rungs: int | None = None,
     base: RBM | None = None,
+    progress: Advance = silent,
 ) -> _Climbed:
     """See `choose_ladder`."""
     _check(models, target)
     lowest = base if base is not None else independent_base(models[0], models[0], stream, annealer)
-    climb = _Climb(models, lowest, stream, annealer, target, {*keep, len(models) - 1})
+    climb = _Climb(models, lowest, stream, annealer, target, {*keep, len(models) - 1}, progress)
     return climb.climbed(max_rungs or MAX_RUNGS)
 
 
@@ -185,6 +189,7 @@ def shortest_ladder(
     annealer: Annealer,
     target: float = TARGET_ACCEPTANCE,
     base: RBM | None = None,
+    progress: Advance = silent,
 ) -> Ladder:
     """The shortest of the ladders that go from independent units to a late, a middle and an early model of a training.
 
@@ -200,8 +205,10 @@ def shortest_ladder(
         limit = MAX_RUNGS if best is None else len(best.models) - 1
         lowest = base if base is not None else independent_base(models[0], models[start], stream, annealer)
         with suppress(LadderError):
-            best = _climbed(models[start:], stream, annealer, target, max_rungs=limit, base=lowest)
-    return best.ladder() if best is not None else choose_ladder(models, stream, annealer, target, base=base)
+            best = _climbed(models[start:], stream, annealer, target, (), limit, lowest, progress)
+    if best is not None:
+        return best.ladder()
+    return choose_ladder(models, stream, annealer, target, base=base, progress=progress)
 
 
 def _check(models: Sequence[RBM], target: float) -> None:
@@ -264,10 +271,17 @@ class _Climb:
     """Pilot chains that climb the path rung by rung and measure how far the next rung may be."""
 
     def __init__(
-        self, models: Sequence[RBM], base: RBM, stream: Stream, annealer: Annealer, target: float, keep: set[int]
+        self,
+        models: Sequence[RBM],
+        base: RBM,
+        stream: Stream,
+        annealer: Annealer,
+        target: float,
+        keep: set[int],
+        progress: Advance,
     ) -> None:
         self.models, self.base, self.stream, self.annealer = models, base, stream, annealer
-        self.target, self.keep = target, sorted(keep)
+        self.target, self.keep, self.progress = target, sorted(keep), progress
         self.draws = 0
 
     def model_at(self, position: float) -> RBM:
@@ -294,6 +308,7 @@ class _Climb:
                     "lower the target or give more checkpoints of the training"
                 )
             position, jump, states = self._next(position, jump, states, model)
+            self.progress(0)
             model = self.model_at(position)
             positions.append(position)
             start.append(_packed(states))

@@ -174,7 +174,9 @@ def _ladder(
     path = ladder_models(target, None) if single else list(models)
     wanted = [len(path) - 1] if single else range(len(path))
     base = None if single else independent_base(first, path[0], stream.child("ladder"), annealer)
-    ladder = choose_ladder(path, stream.child("ladder"), annealer, settings["target"], keep=wanted, base=base)
+    ladder = choose_ladder(
+        path, stream.child("ladder"), annealer, settings["target"], keep=wanted, base=base, progress=advance
+    )
     ladder = from_elsewhere(ladder, known, stream, annealer)
     annealer, rounded = faithful_annealer(target, ladder.top_states, machine.engine, annealer, machine.precision)
     most = min(int(settings["n_chains"]), chains_in_memory(len(ladder.models), target.n_visible))

@@ -25,7 +25,7 @@ from torch import Tensor
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer, RungBatch
-from rbmscape.progress import Advance, silent
+from rbmscape.progress import Advance, AtMost, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.budget import FEWEST_ROUNDS
 from rbmscape.sampling.ladder import Ladder, leading_modes
@@ -123,6 +123,7 @@ def temper_until(
     """
     _check(n_chains, max_rounds, steps, BURN_IN)
     machine = _Machine(ladder, n_chains, stream, annealer, steps)
+    progress(0, AtMost(max_rounds * machine.n_rungs * n_chains * steps))
     state = machine.begin()
     goal = FIRST_ROUNDS if max_rounds > FIRST_ROUNDS else max(FEWEST_ROUNDS, max_rounds // 2)
     pleased = False

@@ -27,13 +27,28 @@ from rbmscape.sampling.sequence import BUDGET
 from rbmscape.study.config import StudyConfig
 from rbmscape.study.graph import Task, TaskGraph
 
-__all__ = ["Speeds", "measure_speeds", "seconds_of_tasks", "wall_seconds"]
+__all__ = [
+    "REFERENCE_SVD",
+    "RUNGS",
+    "RUNGS_A_CHECKPOINT",
+    "Speeds",
+    "measure_speeds",
+    "moved_chains",
+    "sampling_seconds",
+    "seconds_of_annealing",
+    "seconds_of_factorisation",
+    "seconds_of_tasks",
+    "seconds_of_training",
+    "svd_seconds",
+    "wall_seconds",
+]
 
 REFERENCE_SVD: Final = 0.20
 """Seconds of `rbmscape.Modes.of` for N = 784, M = 500 on a quiet core of an AMD EPYC (Zen 4), on which the constants of
 all costs were measured."""
 
 SECONDS_A_PROBE: Final = 0.4
+SECONDS_OF_A_GLANCE: Final = 0.1
 PROBE_TEMPERATURES: Final = (8, 40)
 PROBE_CHAINS: Final = 100
 PROBE_RATE: Final = 1e-12
@@ -74,16 +89,17 @@ def measure_speeds(config: StudyConfig, dataset: Dataset) -> Speeds:
     sizes = {key.hidden: config.training(key) for key in reversed(list(config.run_keys()))}
     update, sweep, annealing = {}, {}, {}
     for hidden, recipe in sizes.items():
-        update[hidden], sweep[hidden] = _time_training(recipe, dataset)
+        update[hidden], sweep[hidden] = seconds_of_training(recipe, dataset)
         annealing[hidden] = _time_annealing(dataset, hidden)
-    return Speeds(update, sweep, annealing, _time_factorisation())
+    return Speeds(update, sweep, annealing, seconds_of_factorisation(1))
 
 
-def _probe(function: Callable[[], Any]) -> float:
-    """Seconds of one call, after one that is not counted: the mean over about half a second."""
+def _probe(function: Callable[[], Any], seconds: float | None = None) -> float:
+    """Seconds of one call, after one that is not counted: the mean over so many seconds, by default half of one."""
+    seconds = SECONDS_A_PROBE if seconds is None else seconds
     function()
     calls, began = 0, time.perf_counter()
-    while calls == 0 or time.perf_counter() - began < SECONDS_A_PROBE:
+    while calls == 0 or time.perf_counter() - began < seconds:
         function()
         calls += 1
     if torch.cuda.is_available():
@@ -91,7 +107,7 @@ def _probe(function: Callable[[], Any]) -> float:
     return (time.perf_counter() - began) / calls
 
 
-def _time_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, float]:
+def seconds_of_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, float]:
     """Seconds of an update beside its sweeps, and of a sweep of one chain.
 
     A probe of a small model makes more updates than its recipe has, with which it might diverge; steps of no size
@@ -103,34 +119,51 @@ def _time_training(recipe: TrainingConfig, dataset: Dataset) -> tuple[float, flo
     still = recipe.replace(learning_rate=PROBE_RATE)
     short, long = (_probe(Trainer(dataset, still.replace(gibbs_steps=k), engine).step) for k in (1, PROBE_STEPS))
     sweep = max(0.1 * long / PROBE_STEPS, (long - short) / (PROBE_STEPS - 1))
-    return max(0.0, short - sweep), sweep / max(1, min(_chains(recipe), recipe.n_chains))
+    return max(0.0, short - sweep), sweep / max(1, min(moved_chains(recipe), recipe.n_chains))
 
 
-def _chains(recipe: TrainingConfig) -> int:
+def moved_chains(recipe: TrainingConfig) -> int:
     """Chains that one update moves."""
     return recipe.batch_size if recipe.method == "cd" else recipe.n_chains
 
 
 def _time_annealing(dataset: Dataset, hidden: int) -> float:
-    """Seconds of one temperature of one chain: the difference of a longer and a shorter annealing."""
+    """Seconds of one temperature of one chain of a model of this size."""
+    rbm = RBM.random(dataset.n_visible, hidden, std=0.05)
+    return seconds_of_annealing(rbm, None, data=torch.from_numpy(dataset.train[:1000]))
+
+
+def seconds_of_annealing(rbm: RBM, seconds: float | None = SECONDS_OF_A_GLANCE, **options: Any) -> float:
+    """Seconds of one temperature of one chain: the difference of a longer and a shorter annealing.
+
+    Parameters
+    ----------
+    seconds : of each measurement, None for half of one
+    **options : data, engine and precision, of `rbmscape.log_partition`
+    """
     from rbmscape.likelihood.estimate import log_partition
 
-    rbm = RBM.random(dataset.n_visible, hidden, std=0.05)
-    rows = torch.from_numpy(dataset.train[:1000])
-
     def anneal(n_betas: int) -> None:
-        log_partition(rbm, "ais", data=rows, n_chains=PROBE_CHAINS, n_betas=n_betas, schedule="uniform")
+        log_partition(rbm, "ais", n_chains=PROBE_CHAINS, n_betas=n_betas, schedule="uniform", **options)
 
     few, many = PROBE_TEMPERATURES
-    short, long = (_probe(partial(anneal, n_betas)) for n_betas in PROBE_TEMPERATURES)
+    short, long = (_probe(partial(anneal, n_betas), seconds) for n_betas in PROBE_TEMPERATURES)
     return max(0.1 * long / many, (long - short) / (many - few)) / PROBE_CHAINS
 
 
-def _time_factorisation() -> float:
+def seconds_of_factorisation(parts: int = 2) -> float:
+    """Seconds of `rbmscape.Modes.of` for N = 784, M = 500, from layers that are so many times smaller."""
     from rbmscape.reciprocal.modes import Modes
 
-    rbm = RBM.random(784, 500)
-    return _probe(lambda: Modes.of(rbm))
+    rbm = RBM.random(784 // parts, 500 // parts)
+    return _probe(lambda: Modes.of(rbm), None if parts == 1 else SECONDS_OF_A_GLANCE) * parts**3
+
+
+def svd_seconds(yardstick: float, n_visible: int, hidden: int) -> float:
+    """Seconds of `rbmscape.Modes.of`, from those for N = 784, M = 500."""
+    small, large = sorted((n_visible, hidden))
+    work = small * small * large + 0.5 * large**3 * (large > small) * 0.3
+    return yardstick / (784 * 500**2) * work + 0.001
 
 
 def seconds_of_tasks(graph: TaskGraph, config: StudyConfig, dataset: Dataset, speeds: Speeds) -> dict[str, float]:
@@ -157,7 +190,7 @@ def _training_seconds(task: Task, dataset: Dataset, speeds: Speeds) -> float:
     per_epoch = recipe.updates_per_epoch(len(dataset.train))
     end = int(task.parameters["until_update"])
     begin = int(task.parameters["from_update"])
-    update = speeds.update[recipe.n_hidden] + recipe.gibbs_steps * _chains(recipe) * speeds.sweep[recipe.n_hidden]
+    update = speeds.update[recipe.n_hidden] + recipe.gibbs_steps * moved_chains(recipe) * speeds.sweep[recipe.n_hidden]
     kept = sum(begin < at <= end for at in recipe.checkpoint_updates(per_epoch))
     return START + (end - begin) * update + kept * CHECKPOINT * speeds.slowness
 
@@ -213,12 +246,6 @@ def _scene(config: StudyConfig, dataset: Dataset, speeds: Speeds) -> FigureScene
     main = next(iter(config.recipes))
     first = config.training(RunKey(main, config.hidden[0], 0))
     per_epoch = first.updates_per_epoch(len(dataset.train))
-    ratio = speeds.yardstick / (784 * 500**2)
-
-    def svd(hidden: int) -> float:
-        small, large = sorted((dataset.n_visible, hidden))
-        return ratio * (small * small * large + 0.5 * large**3 * (large > small) * 0.3) + 0.001
-
     return FigureScene(
         n_visible=dataset.n_visible,
         hidden=config.hidden,
@@ -228,7 +255,7 @@ def _scene(config: StudyConfig, dataset: Dataset, speeds: Speeds) -> FigureScene
         checkpoints=len(first.checkpoint_updates(per_epoch)),
         sweep=speeds.sweep.__getitem__,
         annealing=speeds.annealing.__getitem__,
-        svd=svd,
+        svd=partial(svd_seconds, speeds.yardstick, dataset.n_visible),
         slowness=speeds.slowness,
     )
 

@@ -20,6 +20,7 @@ __all__ = [
     "disk_of_study",
     "existing_parent",
     "memory_of_process",
+    "memory_of_training",
 ]
 
 FLOAT: Final = 4
@@ -58,14 +59,21 @@ def disk_of_study(config: StudyConfig, dataset: Dataset) -> int:
 
 def memory_of_process(config: StudyConfig, key: RunKey, dataset: Dataset) -> int:
     """Bytes of a process that trains and looks at the models of one size."""
-    recipe = config.training(key)
+    figures = FACTORS * 2 * FLOAT * max(dataset.n_visible, key.hidden) ** 2
+    return max(memory_of_training(config.training(key), dataset), PROGRAM + _copied(dataset) + figures)
+
+
+def memory_of_training(recipe: TrainingConfig, dataset: Dataset) -> int:
+    """Bytes of a process that trains a model."""
     rows = min(recipe.batch_size, len(dataset.train)) + recipe.n_chains
     copies = COPIES + OPTIMIZERS[recipe.optimizer].state(recipe)
-    training = copies * FLOAT * _parameters(dataset.n_visible, key.hidden)
-    training += 3 * FLOAT * rows * (dataset.n_visible + key.hidden)
-    figures = FACTORS * 2 * FLOAT * max(dataset.n_visible, key.hidden) ** 2
-    data = 2 * (dataset.train.nbytes + dataset.test.nbytes)
-    return PROGRAM + data + max(training, figures)
+    training = copies * FLOAT * _parameters(dataset.n_visible, recipe.n_hidden)
+    training += 3 * FLOAT * rows * (dataset.n_visible + recipe.n_hidden)
+    return PROGRAM + _copied(dataset) + training
+
+
+def _copied(dataset: Dataset) -> int:
+    return 2 * (dataset.train.nbytes + dataset.test.nbytes)
 
 
 def existing_parent(directory: Path) -> Path:
