@@ -42,8 +42,8 @@ def _log_mixture(rows: NDArray[np.uint8], means: Floats, shares: Floats) -> floa
 
 
 def mnist() -> Made:
-    """1000 + 1000 binarised images."""
-    return rs.load_dataset("mnist", n_train=1000, n_test=1000), UNKNOWN
+    """500 + 1000 binarised images."""
+    return rs.load_dataset("mnist", n_train=500, n_test=1000), UNKNOWN
 
 
 def digits() -> Made:
@@ -104,7 +104,7 @@ def few_rows() -> Made:
 
 
 DATA: Final[dict[str, Callable[[], Made]]] = {
-    "MNIST, 1000 rows": mnist,
+    "MNIST, 500 rows": mnist,
     "8 x 8 digits": digits,
     "Ising, T = 2.0": lambda: ising(2.0),
     "Ising, T = 2.27": lambda: ising(2.27),
