@@ -17,7 +17,17 @@ from rbmscape.checks import in_short, shown
 from rbmscape.errors import DataError
 from rbmscape.memory import check_memory
 
-__all__ = ["dense", "frame_array", "is_frame", "number_array", "on_a_device", "place_of"]
+__all__ = [
+    "column_order",
+    "dense",
+    "frame_array",
+    "in_order",
+    "is_frame",
+    "number_array",
+    "on_a_device",
+    "place_of",
+    "training_rows",
+]
 
 _LABELS_CURE = "write 0 or 1, leave that column out, or name it with labels=... (--labels) if it holds labels"
 
@@ -75,6 +85,67 @@ def frame_array(frame: Any, name: str) -> NDArray[Any]:
         columns = [position for position, one in enumerate(types) if one == kind]
         values[:, columns] = _block(frame, columns, kind, name)
     return values
+
+
+def in_order(values: Any, columns: Sequence[str] | None, where: str) -> Any:
+    """A table of pandas or a `rbmscape.Dataset` with its columns in the order of these names; anything else as it is.
+
+    Parameters
+    ----------
+    values : what a user gave
+    columns : names of a model's visible units, or None
+    where : how messages call it
+
+    Raises
+    ------
+    DataError : a column that the model does not know
+    """
+    if columns is None:
+        return values
+    if hasattr(values, "ordered_by"):
+        return values.ordered_by(columns)
+    if not is_frame(values):
+        return values
+    order = column_order(tuple(columns), tuple(map(str, values.columns)), where)
+    return values if isinstance(order, slice) else values.iloc[:, order]
+
+
+def training_rows(data: Any, where: str, columns: Sequence[str] | None = None) -> Any:
+    """The training rows of a `rbmscape.Dataset`, each as often as it counts, and other rows as they are.
+
+    Parameters
+    ----------
+    data : what a user gave
+    where : how messages call it
+    columns : names of a model's visible units, in whose order the columns are brought where both have names
+
+    Raises
+    ------
+    DataError : missing entries of a Dataset, or a column that the model does not know
+    """
+    rows = in_order(data, columns, where)
+    return rows.complete(where).train if hasattr(rows, "complete") else rows
+
+
+def column_order(known: tuple[str, ...] | None, found: tuple[str, ...] | None, where: str) -> list[int] | slice:
+    """Where data hold the columns that are known, by name where both have names.
+
+    Numbers 0, 1, 2, ... in this order are no names, they only count.
+
+    Raises
+    ------
+    DataError : a name that is not known, or that occurs twice
+    """
+    if known is None or found is None or known == found or len(known) != len(found):
+        return slice(None)
+    if len(set(known)) == len(known) and set(known) == set(found):
+        place = {name: position for position, name in enumerate(found)}
+        return [place[name] for name in known]
+    counting = tuple(map(str, range(len(known))))
+    if counting in (known, found):
+        return slice(None)
+    bad = next((name for name in found if name not in known), found[0])
+    raise DataError(f"{where}: column {bad!r} has no match in the training data; give both the same names")
 
 
 def place_of(index: Sequence[int], columns: Sequence[Any] | None = None) -> str:

@@ -35,8 +35,8 @@ def complete_rows(
     labels : column of the file, or key, that holds labels and is no unit
     **options : of `rbmscape.conditional_samples`
     """
+    from rbmscape.arrays import column_order
     from rbmscape.cli.costs import announce_tempering
-    from rbmscape.data.dataset import column_order
     from rbmscape.data.readers import read_file
     from rbmscape.errors import InputError
     from rbmscape.figures.inpainting import draw, pictures

@@ -35,8 +35,7 @@ class OpenModel:
     @property
     def columns(self) -> tuple[str, ...] | None:
         """Names of the visible units, those of the columns of the data that it was trained on, where known."""
-        names = self.run.data.get("columns") if self.run is not None else None
-        return None if names is None else tuple(map(str, names))
+        return self.rbm.columns
 
     @property
     def is_of_spins(self) -> bool:

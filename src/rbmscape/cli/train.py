@@ -120,7 +120,6 @@ def train(
     config = _config(recipe, given, known)
     begin = None if init is None else _beginning(init)
     dataset = _dataset(data, loading, known or (begin if isinstance(begin, Run) else None))
-    _check_order(dataset, begin)
     if known is None:
         config = _config(recipe, given, None, dataset) if begin is None else recipe_for(config, begin, dataset)
     directory = Path(out) if out is not None else Path("runs") / f"{dataset.name}-{config.n_hidden}-seed{config.seed}"
@@ -133,18 +132,6 @@ def _beginning(init: str) -> Run | RBM:
 
     opened = open_model(init, device="cpu")
     return opened.rbm if opened.run is None else opened.run
-
-
-def _check_order(dataset: Dataset, begin: Run | RBM | None) -> None:
-    """Refuse columns that the run to begin with has in another order, or does not have."""
-    from rbmscape.errors import DataError
-    from rbmscape.runs.run import Run
-
-    if isinstance(begin, Run) and dataset.ordered_by(begin.data.get("columns")) is not dataset:
-        raise DataError(
-            f"{dataset.name} has the columns of {begin.directory} in another order; write them in the order that it "
-            "was trained on"
-        )
 
 
 def _run_to_resume(out: str | None) -> Run | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arrays import column_order
 from rbmscape.brief import OneLine
 from rbmscape.data.kinds import MISSING, as_rows, has_missing
 from rbmscape.data.packed import chosen_rows, packed_rows, row_blocks
@@ -336,16 +337,6 @@ class Dataset(OneLine):
         kind = "spins" if self.states == "spins" else "units"
         more = f"{', weighted' * (self.train_weights is not None)}{', with missing entries' * self.has_missing}"
         return f"{name!r}, {len(self.train)} train + {len(self.test)} test, {self.n_visible} {kind}{shape}{more}"
-
-
-def column_order(train: tuple[str, ...] | None, test: tuple[str, ...] | None, where: str) -> list[int] | slice:
-    """Where the test data hold the columns of the training data, by name where both have distinct names."""
-    if train is None or test is None or train == test or len(train) != len(test):
-        return slice(None)
-    if len(set(train)) < len(train) or set(train) != set(test):
-        bad = next((name for name in test if name not in train), test[0])
-        raise DataError(f"{where}: column {bad!r} has no match in the training data; give both the same names")
-    return [test.index(name) for name in train]
 
 
 def _same_kind(label: Any, known: NDArray[Any]) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rbmscape.arrays import training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count, check_positive
 from rbmscape.diffusion.tap import Ensemble, MeanFieldProblem, iterate
@@ -227,7 +228,9 @@ def mean_field(
     if not 0.0 <= kept < 1.0:
         raise InputError(f"damping must be in [0, 1), got {kept:g}; 0 keeps nothing of the old activities")
     problem = MeanFieldProblem.of(rbm, beta, order)
-    rows = None if data is None else rbm.as_visible(data).reshape(-1, rbm.n_visible)
+    rows = None
+    if data is not None:
+        rows = rbm.as_visible(training_rows(data, "data", rbm.columns)).reshape(-1, rbm.n_visible)
     state = iterate(
         problem, *_starts(problem, n_starts, rows, seed, kept, continuation), kept, tolerance, max_iterations
     )

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from rbmscape.arrays import training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_choice, check_positive
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution, mean_field
@@ -99,7 +100,7 @@ def reference_point(
 def _data_means(rbm: RBM, data: Arrays | None, beta: float) -> Reference:
     if data is None:
         raise DataError("reference='data' needs the data to take means of, got none; pass data=dataset.train")
-    states = rbm.as_visible(data).reshape(-1, rbm.n_visible)
+    states = rbm.as_visible(training_rows(data, "data", rbm.columns)).reshape(-1, rbm.n_visible)
     if states.shape[0] == 0:
         raise DataError("reference='data' needs at least one state, got an empty array; pass data=dataset.train")
     m = (states.sum(0, dtype=torch.float64) + 0.5) / (states.shape[0] + 1)

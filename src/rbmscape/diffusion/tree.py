@@ -19,6 +19,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.arrays import training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_choice, check_count, check_positive
 from rbmscape.diffusion.tap import Ensemble, MeanFieldProblem, iterate
@@ -290,7 +291,7 @@ def fixed_point_tree(
     ----------
     models : (T,) checkpoints in the order of training, two or more, or functions that load them
     updates : (T,) their updates, rising
-    data : (n_samples, N) binary samples
+    data : (n_samples, N) binary samples, or a `Dataset` for its training rows
     progress : see `rbmscape.progress`; counts checkpoints
     **options : of `fixed_points`
 
@@ -310,7 +311,9 @@ def fixed_point_tree(
     n: Arrays | None = None
     with reporting(progress, "checkpoints", len(models)) as advance:
         for model in reversed(models):
-            found = fixed_points(model if isinstance(model, RBM) else model(), m, n, **options)
+            rbm = model if isinstance(model, RBM) else model()
+            m = training_rows(m, "data", rbm.columns)
+            found = fixed_points(rbm, m, n, **options)
             levels.append(found)
             m, n = found.m, found.n
             advance(1)

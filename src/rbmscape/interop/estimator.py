@@ -141,7 +141,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEst
     def rbm_(self) -> RBM:
         """The model as a ``rbmscape.RBM``; a copy."""
         check_is_fitted(self)
-        return RBM(self.components_.T, self.intercept_visible_, self.intercept_hidden_)
+        columns = getattr(self, "feature_names_in_", None)
+        return RBM(self.components_.T, self.intercept_visible_, self.intercept_hidden_, columns)
 
     def transform(self, X: Any) -> NDArray[Any]:
         """P(h = 1 | v), equation 10, (n_samples, n_components), in the dtype of X; exact."""
@@ -169,6 +170,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEst
     def gibbs(self, v: Any) -> NDArray[np.bool_]:
         """One Gibbs step from v, (n_samples, n_features); its random numbers are those of ``random_state``."""
         check_is_fitted(self)
+        v = validate_data(self, v, accept_sparse="csr", reset=False, dtype=(np.float64, np.float32))
         return self._sample_visibles(self._sample_hiddens(v, self.random_state_), self.random_state_)
 
     def _free_energy(self, v: Any) -> NDArray[Any]:

@@ -158,9 +158,7 @@ def _pytorch_bytes(saved: Saved) -> bytes:
 def _safetensors_bytes(saved: Saved) -> bytes:
     from safetensors.torch import save
 
-    from rbmscape.model.rbm import MODEL_FORMAT, MODEL_SCHEMA
-
-    return save(_arrays(saved), metadata={"format": MODEL_FORMAT, "schema": str(MODEL_SCHEMA)})
+    return save(_arrays(saved), metadata=saved.last.metadata)
 
 
 FORMATS: Final[dict[str, tuple[tuple[str, ...], Callable[[Saved], bytes]]]] = {

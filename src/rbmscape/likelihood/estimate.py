@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arrays import in_order
 from rbmscape.checks import check_choice, check_count
 from rbmscape.data.packed import PackedBits
 from rbmscape.data.weighting import as_weights
@@ -291,6 +292,7 @@ def base_data(rbm: RBM, data: Any) -> Tensor | None:
     """
     if data is None or getattr(data, "has_missing", False):
         return None
+    data = in_order(data, rbm.columns, "data")
     rows = data.train if hasattr(data, "train") else data
     return binary_rows(rbm, rows[:BASE_ROWS] if isinstance(rows, PackedBits) else rows, "data")
 
@@ -305,6 +307,7 @@ def scored_data(rbm: RBM, data: Any) -> Tensor:
     """What is scored: the test part of a Dataset if it has one, else its training part; or the rows of an array."""
     if data is None:
         raise InputError("log_likelihood needs data to score, found None; pass an array of zeros and ones or a Dataset")
+    data = in_order(data, rbm.columns, "data")
     if hasattr(data, "train"):
         if data.has_missing:
             raise DataError(
@@ -319,6 +322,7 @@ def given_rows(rbm: RBM, data: Any) -> Tensor | None:
     """Rows of an array or a Dataset for `rbmscape.sampling.origins`, thousands of each part at most."""
     if data is None:
         return None
+    data = in_order(data, rbm.columns, "data")
     parts = (data.train, data.test) if hasattr(data, "train") else (data,)
     few = [some_rows(part) if isinstance(part, PackedBits) else part for part in parts if len(part)]
     return torch.cat([some_rows(binary_rows(rbm, part, "data")) for part in few])

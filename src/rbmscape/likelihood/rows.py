@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arrays import in_order
 from rbmscape.brief import OneLine
 from rbmscape.data.kinds import MISSING, has_missing
 from rbmscape.data.packed import PackedBits, row_blocks
@@ -133,7 +134,7 @@ def log_probability(
             f"partition must be an Estimate, found {type(partition).__name__}; pass rbmscape.log_partition(rbm), or "
             "rbmscape.Estimate(value, 0.0) for a known number"
         )
-    given, marks, weights = _scored(v)
+    given, marks, weights = _scored(in_order(v, model.columns, "v"))
     log_z = log_partition(model, method, **options) if partition is None else partition
     if isinstance(given, PackedBits):
         return _of_packed(model, given, log_z, weights)
@@ -252,7 +253,7 @@ def anomaly_scores(rbm: RBM | Trained, v: Arrays, data: Dataset | Arrays) -> Ano
     DataError, ShapeError : rows that do not fit the model, are not binary, or have missing entries
     """
     model = rbm.load() if isinstance(rbm, Trained) else one_model(rbm, "anomaly_scores")
-    ordinary: Any = data
+    ordinary: Any = in_order(data, model.columns, "data")
     if hasattr(ordinary, "train"):
         ordinary = ordinary.test if len(ordinary.test) else ordinary.train
     rows, reference = partial_rows(model, v, where="v"), partial_rows(model, ordinary, where="data")

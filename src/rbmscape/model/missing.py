@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.arrays import dense, number_array
+from rbmscape.arrays import dense, in_order, number_array
 from rbmscape.brief import OneLine
 from rbmscape.errors import DataError, ShapeError
 from rbmscape.model.arrays import Arrays
@@ -67,14 +67,14 @@ def partial_rows(rbm: RBM, known: Arrays, missing: Arrays | None = None, where: 
     DataError : an entry is neither 0, 1 nor unknown
     ShapeError : the last axis is not n_visible, or the marks do not fit
     """
-    values, marks = _plain(known, where)
+    values, marks = _plain(in_order(known, rbm.columns, where), where)
     if values.ndim == 0 or values.shape[-1] != rbm.n_visible:
         raise ShapeError(
             f"{where} needs {rbm.n_visible} values on its last axis (one a visible unit), found shape {values.shape}; "
             "mark what is not known as NaN"
         )
     if missing is not None:
-        given = np.asarray(dense(missing, "missing"))
+        given = np.asarray(dense(in_order(missing, rbm.columns, "missing"), "missing"))
         if given.dtype.kind != "b" or given.ndim > values.ndim or given.shape[-1:] != values.shape[-1:]:
             raise ShapeError(
                 f"missing must hold true and false in the shape {values.shape} or ({rbm.n_visible},), found "

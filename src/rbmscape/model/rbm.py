@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from rbmscape.arrays import in_order
 from rbmscape.brief import OneLine
 from rbmscape.cards import card, curve, image_shape_of, images
 from rbmscape.checks import check_count, in_short, is_number, shown
@@ -20,10 +22,14 @@ from rbmscape.errors import EngineError, FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
 from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
 
-__all__ = ["PARAMETER_NAMES", "RBM"]
+__all__ = ["CHECKPOINT_FORMAT", "PARAMETER_NAMES", "RBM", "RUN_SCHEMA", "named_columns"]
 
 MODEL_FORMAT: Final = "rbmscape-model"
 MODEL_SCHEMA: Final = 1
+CHECKPOINT_FORMAT: Final = "rbmscape-checkpoint"
+RUN_SCHEMA: Final = 2
+"""Of the files of a run.  Since 2 its record says in which arithmetic parameters are moved; an older release would not
+follow it."""
 PARAMETER_NAMES: Final = ("weights", "visible_bias", "hidden_bias")
 MAX_SHOWN_WEIGHTS: Final = 2**22
 """Weights of which a notebook shows the spectrum: a second of one core."""
@@ -39,10 +45,12 @@ class RBM(OneLine):
     weights : (N, M) array W, NumPy or torch, float32 or float64
     visible_bias : (N,) array a
     hidden_bias : (M,) array b
+    columns : names of the visible units, those of the columns of the data, or None; tables and data sets that have
+        names are then asked by name, whatever the order of their columns
 
     Raises
     ------
-    ShapeError : the three shapes do not fit together, or a layer is empty
+    ShapeError : the shapes do not fit together, or a layer is empty
     InputError : a parameter is not a finite number
 
     Notes
@@ -50,9 +58,11 @@ class RBM(OneLine):
     The parameters are copied and must not be changed; biases take the dtype and device of the weights.
     """
 
-    __slots__ = ("_hidden_bias", "_visible_bias", "_weights")
+    __slots__ = ("_columns", "_hidden_bias", "_visible_bias", "_weights")
 
-    def __init__(self, weights: Arrays, visible_bias: Arrays, hidden_bias: Arrays) -> None:
+    def __init__(
+        self, weights: Arrays, visible_bias: Arrays, hidden_bias: Arrays, columns: Sequence[str] | None = None
+    ) -> None:
         matrix = as_float_tensor(weights, "weights")
         if matrix.ndim != 2 or 0 in matrix.shape:
             raise ShapeError(
@@ -62,6 +72,12 @@ class RBM(OneLine):
         self._weights = matrix.detach().clone().contiguous()
         self._visible_bias = self._bias(visible_bias, "visible_bias", matrix.shape[0])
         self._hidden_bias = self._bias(hidden_bias, "hidden_bias", matrix.shape[1])
+        self._columns = None if columns is None else tuple(map(str, columns))
+        if self._columns is not None and len(self._columns) != self.n_visible:
+            raise ShapeError(
+                f"columns must name the {self.n_visible} visible units, found {len(self._columns)}; give one name a "
+                "unit, or none at all"
+            )
 
     def _bias(self, values: Arrays, name: str, units: int) -> Tensor:
         bias = as_float_tensor(values, name)
@@ -109,6 +125,11 @@ class RBM(OneLine):
         return self._hidden_bias
 
     @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the visible units, or None."""
+        return self._columns
+
+    @property
     def n_visible(self) -> int:
         """Number N of visible units."""
         return int(self._weights.shape[0])
@@ -150,7 +171,8 @@ class RBM(OneLine):
         ShapeError : the last axis is not n_visible
         InputError : entries that are no numbers from 0 to 1
         """
-        return as_layer(v, self.n_visible, "visible", self.dtype, self.device, closed=True)
+        states = in_order(v, self.columns, "visible states")
+        return as_layer(states, self.n_visible, "visible", self.dtype, self.device, closed=True)
 
     def as_hidden(self, h: Arrays) -> Tensor:
         """(..., M) hidden states or mean values as a tensor of the model's dtype and device.
@@ -164,6 +186,7 @@ class RBM(OneLine):
 
     def _real(self, values: Arrays, layer: str) -> Tensor:
         """Any real numbers, one a unit: what is linear in states needs no more."""
+        values = in_order(values, self.columns, "visible states") if layer == "visible" else values
         units = self.n_visible if layer == "visible" else self.n_hidden
         return as_layer(values, units, layer, self.dtype, self.device)
 
@@ -241,10 +264,10 @@ class RBM(OneLine):
             raise EngineError(
                 f"device {str(device)!r} cannot be used ({in_short(error)}); leave the model on {self.device}"
             ) from error
-        return RBM(moved, self._visible_bias, self._hidden_bias)
+        return RBM(moved, self._visible_bias, self._hidden_bias, self._columns)
 
     def transposed(self) -> RBM:
-        """The same model with the layers exchanged: W -> Wᵀ, a <-> b."""
+        """The same model with the layers exchanged: W -> Wᵀ, a <-> b; without names of units."""
         return RBM(self._weights.T, self._hidden_bias, self._visible_bias)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -254,8 +277,12 @@ class RBM(OneLine):
         ------
         DiskError : the file cannot be written
         """
-        tensors = {name: getattr(self, name) for name in PARAMETER_NAMES}
-        write_tensors(path, tensors, {"format": MODEL_FORMAT, "schema": str(MODEL_SCHEMA)})
+        write_tensors(path, {name: getattr(self, name) for name in PARAMETER_NAMES}, self.metadata)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What a model's file says beside its parameters."""
+        return {"format": MODEL_FORMAT, "schema": str(MODEL_SCHEMA), **named_columns(self._columns)}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RBM:
@@ -274,9 +301,32 @@ class RBM(OneLine):
                 f"give a file that RBM.save or a run wrote"
             )
         schema = metadata.get("schema", "1")
-        if not schema.isdigit() or int(schema) > MODEL_SCHEMA:
+        newest = RUN_SCHEMA if metadata.get("format") == CHECKPOINT_FORMAT else MODEL_SCHEMA
+        if not schema.isdigit() or int(schema) > newest:
             raise FormatError(
-                f"{os.fspath(path)} has model schema {shown(schema)}, this release reads up to {MODEL_SCHEMA}; "
+                f"{os.fspath(path)} has model schema {shown(schema)}, this release reads up to {newest}; "
                 "update rbmscape"
             )
-        return cls(*(tensors[name] for name in PARAMETER_NAMES))
+        return cls(*(tensors[name] for name in PARAMETER_NAMES), columns=_read_columns(metadata, path))
+
+
+def named_columns(columns: Sequence[str] | None) -> dict[str, str]:
+    """Names of the visible units as an entry of a file's metadata; empty where there are none."""
+    return {} if columns is None else {"columns": json.dumps(list(columns))}
+
+
+def _read_columns(metadata: Mapping[str, str], path: str | os.PathLike[str]) -> list[str] | None:
+    """What `named_columns` wrote.
+
+    Raises
+    ------
+    FormatError : it is no list of names
+    """
+    words = metadata.get("columns")
+    try:
+        found = None if words is None else json.loads(words)
+    except ValueError:
+        found = words
+    if found is not None and not (isinstance(found, list) and all(isinstance(name, str) for name in found)):
+        raise FormatError(f"{os.fspath(path)} holds damaged names of columns, found {shown(words)}; write it again")
+    return found

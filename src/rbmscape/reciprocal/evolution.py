@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rbmscape.arrays import number_array, training_rows
 from rbmscape.errors import DataError, InputError
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
@@ -106,7 +107,8 @@ def evolution(
     ----------
     models : (T,) models, or functions that load them, in the order of training, all of one size
     updates : (T,) their updates, rising
-    data : (n, N) visible states to project, for example test images; h is replaced by its conditional mean
+    data : (n, N) visible states to project, for example test images, or a `Dataset` for its training rows; h is
+        replaced by its conditional mean
     n_chains, n_steps : Gibbs chains and steps at each checkpoint; chains start from random bits and go on from one
         checkpoint to the next; 0 chains take no samples
     leading : modes matched by overlap between checkpoints, later ones keep their order; None matches all
@@ -143,7 +145,7 @@ def evolution(
         raise InputError(f"evolution needs samples of every model, found {len(samples)} for {len(models)} models")
     chains = list(samples) if samples is not None else _chains(models, n_chains, n_steps, seed)
     first = _load(models[0])
-    visible = None if data is None else _data(data, first.n_visible, first.device)
+    visible = None if data is None else _data(data, first)
     steps: list[_Step] = []
     later: Modes | None = None
     edge = None if weight_std is None else bulk_threshold(_law(first, weight_std), false_alarm)
@@ -181,14 +183,18 @@ def _load(model: RBM | Callable[[], RBM]) -> RBM:
     return model if isinstance(model, RBM) else model()
 
 
-def _data(data: Arrays, n_visible: int, device: torch.device) -> torch.Tensor:
-    tensor = data if isinstance(data, torch.Tensor) else torch.as_tensor(np.asarray(data))
-    if tensor.ndim != 2 or tensor.shape[1] != n_visible or tensor.shape[0] == 0:
+def _data(data: Arrays, rbm: RBM) -> torch.Tensor:
+    """(n, N) states, those of a `Dataset` its training rows."""
+    rows = training_rows(data, "data to project", rbm.columns)
+    if not isinstance(rows, torch.Tensor):
+        rows = torch.from_numpy(np.array(number_array(rows, "data to project"), dtype=np.float32))
+    tensor: torch.Tensor = rows
+    if tensor.ndim != 2 or tensor.shape[1] != rbm.n_visible or tensor.shape[0] == 0:
         raise DataError(
-            f"data to project must be (n, {n_visible}) for these models, found shape {tuple(tensor.shape)}; "
+            f"data to project must be (n, {rbm.n_visible}) for these models, found shape {tuple(tensor.shape)}; "
             f"pass the set that the run was trained on"
         )
-    return tensor.to(device, torch.float32)
+    return tensor.to(rbm.device, torch.float32)
 
 
 def _chains(

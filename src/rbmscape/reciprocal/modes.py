@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arrays import in_order
 from rbmscape.brief import OneLine
 from rbmscape.cards import card, curve, image_shape_of, images
 from rbmscape.checks import check_choice
@@ -51,6 +52,7 @@ class Modes(OneLine):
     hidden_bias : (M,) ``b0 = Vᵀb``
     alignment : how the modes were matched to another model; None as long as they stand in the order of their
         singular values and in the canonical gauge ``Σ_k U_ki >= 0``
+    columns : names of the visible units of the model, or None
     """
 
     left: Tensor
@@ -59,6 +61,7 @@ class Modes(OneLine):
     visible_bias: Tensor
     hidden_bias: Tensor
     alignment: Alignment | None = None
+    columns: tuple[str, ...] | None = None
 
     def _headline(self) -> str:
         largest = ", ".join(f"{float(value):.4g}" for value in self.singular_values[:3])
@@ -100,6 +103,7 @@ class Modes(OneLine):
             singular_values=singular_values,
             visible_bias=left.mT @ rbm.visible_bias.to(torch.float64),
             hidden_bias=right.mT @ rbm.hidden_bias.to(torch.float64),
+            columns=rbm.columns,
         )
 
     @property
@@ -190,6 +194,7 @@ class Modes(OneLine):
         ------
         ShapeError : a last axis is not n_visible or n_hidden, or the batch axes of v and h differ
         """
+        v = in_order(v, self.columns, "visible states")
         x = as_layer(v, self.n_visible, "visible", torch.float64, self.device) @ self.left
         hidden = self.hidden_means(x) if h is None else as_layer(h, self.n_hidden, "hidden", torch.float64, self.device)
         if hidden.shape[:-1] != x.shape[:-1]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from rbmscape.checks import shown
 from rbmscape.digests import DIGEST, is_untouched
 from rbmscape.errors import DamagedError, DiskError, FormatError, RunNotFoundError
+from rbmscape.model.rbm import CHECKPOINT_FORMAT, RUN_SCHEMA
 
 __all__ = [
     "CHECKPOINT_FORMAT",
@@ -28,9 +29,7 @@ __all__ = [
     "read_json",
 ]
 
-SCHEMA: Final = 2
-"""Since 2 a record says in which arithmetic parameters are moved; an older release would not follow it."""
-CHECKPOINT_FORMAT: Final = "rbmscape-checkpoint"
+SCHEMA: Final = RUN_SCHEMA
 STATE_FORMAT: Final = "rbmscape-state"
 RUNG_FORMAT: Final = "rbmscape-rung"
 RUN_FORMAT: Final = "rbmscape-run"

@@ -21,9 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arrays import in_order
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError
+from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import one_model
 from rbmscape.progress import Progress
@@ -182,7 +184,7 @@ def _beside(samples: Estimate, data: Estimate) -> str:
 
 def quality(
     run: Run | RBM,
-    data: Dataset | None = None,
+    data: Dataset | Arrays | None = None,
     update: int = -1,
     n_samples: int = 1000,
     seed: int = 0,
@@ -196,7 +198,7 @@ def quality(
     Parameters
     ----------
     run : a run, or a model, which needs data
-    data : what it was trained on, with test data where there are any; a run's own by default
+    data : what it was trained on, a `Dataset` with test data where there are any, or rows; a run's own by default
     update : checkpoint of a run
     n_samples : equilibrium samples, at least 50; as many rows of the data are compared with them
     seed : of everything random
@@ -212,14 +214,26 @@ def quality(
     models: RBM | KeptLadder | list[RBM] = rbm
     if isinstance(run, Run):
         data, models = run.dataset() if data is None else data, run.path(update)
-    if data is None or not hasattr(data, "train") or data.n_visible != rbm.n_visible:
-        raise InputError(
-            f"quality needs a Dataset of {rbm.n_visible} columns for this model, found {data!r}; pass data=dataset"
-        )
+    dataset = _as_dataset(data, rbm)
     drawn = equilibrium_samples(
         models, n_samples, seed, budget=budget, engine=engine, precision=precision, progress=progress
     )
-    return _compare(rbm, data, drawn.v.reshape(-1, rbm.n_visible).cpu(), drawn.verdict, Stream(seed, "quality"))
+    return _compare(rbm, dataset, drawn.v.reshape(-1, rbm.n_visible).cpu(), drawn.verdict, Stream(seed, "quality"))
+
+
+def _as_dataset(data: Any, rbm: RBM) -> Dataset:
+    """The data set, or one of rows alone, with its columns in the order of the model's units."""
+    from rbmscape.data.load import load_dataset
+
+    if data is None:
+        raise InputError("quality needs the data that a model was trained on, found None; pass data=dataset")
+    found = data if hasattr(data, "train") else load_dataset(data, test_fraction=0)
+    if found.n_visible != rbm.n_visible:
+        raise InputError(
+            f"quality needs data of {rbm.n_visible} columns for this model, found {found}; pass data=dataset"
+        )
+    ordered: Dataset = in_order(found, rbm.columns, found.name)
+    return ordered
 
 
 def _compare(rbm: RBM, data: Dataset, samples: Tensor, verdict: EquilibriumVerdict, stream: Stream) -> Quality:

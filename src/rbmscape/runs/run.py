@@ -241,7 +241,7 @@ class Run:
         prefix = "" if averaged or "raw_weights" not in tensors else "raw_"
         if missing := [name for name in PARAMETER_NAMES if prefix + name not in tensors]:
             raise DamagedError(f"{path} has no {prefix}{missing[0]}; copy the run again")
-        return RBM(*(tensors[prefix + name] for name in PARAMETER_NAMES))
+        return RBM(*(tensors[prefix + name] for name in PARAMETER_NAMES), columns=self.data.get("columns"))
 
     def _resolve(self, update: int | Literal["best"]) -> int:
         updates = self.updates

@@ -26,6 +26,7 @@ from rbmscape.files import (
     write_tensors,
     write_text,
 )
+from rbmscape.model.rbm import named_columns
 from rbmscape.runs.config import TrainingConfig, recorded_config
 from rbmscape.runs.journal import Journal
 from rbmscape.runs.layout import (
@@ -92,6 +93,7 @@ class RunWriter:
         make_directory(self.layout.root)
         self._lock = Lock(self.layout.lock)
         self._run_id: str | None = None
+        self._names: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         if not self._lock.acquire():
@@ -126,7 +128,7 @@ class RunWriter:
         self._remove_unfinished()
         if not self.exists or overwrite:
             self.clear()
-            self._run_id = _identity(record)
+            self._run_id, self._names = _identity(record), _names_of(record)
             return self._write_record(dict(record) | {"run_id": self._run_id})
         if not resume:
             raise RunExistsError(
@@ -140,7 +142,7 @@ class RunWriter:
                 "be continued; choose another directory"
             )
         self._check_same(found, record)
-        self._run_id = found.get("run_id")
+        self._run_id, self._names = found.get("run_id"), _names_of(found)
         if found["config"] != record["config"]:
             kept = {name: found[name] for name in ("engine", "precision", "run_id", "init") if name in found}
             return self._write_record(dict(record) | kept)
@@ -209,7 +211,7 @@ class RunWriter:
     def write_checkpoint(self, update: int, epoch: float, tensors: Mapping[str, Tensor]) -> None:
         """Keep the model after ``update`` updates."""
         path = self.layout.checkpoint(update)
-        self._write(path, tensors, CHECKPOINT_FORMAT, update=str(update), epoch=repr(epoch))
+        self._write(path, tensors, CHECKPOINT_FORMAT, update=str(update), epoch=repr(epoch), **self._names)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """What `append_metrics` has added so far."""
@@ -290,6 +292,11 @@ def latest_state(layout: RunLayout, run_id: str | None) -> tuple[dict[str, Tenso
     if damage is not None:
         raise damage
     return None
+
+
+def _names_of(record: Mapping[str, Any]) -> dict[str, str]:
+    """Names of the visible units, for the files of models."""
+    return named_columns(record.get("data", {}).get("columns"))
 
 
 def _identity(record: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.arrays import in_order
 from rbmscape.errors import RbmscapeError, ShapeError
 from rbmscape.kernels.interface import Annealer
 from rbmscape.model.rbm import RBM
@@ -52,7 +53,7 @@ def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
     if isinstance(values, Tensor) and values.dtype == torch.uint8 and values.ndim == 2 and int(values.max()) <= 1:
         rows = values
     else:
-        rows = torch.from_numpy(np.asarray(as_binary(values, where=where).values))
+        rows = torch.from_numpy(np.asarray(as_binary(in_order(values, rbm.columns, where), where=where).values))
     if rows.ndim != 2 or rows.shape[1] != rbm.n_visible:
         raise ShapeError(
             f"{where} must have {rbm.n_visible} pixels (columns) for this model, found shape {tuple(rows.shape)}; "

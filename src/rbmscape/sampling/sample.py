@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmscape.arrays import number_array
+from rbmscape.arrays import in_order, number_array
 from rbmscape.checks import check_choice, check_count, is_number
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.interface import Engine
@@ -153,6 +153,7 @@ def _start_states(start: Any, rbm: RBM, n_chains: int, stream: Stream) -> Callab
         return lambda first, last: gibbs.random_start(last - first, rbm.n_visible, stream, first, rbm.device)
     if isinstance(start, str):
         raise InputError(f"start must be None, 'random', a Dataset or an array of states, found {start!r}")
+    start = in_order(start, rbm.columns, "start")
     rows = _chosen_rows(start.train, n_chains, stream) if hasattr(start, "train") else _given_rows(start, n_chains)
     if rows.shape != (n_chains, rbm.n_visible):
         raise ShapeError(

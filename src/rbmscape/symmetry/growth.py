@@ -23,6 +23,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.arrays import number_array, training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import is_whole
 from rbmscape.errors import DataError, InputError, MissingInputError, ShapeError
@@ -102,7 +103,7 @@ def linear_growth(data: ArrayLike, n_modes: int = 4) -> LinearGrowth:
 
     Parameters
     ----------
-    data : (n, N) bits
+    data : (n, N) bits, or a `Dataset` for its training rows
     n_modes : K <= N
 
     Raises
@@ -110,15 +111,15 @@ def linear_growth(data: ArrayLike, n_modes: int = 4) -> LinearGrowth:
     DataError : fewer than two samples, or not a matrix
     InputError : more modes than units, or none
     """
-    samples = torch.as_tensor(np.asarray(data))
+    rows = number_array(training_rows(data, "linear growth"), "data")
+    samples = torch.from_numpy(np.array(rows, dtype=np.float32))
     if samples.ndim != 2 or samples.shape[0] < 2:
         raise DataError(f"linear growth needs a (n, N) matrix of two samples or more, found {tuple(samples.shape)}")
     count, units = samples.shape
     if not (is_whole(n_modes) and 1 <= n_modes <= units):
         raise InputError(f"n_modes must be from 1 to {units} (the number of visible units), found {n_modes!r}")
-    bits = samples.to(torch.float32)
-    mean = bits.mean(0, dtype=torch.float64)
-    bits = bits - mean.float()
+    mean = samples.mean(0, dtype=torch.float64)
+    bits = samples - mean.float()
     if units > WIDE:
         values, leading, variances = _leading_of_wide(bits, n_modes)
     else:

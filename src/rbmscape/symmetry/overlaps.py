@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.arrays import number_array, training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import ShapeError
@@ -63,7 +64,8 @@ def layer_overlaps(data: Arrays, n_bins: int = 101) -> Overlaps:
 
     Parameters
     ----------
-    data : (n_chains, N) one state a chain, visible or hidden; chains must be independent
+    data : (n_chains, N) one state a chain, visible or hidden, which must be independent; or a `Dataset`, of which the
+        training rows are meant
     n_bins : bins of the histogram over [-1, 1]; overlaps of N units come in steps of 2/N, so that no more than N + 1
         bins are used, each around the same number of steps
 
@@ -72,7 +74,7 @@ def layer_overlaps(data: Arrays, n_bins: int = 101) -> Overlaps:
     ShapeError : fewer than four chains
     """
     check_count("n_bins", n_bins)
-    states = np.asarray(data.cpu() if hasattr(data, "cpu") else data, dtype=np.float64)
+    states = np.asarray(number_array(training_rows(data, "overlaps"), "data"), dtype=np.float64)
     if states.ndim != 2 or states.shape[0] < 4:
         raise ShapeError(f"overlaps need (n_chains >= 4, N) states, one a chain, found {states.shape}")
     count, units = states.shape

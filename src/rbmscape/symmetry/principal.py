@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.arrays import number_array, training_rows
 from rbmscape.brief import OneLine
 from rbmscape.errors import DataError, InputError, ShapeError
 from rbmscape.reciprocal.modes import Modes
@@ -81,7 +82,7 @@ def principal_components(data: ArrayLike, n_components: int = 10, centred: bool 
 
     Parameters
     ----------
-    data : (n, N) states
+    data : (n, N) states, or a `Dataset` for its training rows
     n_components : K <= N
     centred : subtract the mean first
 
@@ -90,7 +91,8 @@ def principal_components(data: ArrayLike, n_components: int = 10, centred: bool 
     DataError : fewer than two samples, or not a matrix
     InputError : more components than units, or none
     """
-    samples = torch.as_tensor(np.asarray(data), dtype=torch.float32)
+    rows = number_array(training_rows(data, "principal components"), "data")
+    samples = torch.from_numpy(np.array(rows, dtype=np.float32))
     if samples.ndim != 2 or samples.shape[0] < 2:
         raise DataError(
             f"principal components need a (n, N) matrix of at least 2 samples, found shape {tuple(samples.shape)}"

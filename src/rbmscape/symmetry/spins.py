@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arrays import number_array, training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_positive
 from rbmscape.data.ising import spin_energies
@@ -68,7 +69,7 @@ def spin_observables(
 
     Parameters
     ----------
-    data : (n_states, N) bits; samples of a model, or a data set
+    data : (n_states, N) bits; samples of a model, or a `Dataset` for its training rows
     image_shape : (L, L'), N = L L'
     temperature : T of the specific heat and the susceptibility
     n_blocks : blocks of neighbouring states that are left out in turn; each should be much longer than correlations
@@ -80,7 +81,7 @@ def spin_observables(
     InputError : too few states for the blocks, or a temperature that is not above 0
     """
     check_positive("temperature", temperature)
-    bits = np.asarray(data)
+    bits = number_array(training_rows(data, "spin observables"), "data")
     if bits.ndim != 2 or bits.shape[1] != image_shape[0] * image_shape[1]:
         raise ShapeError(f"states must be (n_states, {image_shape[0]}·{image_shape[1]}), found shape {bits.shape}")
     if n_blocks < _FEWEST_BLOCKS or len(bits) < 2 * n_blocks:

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rbmscape.arrays import in_order
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import ConfigError, InputError, NoChainsError, ShapeError
+from rbmscape.errors import ConfigError, DataError, InputError, NoChainsError, ShapeError
 from rbmscape.model.rbm import PARAMETER_NAMES, RBM
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
@@ -115,6 +116,7 @@ def check_beginning(begin: Beginning | None, dataset: Dataset, config: TrainingC
     Raises
     ------
     ShapeError : another number of units
+    DataError : columns in another order, or that the model does not know
     ConfigError : method "ptt" and a model without a run, to which nothing leads from independent units
     """
     if begin is None:
@@ -124,6 +126,11 @@ def check_beginning(begin: Beginning | None, dataset: Dataset, config: TrainingC
         raise ShapeError(
             f"init has {found[0]} visible and {found[1]} hidden units, the data and the recipe {wanted[0]} and "
             f"{wanted[1]}; train on data of the same width with n_hidden={found[1]}"
+        )
+    if in_order(dataset, begin.model.columns, dataset.name) is not dataset:
+        raise DataError(
+            f"{dataset.name} has the columns of the model to begin with in another order; give them in the order "
+            "that it was trained on"
         )
     if config.method == "ptt" and not begin.way:
         raise ConfigError(
