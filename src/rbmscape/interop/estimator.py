@@ -142,7 +142,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TrainedEst
         """The model as a ``rbmscape.RBM``; a copy."""
         check_is_fitted(self)
         columns = getattr(self, "feature_names_in_", None)
-        return RBM(self.components_.T, self.intercept_visible_, self.intercept_hidden_, columns)
+        return RBM(self.components_.T, self.intercept_visible_, self.intercept_hidden_, columns=columns)
 
     def transform(self, X: Any) -> NDArray[Any]:
         """P(h = 1 | v), equation 10, (n_samples, n_components), in the dtype of X; exact."""

@@ -37,7 +37,7 @@ def model_of_object(model: object, *, transpose: bool | None = None, states: str
     found = model_of_arrays(arrays, f"this {kind}", transpose=transpose, states=states)
     columns = getattr(model, "feature_names_in_", None)
     is_named = columns is not None and len(columns) == found.n_visible
-    return RBM(found.weights, found.visible_bias, found.hidden_bias, columns) if is_named else found
+    return RBM(found.weights, found.visible_bias, found.hidden_bias, columns=columns) if is_named else found
 
 
 def _is_array(value: object) -> bool:

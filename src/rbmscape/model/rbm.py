@@ -61,7 +61,7 @@ class RBM(OneLine):
     __slots__ = ("_columns", "_hidden_bias", "_visible_bias", "_weights")
 
     def __init__(
-        self, weights: Arrays, visible_bias: Arrays, hidden_bias: Arrays, columns: Sequence[str] | None = None
+        self, weights: Arrays, visible_bias: Arrays, hidden_bias: Arrays, *, columns: Sequence[str] | None = None
     ) -> None:
         matrix = as_float_tensor(weights, "weights")
         if matrix.ndim != 2 or 0 in matrix.shape:
@@ -264,7 +264,7 @@ class RBM(OneLine):
             raise EngineError(
                 f"device {str(device)!r} cannot be used ({in_short(error)}); leave the model on {self.device}"
             ) from error
-        return RBM(moved, self._visible_bias, self._hidden_bias, self._columns)
+        return RBM(moved, self._visible_bias, self._hidden_bias, columns=self._columns)
 
     def transposed(self) -> RBM:
         """The same model with the layers exchanged: W -> Wᵀ, a <-> b; without names of units."""
