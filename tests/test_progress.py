@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
 from rbmscape.errors import InputError
 from rbmscape.progress import AtMost, ConsoleBar, Pace, SilentReporter, make_reporter, reporting
+from rbmscape.study.graph import Task
+from rbmscape.study.progress import make_reporter as study_reporter
+from rbmscape.training.display import TrainingDisplay
+from rbmscape.training.progress import TrainingStatus
 
 
 class Recorder:
@@ -116,3 +121,65 @@ def test_a_bound_that_is_learnt_on_the_way_is_called_one_and_advancing_by_nothin
         clock.now += 1.0
         bar.advance(1)
     assert capsys.readouterr().err == "replica exchange: 2 min so far; at most about 16 min left at this pace\n"
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """Outputs below a notebook's cell, each a list of what was drawn in its place."""
+    display = pytest.importorskip("IPython.display")
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    outputs = []
+
+    class Handle:
+        def __init__(self, drawn):
+            self.drawn = drawn
+
+        def update(self, shown, *, raw):
+            assert raw
+            self.drawn.append(shown["text/plain"])
+
+    def shown(what, *, raw, display_id):
+        assert raw
+        assert display_id
+        outputs.append([what["text/plain"]])
+        assert what["text/html"].startswith("<pre")
+        return Handle(outputs[-1])
+
+    monkeypatch.setattr(display, "display", shown)
+    monkeypatch.setattr("rbmscape.progress._BETWEEN_FRAMES", 0.0)
+    return outputs
+
+
+def test_a_notebook_shows_the_bar_in_one_place_without_widgets(cell):
+    with reporting(True, "steps", 4) as advance:
+        for _ in range(4):
+            advance(1)
+    (drawn,) = cell
+    assert [re.search(r"steps .* (\d+)%", one)[1] for one in drawn[:-1]] == ["25", "50", "75", "100"]
+    assert drawn[-1] == ""
+
+
+def test_a_notebook_shows_a_training_in_one_place(cell):
+    display = TrainingDisplay()
+    display.start("updates", 40)
+    for update in range(41):
+        metrics = {"pseudo_log_likelihood": update - 72.0}
+        display.advance(1, TrainingStatus(update, 40, update / 10, 4, 100.0, metrics, at_checkpoint=update % 2 == 0))
+    display.stop()
+    (drawn,) = cell
+    assert len(drawn) > 20
+    assert "epoch 4.0/4" in drawn[-1]
+    assert "-32.00 nats" in drawn[-1]
+
+
+def test_a_notebook_shows_a_study_in_one_place(cell):
+    reporter = study_reporter(True)
+    tasks = [Task(f"task {n}", "figure", {}, (), "", ()) for n in range(3)]
+    reporter.start(tasks, [])
+    for task in tasks:
+        reporter.begin(task)
+        reporter.finish(task, seconds=5.0)
+    reporter.stop()
+    (drawn,) = cell
+    assert "3 of 3 tasks" in drawn[-1]
+    assert "task 2" in drawn[-3]

@@ -12,12 +12,15 @@ count for a while advances by 0, so that whoever watches knows that it lives.
 
 from __future__ import annotations
 
+import io
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
+from importlib import import_module
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from rbmscape.errors import InputError
@@ -27,6 +30,7 @@ __all__ = [
     "Advance",
     "AtMost",
     "ConsoleBar",
+    "NotebookOutput",
     "Pace",
     "Progress",
     "Reporter",
@@ -41,6 +45,8 @@ LONG: Final = 60.0
 """Seconds; what takes more is announced, and says as often where it stands."""
 _MEASURED: Final = 2.0
 """Seconds of counted work from which a pace is taken."""
+_BETWEEN_FRAMES: Final = 0.2
+"""Seconds between drawings below a notebook's cell, at least."""
 
 
 class Advance(Protocol):
@@ -134,10 +140,52 @@ class Pace:
         return max(0, self.total - self.done) * measured / counted
 
 
-class ConsoleBar:
-    """A bar on stderr with the time left that vanishes when the call is done.
+class NotebookOutput:
+    """One output below a notebook's cell that is drawn again in its place.
 
-    Where stderr is no terminal, nothing of a quick call; one that will take more than a minute says so in a line as
+    It has the methods of `rich.live.Live` that displays here use, and needs no widgets, which Rich's does.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._shown = -_BETWEEN_FRAMES
+
+    def update(self, renderable: Any, *, refresh: bool = False) -> None:
+        """Draw anything that Rich can draw; five times a second at most, unless ``refresh``."""
+        if refresh or time.monotonic() - self._shown >= _BETWEEN_FRAMES:
+            self._shown = time.monotonic()
+            self._draw(_as_text(renderable))
+
+    def clear(self) -> None:
+        """Leave nothing there."""
+        if self._handle is not None:
+            self._draw("")
+
+    def stop(self) -> None:
+        """Nothing: what was drawn last stays."""
+
+    def _draw(self, text: str) -> None:
+        shown = {"text/plain": text}
+        if text:
+            shown["text/html"] = f"<pre style='line-height:normal'>{escape(text)}</pre>"
+        if self._handle is None:
+            self._handle = import_module("IPython.display").display(shown, raw=True, display_id=True)
+        else:
+            self._handle.update(shown, raw=True)
+
+
+def _as_text(renderable: Any) -> str:
+    from rich.console import Console
+
+    text = io.StringIO()
+    Console(file=text, width=100, force_jupyter=False, color_system=None).print(renderable)
+    return text.getvalue().rstrip()
+
+
+class ConsoleBar:
+    """A bar on stderr, or below a notebook's cell, with the time left that vanishes when the call is done.
+
+    Where there is neither, nothing of a quick call; one that will take more than a minute says so in a line as
     soon as its pace is known, and every minute where it stands.
 
     Parameters
@@ -149,6 +197,7 @@ class ConsoleBar:
         self._clock = clock
         self._bar: Any = None
         self._task: Any = None
+        self._notebook: NotebookOutput | None = None
 
     def start(self, what: str, total: int | None) -> None:
         """See `Reporter.start`."""
@@ -158,7 +207,8 @@ class ConsoleBar:
         console = Console(stderr=True)
         self._shown = console.is_terminal or console.is_jupyter
         self._what, self._pace, self._told = what, Pace(total, self._clock), -math.inf
-        self._bar = RichProgress(console=console, transient=True, disable=not self._shown)
+        self._notebook = NotebookOutput() if console.is_jupyter else None
+        self._bar = RichProgress(console=console, transient=True, disable=not console.is_terminal)
         self._bar.start()
         self._task = self._bar.add_task(what, total=total)
 
@@ -167,6 +217,8 @@ class ConsoleBar:
         self._pace.advance(done, status)
         if self._shown:
             self._bar.update(self._task, completed=self._pace.done, total=self._pace.total)
+            if self._notebook is not None:
+                self._notebook.update(self._bar)
         elif self._clock() - self._told > LONG:
             self._say()
 
@@ -185,6 +237,8 @@ class ConsoleBar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        if self._notebook is not None:
+            self._notebook.clear()
 
 
 def duration(seconds: float) -> str:

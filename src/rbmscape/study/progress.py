@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import rbmscape.progress
-from rbmscape.progress import Progress, Reporter
+from rbmscape.progress import NotebookOutput, Progress, Reporter
 from rbmscape.study.graph import Task
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def make_reporter(progress: Progress | StudyReporter) -> StudyReporter:
 
 
 class ConsoleReporter:
-    """On a terminal the whole study with its remaining time, and below it a line for each task that runs.
+    """On a terminal or in a notebook the whole study with its remaining time, and a line for each task that runs.
 
-    Where the output is no terminal, one plain line for each finished task that took longer than a second.
+    Where the output is neither, one plain line for each finished task that took longer than a second.
     """
 
     def __init__(self) -> None:
@@ -114,6 +114,8 @@ class ConsoleReporter:
             console=self._console,
             disable=not self._console.is_terminal,
         )
+        self._notebook = NotebookOutput() if self._console.is_jupyter else None
+        self._is_file = not (self._console.is_terminal or self._console.is_jupyter)
         self._done = self._total = self._before = 0.0
         self._began = self._shown = time.monotonic()
         self._count = self._finished = 0
@@ -130,7 +132,7 @@ class ConsoleReporter:
         self._study = self._progress.add_task("study", total=self._total, note="")
         self._progress.update(self._study, completed=self._done)
         self._progress.start()
-        if done and not self._console.is_terminal:
+        if done and self._is_file:
             self._console.print(f"{len(done)} of {len(tasks)} tasks were done before", highlight=False)
 
     def begin(self, task: Task) -> None:
@@ -154,7 +156,7 @@ class ConsoleReporter:
         self._done += task.cost
         self._finished += 1
         self._show_study()
-        if seconds > 1.0 and not self._console.is_terminal:
+        if seconds > 1.0 and self._is_file:
             line = f"[{self._finished}/{self._count}] {task.name}: {seconds:.1f} s{self._remaining()}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -167,6 +169,8 @@ class ConsoleReporter:
     def stop(self) -> None:
         """See `StudyReporter.stop`."""
         self._progress.stop()
+        if self._notebook is not None:
+            self._notebook.update(self._progress, refresh=True)
 
     def _remove(self, task: Task) -> None:
         """Take a task's line away; one that begins again also starts from nothing."""
@@ -177,6 +181,8 @@ class ConsoleReporter:
     def _show_study(self) -> None:
         note = f"{self._finished} of {self._count} tasks{self._remaining()}"
         self._progress.update(self._study, completed=self._done + sum(self._parts.values()), note=note)
+        if self._notebook is not None:
+            self._notebook.update(self._progress)
 
     def _remaining(self) -> str:
         """Estimate from the cost done since the start; the unit of cost drops out."""

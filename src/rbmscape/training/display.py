@@ -1,4 +1,4 @@
-"""The console display of training: a live panel on a terminal, one line a checkpoint where output is a file."""
+"""The display of training: a live panel on a terminal or in a notebook, one line a checkpoint elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import rbmscape.progress
-from rbmscape.progress import Progress, Reporter
+from rbmscape.progress import NotebookOutput, Progress, Reporter
 from rbmscape.training.progress import TrainingStatus
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class TrainingDisplay:
 
     def start(self, what: str, total: int | None) -> None:  # noqa: ARG002 - each status tells both
         """See `rbmscape.progress.Reporter.start`."""
-        if self._title and not self._console.is_terminal:
+        if self._title and not (self._console.is_terminal or self._console.is_jupyter):
             self._line(self._title)
         self.tell(self._about)
 
@@ -78,6 +78,8 @@ class TrainingDisplay:
 
             self._live = Live(self._panel(status), console=self._console, auto_refresh=False)
             self._live.start()
+        elif self._console.is_jupyter:
+            self._live = NotebookOutput()
 
     def _checkpoint(self, status: TrainingStatus) -> None:
         proxy = status.metrics.get("log_likelihood", status.metrics.get("pseudo_log_likelihood"))
