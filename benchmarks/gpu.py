@@ -4,22 +4,28 @@
 
 Each piece runs in a process of its own with its own time limit, and every row is on disk as soon as it is measured, in
 ``$OUT/gpu.json``, or beside the other results where OUT is not set.  A piece that hangs, crashes or runs out of time
-costs its own rows only.  Pieces, in this order:
+costs its own rows only; what pieces leave of their time, later ones may take.  With ``--resume`` those are left out
+that have ended well with the same source.  Pieces, in this order, with the seconds that each may count on:
 
-=========== ==========================================================================================================
-device      names and versions
-exact       sampler, rounding, gradient against their definition, models at once against each alone, bit for bit
-compile     the kernels of all tile sizes, in parallel processes, into Triton's cache
-ceiling     int8 products of the vendor's library, copies
-sweep       one sweep for several tile sizes, M = 500 and 3000, one model and ten, 4096 chains
-train       updates a second of PCD-10, one model and ten, and time by kernel
-rbms        the same update by rbms on the same device
-paper       updates of the paper's profile at every size, and what they amount to
-paths       annealed importance sampling at 1000 temperatures
-energy      joules by the driver's counter
-tests       tests/gpu and the conformance suite
-suite       the whole suite
-=========== ==========================================================================================================
+=========== === ======================================================================================================
+device       15 names and versions
+exact        70 sampler, rounding, gradient against their definition, models at once against each alone, bit for bit
+compile      70 the kernels of all tile sizes, in parallel processes, into Triton's cache
+tests        70 tests/gpu, the conformance suite, and whole trainings there and on the processor
+train        45 updates a second of PCD-10, one model and ten, of RDM, and time by kernel
+rbms         20 the same update by rbms on the same device
+many         60 `train_many` of ten runs of PCD, RDM and CD, two of PTT, from the call to the finished runs
+paper        30 updates of the paper's profile at every size, and what they amount to
+paths        25 annealed importance sampling at 1000 temperatures and 500 chains: launches
+annealing    15 the same by `log_partition`, from end to end
+ladder       20 tempering of 40 rungs and 100 columns: launches, and whole rounds
+equilibrium  30 updates of method ptt, a sweep of its reservoirs
+modes        10 singular modes on the device
+ceiling      10 int8 products of the vendor's library, copies
+sweep        35 one sweep for several tile sizes, M = 500 and 3000, one model and ten, 4096 chains
+energy       15 joules by the driver's counter
+suite         0 the whole suite, in what time is left
+=========== === ======================================================================================================
 
 With ``--dry`` everything runs at tiny sizes under Triton's interpreter, on a processor.
 
@@ -31,6 +37,9 @@ h5netcdf, rbms.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import itertools
+import json
 import os
 import signal
 import subprocess
@@ -38,27 +47,37 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-LIMITS = {
-    "device": 30,
-    "exact": 100,
-    "compile": 100,
-    "ceiling": 30,
-    "sweep": 120,
-    "train": 90,
-    "rbms": 30,
-    "paper": 90,
-    "paths": 60,
-    "energy": 30,
-    "tests": 120,
-    "suite": 300,
+SHORTEST = 5
+"""Seconds below which no piece is begun."""
+SECONDS = {
+    "device": 15,
+    "exact": 70,
+    "compile": 70,
+    "tests": 70,
+    "train": 45,
+    "rbms": 20,
+    "many": 60,
+    "paper": 30,
+    "paths": 25,
+    "annealing": 15,
+    "ladder": 20,
+    "equilibrium": 30,
+    "modes": 10,
+    "ceiling": 10,
+    "sweep": 35,
+    "energy": 15,
+    "suite": 0,
 }
+"""What each piece may count on; together nine minutes."""
 
 
 def parse() -> argparse.Namespace:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--only", default=",".join(LIMITS), help="pieces, separated by commas")
+    options.add_argument("--only", default=",".join(SECONDS), help="pieces, separated by commas")
     options.add_argument("--seconds", type=float, default=540.0, help="time for all pieces")
+    options.add_argument("--resume", action="store_true", help="leave out what ended well with the same source")
     options.add_argument("--dry", action="store_true", help="tiny sizes under Triton's interpreter")
     options.add_argument("--out", type=Path, default=None, help="directory of gpu.json")
     options.add_argument("--wheels", type=Path, default=Path(".whl"), help="directory of wheels to install")
@@ -101,25 +120,69 @@ def main() -> None:
 
         gpu_pieces.run(chosen.piece, out / "gpu.json", chosen.dry)
         return
-    variables, began = environment(chosen), time.monotonic()
-    unknown = [name for name in chosen.only.split(",") if name not in LIMITS]
+    wanted = chosen.only.split(",")
+    unknown = [name for name in wanted if name not in SECONDS]
     if unknown:
-        raise SystemExit(f"pieces are {', '.join(LIMITS)}; found {', '.join(unknown)}")
-    for name in chosen.only.split(","):
-        left = chosen.seconds - (time.monotonic() - began)
-        limit = min(LIMITS[name], left)
-        if limit < 5:
+        raise SystemExit(f"pieces are {', '.join(SECONDS)}; found {', '.join(unknown)}")
+    ended = ended_well(out / "gpu.json") if chosen.resume else set()
+    measure([name for name in wanted if name not in ended], chosen, out)
+
+
+def source_mark() -> str:
+    """SHA-256 of the package and of these scripts: rows of another source are measured again."""
+    root, mark = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for path in sorted([*root.glob("src/**/*.py"), *root.glob("benchmarks/gpu*.py")]):
+        mark.update(path.read_bytes())
+    return mark.hexdigest()[:16]
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text()) if path.is_file() else []
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Whole or not at all: a piece may be stopped while it writes."""
+    other = path.with_suffix(".part")
+    other.write_text(json.dumps(rows, indent=1) + "\n")
+    other.replace(path)
+
+
+def ended_well(path: Path) -> set[str]:
+    """Pieces that ran to their end, without a row of failure, with the present source."""
+    mark = source_mark()
+    return {row["piece"] for row in rows_of(path) if row.get("source") == mark and row["outcome"] == "ended well"}
+
+
+def deadlines(names: list[str], seconds: float) -> list[float]:
+    """When each piece is stopped at the latest: after its own and all earlier shares; the last has what is left."""
+    sums = list(itertools.accumulate(SECONDS[name] for name in names))
+    return [min(seconds, one) for one in [*sums[:-1], seconds]][: len(names)]
+
+
+def measure(names: list[str], chosen: argparse.Namespace, out: Path) -> None:
+    """All pieces, each in a process of its own, and a row on how each ended."""
+    variables, began, path = environment(chosen), time.monotonic(), out / "gpu.json"
+    for name, deadline in zip(names, deadlines(names, chosen.seconds), strict=True):
+        started, before = time.monotonic() - began, len(rows_of(path))
+        limit = deadline - started
+        if limit < SHORTEST:
             print(f"--- {name}: no time left", flush=True)
             continue
         command = [sys.executable, "-m", "benchmarks.gpu", "--piece", name, "--out", str(out)]
-        started = time.monotonic()
         child = subprocess.Popen(command + ["--dry"] * chosen.dry, env=variables, start_new_session=True)
         try:
-            outcome = f"exit code {child.wait(limit)}"
+            outcome = "ended well" if child.wait(limit) == 0 else f"exit code {child.returncode}"
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
-            outcome = f"stopped after its {limit:.0f} s"
-        print(f"--- {name}: {outcome}, {time.monotonic() - started:.1f} s", flush=True)
+            child.wait()
+            outcome = f"stopped after {limit:.0f} s"
+        rows = rows_of(path)
+        failures = [row for row in rows[before:] if "error" in row or row.get("code")]
+        outcome = f"{len(failures)} rows of failure" if failures and outcome == "ended well" else outcome
+        took = time.monotonic() - began - started
+        ended = {"piece": name, "outcome": outcome, "seconds": round(took, 1), "source": source_mark()}
+        write_rows(path, [*rows, ended])
+        print(f"--- {name}: {outcome}, {took:.1f} s", flush=True)
         if name == "exact" and outcome.startswith("stopped"):
             raise SystemExit("what hangs there hangs in every later piece; nothing else was run")
 

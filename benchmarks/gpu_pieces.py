@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks import gpu_exact, gpu_methods
+from benchmarks.gpu import rows_of, source_mark, write_rows
 from rbmscape.kernels.cuda import launch
 from rbmscape.kernels.cuda.launch import Tiles
 from rbmscape.kernels.cuda.models import Models, Shape, States, numbers_of
@@ -48,9 +49,8 @@ class Bench:
 
     def row(self, **values: Any) -> None:
         """Print a row and add it to the file."""
-        found = json.loads(self.path.read_text()) if self.path.is_file() else []
-        found.append({"piece": self.piece, "at": datetime.now(UTC).isoformat(timespec="seconds")} | values)
-        self.path.write_text(json.dumps(found, indent=1) + "\n")
+        found = {"piece": self.piece, "at": datetime.now(UTC).isoformat(timespec="seconds")} | values
+        write_rows(self.path, [*rows_of(self.path), found])
         shown = (f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in values.items())
         print(f"[{self.piece}] " + ", ".join(shown), flush=True)
 
@@ -68,12 +68,11 @@ class Bench:
             torch.cuda.synchronize()
 
     def seconds(self, task: Callable[[], object], rounds: int = 7) -> float:
-        """Median time of a task, by device events."""
+        """Median time of a task, by device events, after one time that does not count; in a dry run of one time."""
+        began = time.perf_counter()
         task()
         self.wait()
         if self.dry:
-            began = time.perf_counter()
-            task()
             return time.perf_counter() - began
         times = []
         for _ in range(rounds):
@@ -104,7 +103,7 @@ def bound(bench: Bench, replicas: int, n_hidden: int, n_chains: int, std: float 
 def device(bench: Bench) -> None:
     import triton
 
-    facts = machine() | {"triton": triton.__version__, "numpy": np.__version__}
+    facts = machine() | {"triton": triton.__version__, "numpy": np.__version__, "of_source": source_mark()}
     if not bench.dry:
         properties = torch.cuda.get_device_properties(0)
         facts |= {"gpu": properties.name, "multiprocessors": properties.multi_processor_count}
@@ -153,11 +152,21 @@ def candidates(name: str) -> list[Tiles]:
     ]
 
 
+def size_of(name: str, dry: bool) -> tuple[int, int, int]:
+    """Models, hidden units and chains of a case."""
+    return (2, 24, 30) if dry else CASES[name]
+
+
+def tried(name: str, dry: bool) -> list[Tiles]:
+    """Tiles that are tried; the interpreter has one program at a time, so that none can meet."""
+    return [replace(Tiles(), members=members) for members in (0, 1)] if dry else candidates(name)
+
+
 def _compile(job: tuple[str, Tiles, bool]) -> str:
     """Run one step, in a process of its own."""
     name, tiles, dry = job
     try:
-        models, states = bound(Bench(Path(), dry, ""), *CASES[name])
+        models, states = bound(Bench(Path(), dry, ""), *size_of(name, dry))
         launch.sweep(models, states, 1, tiles)
         if not dry:
             torch.cuda.synchronize()
@@ -167,34 +176,32 @@ def _compile(job: tuple[str, Tiles, bool]) -> str:
 
 
 def compile_all(bench: Bench) -> None:
-    if bench.dry:
-        return
-    kinds = {tiles: name for name in CASES for tiles in candidates(name)}
+    kinds = {tiles: name for name in CASES for tiles in tried(name, bench.dry)}
     jobs = [(name, tiles, bench.dry) for tiles, name in kinds.items()]
     began = time.monotonic()
-    with ProcessPoolExecutor(12, get_context("spawn")) as pool:
-        failed = [text[:200] for text in pool.map(_compile, jobs) if text]
+    with contextlib.ExitStack() as stack:
+        pool = None if bench.dry else stack.enter_context(ProcessPoolExecutor(12, get_context("spawn")))
+        failed = [text[:200] for text in (pool.map if pool else map)(_compile, jobs) if text]
     bench.row(kernels=len(jobs), seconds=time.monotonic() - began, failed=failed)
 
 
 def ceiling(bench: Bench) -> None:
-    if bench.dry:
-        return
-    size = 8192
-    left, right = (torch.randint(-128, 127, (size, size), dtype=torch.int8, device="cuda") for _ in range(2))
+    size, count, device = 64 if bench.dry else 8192, 2**10 if bench.dry else 2**30, bench.device
+    generator = torch.Generator(device).manual_seed(0)
+    how = {"dtype": torch.int8, "device": device, "generator": generator}
+    left, right = (torch.randint(-128, 127, (size, size), **how) for _ in range(2))
     right = right.T.contiguous().T
     seconds = bench.seconds(lambda: torch._int_mm(left, right))
-    bench.row(what="int8 product 8192", tops=2 * size**3 / seconds / 1e12)
-    data = torch.zeros(2**30, dtype=torch.int8, device="cuda")
+    bench.row(what=f"int8 product {size}", tops=2 * size**3 / seconds / 1e12)
+    data = torch.zeros(count, dtype=torch.int8, device=device)
     other = torch.empty_like(data)
     seconds = bench.seconds(lambda: other.copy_(data))
-    bench.row(what="copy of 1 GiB", terabytes_a_second=2 * 2**30 / seconds / 1e12)
+    bench.row(what=f"copy of {count} bytes", terabytes_a_second=2 * count / seconds / 1e12)
 
 
 def int8_ceiling(bench: Bench) -> float:
     """Operations a second that `ceiling` found, or 0."""
-    rows = json.loads(bench.path.read_text()) if bench.path.is_file() else []
-    return max([1e12 * row["tops"] for row in rows if "tops" in row], default=0.0)
+    return max([1e12 * row["tops"] for row in rows_of(bench.path) if "tops" in row], default=0.0)
 
 
 def _sweep_time(bench: Bench, models: Models, states: States, tiles: Tiles) -> float:
@@ -210,11 +217,10 @@ def _sweep_time(bench: Bench, models: Models, states: States, tiles: Tiles) -> f
 
 def sweep(bench: Bench) -> None:
     top = int8_ceiling(bench)
-    for name, (replicas, hidden, chains) in CASES.items():
-        size = (2, 24, 30) if bench.dry else (replicas, hidden, chains)
-        models, states = bound(bench, *size)
+    for name in CASES:
+        models, states = bound(bench, *size_of(name, bench.dry))
         best: tuple[float, Tiles] | None = None
-        for tiles in [replace(Tiles(), members=m) for m in (0, 1)] if bench.dry else candidates(name):
+        for tiles in tried(name, bench.dry):
             with bench.attempt(case=name, tiles=asdict(tiles)):
                 seconds = _sweep_time(bench, models, states, tiles)
                 bench.row(case=name, microseconds=1e6 * seconds, tiles=asdict(tiles))
@@ -245,13 +251,16 @@ def _order(n: int, replica: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(replica))
 
 
-def make_update(bench: Bench, replicas: int, n_hidden: int, gibbs_steps: int, adam: bool = False) -> Update:
+def make_update(
+    bench: Bench, replicas: int, n_hidden: int, gibbs_steps: int, adam: bool = False, method: str = "pcd"
+) -> Update:
     """R models at their beginning, by the recommended recipe or by the paper's."""
     train = data_for(bench)
     batch, n_visible = (20 if bench.dry else 500), train.shape[1]
     longest = 0.0 if adam else 0.25 * (n_visible * n_hidden * 2 / batch) ** 0.5
     optimizer = "adam" if adam else "sgd"
-    rule = Rule(batch, batch, gibbs_steps, centered=not adam, averaged=not adam, optimizer=optimizer, longest=longest)
+    how = {"centered": not adam, "averaged": not adam, "optimizer": optimizer, "longest": longest}
+    rule = Rule(batch, batch, gibbs_steps, method=method, **how)
     schedule = torch.tensor([1e-3 if adam else 0.05, 1.0, 0.003]).expand(replicas, 20000, 3)
     update = Update(Shape(replicas, n_visible, n_hidden), train, rule, schedule, bench.device)
     weights, visible, _ = update.views(update.parameters)
@@ -276,61 +285,67 @@ def _update_time(bench: Bench, update: Update, n_updates: int) -> float:
 
 
 def _by_kernel(bench: Bench, update: Update) -> dict[str, float]:
-    """Microseconds of each kernel in one update."""
+    """Microseconds of each kernel in one update; on a processor of each operation of torch."""
     from torch.profiler import ProfilerActivity, profile
 
     update.queue()
     bench.wait()
-    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as profiler:
+    with profile(activities=[ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (not bench.dry)) as profiler:
         update.queue()
         bench.wait()
-    found = {event.key: event.self_device_time_total for event in profiler.key_averages()}
+    time_of = "self_cpu_time_total" if bench.dry else "self_device_time_total"
+    found = {event.key: float(getattr(event, time_of)) for event in profiler.key_averages()}
     return {name[:40]: round(value, 1) for name, value in sorted(found.items(), key=lambda one: -one[1]) if value > 0}
 
 
 def train(bench: Bench) -> None:
-    cases: list[tuple[int, int, dict[str, Any]]] = [(1, 500, {}), (10, 500, {}), (1, 3000, {}), (10, 3000, {})]
-    for replicas, n_hidden, changes in [(2, 24, {})] if bench.dry else cases:
-        with bench.attempt(replicas=replicas, hidden=n_hidden, changes=changes):
-            update = make_update(bench, replicas, n_hidden, 2 if bench.dry else 10)
-            update.tiles = replace(update.tiles, **changes)
+    cases = [(1, 500, "pcd"), (10, 500, "pcd"), (1, 3000, "pcd"), (10, 3000, "pcd"), (1, 500, "rdm"), (10, 500, "rdm")]
+    for replicas, n_hidden, method in [(2, 24, "pcd"), (1, 24, "rdm")] if bench.dry else cases:
+        with bench.attempt(method=method, replicas=replicas, hidden=n_hidden):
+            update = make_update(bench, replicas, n_hidden, 2 if bench.dry else 10, method=method)
             seconds = _update_time(bench, update, 2 if bench.dry else 100)
             bench.row(
-                replicas=replicas, hidden=n_hidden, updates_a_second=replicas / seconds, microseconds=1e6 * seconds,
-                diverged=int((update.first_bad < 2**31 - 1).sum()), tiles=asdict(update.tiles),
+                method=method, replicas=replicas, hidden=n_hidden, updates_a_second=replicas / seconds,
+                microseconds=1e6 * seconds, diverged=int((update.first_bad < 2**31 - 1).sum()),
+                tiles=asdict(update.tiles),
             )  # fmt: skip
-            if not bench.dry:
-                bench.row(replicas=replicas, hidden=n_hidden, kernels=_by_kernel(bench, update))
+            bench.row(method=method, replicas=replicas, hidden=n_hidden, kernels=_by_kernel(bench, update))
 
 
 def rbms(bench: Bench) -> None:
-    if bench.dry:
-        return
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        _rbms(bench)
+
+
+def _rbms(bench: Bench) -> None:
     from rbms.bernoulli_bernoulli.classes import BBRBM
     from rbms.training.pcd import fit_batch_pcd
 
-    data = data_for(bench).float().cuda()
-    ones = torch.ones(len(data), device="cuda")
+    device, n_hidden, batch = bench.device, *((24, 20) if bench.dry else (500, 500))
+    data = data_for(bench).float().to(device)
+    ones = torch.ones(len(data), device=device)
     frequencies = data.mean(0).clamp(1e-4, 1 - 1e-4)
-    model = BBRBM(0.01 * torch.randn(N_VISIBLE, 500).cuda(), torch.logit(frequencies), torch.zeros(500).cuda())
+    weights = 0.01 * torch.randn(data.shape[1], n_hidden, generator=torch.Generator().manual_seed(0))
+    model = BBRBM(weights.to(device), torch.logit(frequencies), torch.zeros(n_hidden, device=device))
     model.init_grad()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, maximize=True)
-    chains = model.init_chains(500)
+    chains = model.init_chains(batch)
 
     def updates() -> None:
         nonlocal chains
         with torch.no_grad():
             for _ in range(20):
-                rows = torch.randint(len(data), (500,), device="cuda")
+                rows = torch.randint(len(data), (batch,), device=device)
                 optimizer.zero_grad(set_to_none=False)
                 chains, _ = fit_batch_pcd((data[rows], ones[rows]), chains, model, 10, 1.0)
                 optimizer.step()
 
     updates()
-    bench.row(what="rbms 0.5.0, PCD-10, M = 500", updates_a_second=20 / bench.seconds(updates))
-    sampled = model.init_chains(500)
+    bench.row(what=f"rbms 0.5.0, PCD-10, M = {n_hidden}", updates_a_second=20 / bench.seconds(updates))
+    sampled = model.init_chains(batch)
     seconds = bench.seconds(lambda: model.sample_state(sampled, 100))
-    bench.row(what="rbms 0.5.0, sweep, M = 500", microseconds=1e4 * seconds)
+    bench.row(what=f"rbms 0.5.0, sweep, M = {n_hidden}", microseconds=1e4 * seconds)
 
 
 def paper(bench: Bench) -> None:
@@ -345,25 +360,30 @@ def paper(bench: Bench) -> None:
     bench.row(what="paper profile, extrapolated", minutes=total / 60)
 
 
-def energy(bench: Bench) -> None:
+def _joules(bench: Bench) -> Callable[[], float]:
+    """The driver's counter; in a dry run one watt."""
     if bench.dry:
-        return
+        return time.perf_counter
     import pynvml
 
     pynvml.nvmlInit()
     handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
+
+
+def energy(bench: Bench) -> None:
+    counter, long, at_once = _joules(bench), *((0.0, 1) if bench.dry else (3.0, 500))
     for name in ("one 500", "many 3000", "ten 500"):
         with bench.attempt(case=name):
-            models, states = bound(bench, *CASES[name])
+            models, states = bound(bench, *size_of(name, bench.dry))
             launch.sweep(models, states, 1)
             bench.wait()
-            before, began, steps = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle), time.perf_counter(), 0
-            while time.perf_counter() - began < 3.0:
-                launch.sweep(models, states, 500)
+            before, began, steps = counter(), time.perf_counter(), 0
+            while steps == 0 or time.perf_counter() - began < long:
+                launch.sweep(models, states, at_once)
                 bench.wait()
-                steps += 500
-            seconds = time.perf_counter() - began
-            joules = (pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) - before) / 1e3
+                steps += at_once
+            seconds, joules = time.perf_counter() - began, counter() - before
             units = models.shape.models * states.n_chains * (models.shape.visible + models.shape.hidden)
             bench.row(case=name, watts=joules / seconds, sweep_microseconds=1e6 * seconds / steps,
                       nanojoules_a_flip=1e9 * joules / steps / units)  # fmt: skip
@@ -383,30 +403,20 @@ def _pytest(bench: Bench, *arguments: str) -> None:
 
 def tests(bench: Bench) -> None:
     trainings = "tests/training/test_many.py"  # whole trainings there and on the processor, bit for bit
-    wanted = "tests/gpu", "tests/kernels/test_cuda.py", "tests/kernels/test_conformance.py", trainings
-    _pytest(bench, *wanted, *(("-k", "ties") if bench.dry else ("-k", "gpu or cuda", "-n", "8")))
+    kernels = [f"tests/kernels/test_{name}.py" for name in ("cuda", "conformance", "rungs")]
+    wanted = "tests/gpu", *kernels, trainings, "-k", "gpu or cuda or test_many"
+    _pytest(bench, *wanted, *(("--collect-only", "-q", "-n", "0") if bench.dry else ("-n", "8")))
 
 
 def suite(bench: Bench) -> None:
-    if not bench.dry:
-        _pytest(bench, "-n", "16", "tests")
-
-
-def exact(bench: Bench) -> None:
-    from benchmarks.gpu_exact import compare
-
-    compare(bench)
-
-
-def paths(bench: Bench) -> None:
-    from benchmarks.gpu_exact import time_paths
-
-    time_paths(bench)
+    _pytest(bench, *(("--collect-only", "-q", "-n", "0", "tests/gpu") if bench.dry else ("-n", "16", "tests")))
 
 
 PIECES: dict[str, Callable[[Bench], None]] = {
-    "device": device, "exact": exact, "compile": compile_all, "ceiling": ceiling, "sweep": sweep, "train": train,
-    "rbms": rbms, "paper": paper, "paths": paths, "energy": energy, "tests": tests, "suite": suite,
+    "device": device, "exact": gpu_exact.compare, "compile": compile_all, "tests": tests, "train": train, "rbms": rbms,
+    "many": gpu_methods.many, "paper": paper, "paths": gpu_exact.time_paths, "annealing": gpu_methods.annealing,
+    "ladder": gpu_methods.ladder, "equilibrium": gpu_methods.equilibrium, "modes": gpu_methods.modes,
+    "ceiling": ceiling, "sweep": sweep, "energy": energy, "suite": suite,
 }  # fmt: skip
 
 
