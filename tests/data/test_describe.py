@@ -150,3 +150,39 @@ def test_rows_of_few_or_rare_answers_repeat_by_chance():
         found = rs.describe(rs.load_dataset(rows))
         assert found.leaked > 20
         assert found.concerns == ()
+
+
+def test_gaps_are_counted_by_column_and_row():
+    rows = np.random.default_rng(5).integers(0, 2, (60, 6)).astype(float)
+    rows[:40, 1] = np.nan
+    rows[7] = np.nan
+    rows[3, 4] = np.nan
+    rows[11] = rows[10] = [1, np.nan, 0, 1, 0, 1]
+    rows[12] = [1, 0, 0, 1, 0, 1]
+    rows[:, 5] = rows[:, 0]
+    rows[20, 5] = np.nan
+    data = rs.Dataset.from_array(rows[:50], rows[50:], name="gaps", missing="marginalize")
+    found = rs.describe(data)
+    np.testing.assert_array_equal(found.gaps, np.isnan(rows).sum(0))
+    np.testing.assert_array_equal(found.gaps_of_rows, np.isnan(rows).sum(1))
+    lines = dict(found.lines())
+    assert lines["missing entries"].startswith(f"{np.isnan(rows).sum()}, ")
+    assert lines["rows with gaps"].endswith("most in training row 7 (counted from 0): 6 of 6")
+    concerns = " ".join(found.concerns)
+    assert "missing in more than half of the rows: 1 (1)" in concerns
+    assert "1 rows have no known entry" in concerns
+    assert found.duplicates_train == len(rows[:50]) - len({row.tobytes() for row in np.nan_to_num(rows[:50], nan=9.0)})
+    assert found.repeated.tolist() == []  # equal but for one gap
+    assert first_concerns(data) == found.concerns
+    assert json.loads(json.dumps(found.record()))["gaps"] == found.gaps.tolist()
+    whole = rs.describe(rs.Dataset.from_array(np.nan_to_num(rows[:50])))
+    assert whole.gaps.sum() == 0 == whole.gaps_of_rows.sum()
+    assert "missing entries" not in dict(whole.lines())
+
+
+def test_an_incomplete_row_is_refused_with_its_place():
+    rows = np.ones((4, 3))
+    rows[2, 1] = np.nan
+    data = rs.load_dataset(rows, test=np.zeros((2, 3)), missing="marginalize")
+    with pytest.raises(DataError, match=r"row 2, column 1 \(counted from 0\) of the training rows"):
+        data.complete("a figure")

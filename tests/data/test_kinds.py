@@ -64,7 +64,8 @@ def test_whatever_expects_bits_refuses_missing_entries():
     rbm = rs.RBM.random(5, 3)
     for call in (
         lambda: rs.log_likelihood(rbm, dataset),
-        lambda: rs.describe(dataset),
+        lambda: rs.linear_growth(dataset),
+        lambda: rs.quality(rbm, dataset),
         lambda: rs.likelihood_bracket(rbm, dataset, 10, 10),
         lambda: rbm.free_energy(dataset.train),
         lambda: rs.sample(rbm, 5, 1, start=dataset.train),

@@ -10,7 +10,7 @@ from rbmscape.cli.tables import print_table, write_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rbmscape.data.dataset import Binary, Dataset
+    from rbmscape.data.dataset import Dataset
     from rbmscape.likelihood.estimate import LogPartition
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
@@ -23,7 +23,7 @@ _PATIENCE = 4.0  # times as much as a single model may take
 def evaluate_checkpoints(
     run: Run,
     dataset: Dataset,
-    parts: Sequence[tuple[str, Binary]],
+    parts: Sequence[tuple[str, Dataset]],
     json_file: str | None,
     *,
     seed: int,
@@ -33,15 +33,14 @@ def evaluate_checkpoints(
     """Print a line a checkpoint: training and test log-likelihood with both errors, and the verdict.
 
     Sums are exact where all of them together take seconds; else ln Z comes from one tempering along the training.  Of
-    more than 4096 rows of a part as many are scored, evenly spaced.
+    more than 4096 rows of a part, and of more than 500 where some have missing entries, as many are scored, evenly
+    spaced; what is missing is summed out.
     """
-    from rbmscape.likelihood.estimate import given_rows
-
     began, models = time.perf_counter(), list(run.models())
     method, log_z = _log_partitions(run, models, seed=seed, engine=engine, precision=precision)
     table, lines = [], []
     for update, model, estimate in zip(run.updates, models, log_z, strict=True):
-        scores = {name: _score(model, given_rows(model, rows), estimate) for name, rows in parts}
+        scores = {name: _score(model, part, estimate) for name, part in parts}
         epoch, verdict = update / run.updates_per_epoch, "; ".join(estimate.objections) or "nothing against it"
         table.append((str(update), f"{epoch:.3g}", *(str(score) for score in scores.values()), verdict))
         likelihoods = {name: _plain(score) | {"row_stderr": score.rows} for name, score in scores.items()}
@@ -74,10 +73,13 @@ def _log_partitions(run: Run, models: Sequence[RBM], **options: Any) -> tuple[st
     return "trajectory", curve.log_partitions
 
 
-def _score(model: RBM, rows: Binary | Any, log_z: LogPartition) -> LogPartition:
-    from rbmscape.likelihood.estimate import log_likelihood
+def _score(model: RBM, part: Dataset, log_z: LogPartition) -> LogPartition:
+    from rbmscape.likelihood.estimate import given_rows, log_likelihood
+    from rbmscape.training.audit import few_known, known_log_likelihood
 
-    return log_likelihood(model, rows, partition=log_z)
+    if part.has_missing:
+        return known_log_likelihood(model, few_known(part), log_z)
+    return log_likelihood(model, given_rows(model, part.complete("--all").train), partition=log_z)
 
 
 def _plain(estimate: LogPartition) -> dict[str, float]:

@@ -49,18 +49,18 @@ def describe(
         int | None, typer.Option(help="Of the split into training and test data.", rich_help_panel="Data")
     ] = None,
 ) -> None:
-    """Columns that never change, repeat or number the rows, rows that repeat, test rows that training has seen.
+    """Columns that never change, repeat or number the rows, gaps, rows that repeat, test rows that training has seen.
 
-    All counts are exact.
+    All counts are exact. Missing entries are counted, not refused.
     """
     from rbmscape.cli.costs import announce_description
     from rbmscape.data.describe import describe as describe_data
-    from rbmscape.data.load import load_dataset
+    from rbmscape.data.load import is_file, load_dataset
 
     loading = data_options(
         threshold=threshold, test=test, test_fraction=test_fraction, labels=labels, key=key, image_shape=image_shape,
         digits=digits, n_train=n_train, n_test=n_test, n_visible=n_visible, seed=data_seed, weights=weights,
-        states=states,
+        states=states, missing="marginalize" if is_file(data) else None,
     )  # fmt: skip
     dataset = load_dataset(data, **loading)
     announce_description(dataset)

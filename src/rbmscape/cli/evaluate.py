@@ -200,9 +200,7 @@ def _every(
     if method is not Method.AUTO or table:
         given = "--per-row" if table else f"--method {method.value}"
         raise typer.BadParameter(f"--all judges every checkpoint by one estimator of its own; leave {given} out")
-    plain = dataset.complete("--all")
-    rows = [(name, part.complete("--all").train) for name, part in parts]
-    evaluate_checkpoints(opened.run, plain, rows, json_file, **options)
+    evaluate_checkpoints(opened.run, dataset, parts, json_file, **options)
 
 
 def _audit(opened: OpenModel, dataset: Dataset, value: Estimate, method: str, seed: int) -> TrainingAudit:

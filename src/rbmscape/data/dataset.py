@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rbmscape.arrays import column_order
+from rbmscape.arrays import column_order, place_of
 from rbmscape.brief import OneLine
 from rbmscape.data.kinds import MISSING, as_rows, has_missing
 from rbmscape.data.packed import chosen_rows, packed_rows, row_blocks
@@ -28,6 +28,7 @@ Binary = NDArray[np.uint8]
 
 
 _LONGEST_NAME = 80
+_PARTS = {"train": "training", "test": "test"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -202,11 +203,14 @@ class Dataset(OneLine):
         ------
         DataError : an entry is missing
         """
-        if self.has_missing:
-            raise DataError(
-                f"{purpose} needs complete rows, found missing entries in {self.name}; draw them with "
-                "conditional_samples, or leave those rows out"
-            )
+        for part in ("train", "test"):
+            rows = getattr(self, part)
+            if has_missing(rows):
+                place = place_of(np.argwhere(rows == MISSING)[0], self.columns)
+                raise DataError(
+                    f"{purpose} needs complete rows, found a missing entry at {place} of the {_PARTS[part]} rows of "
+                    f"{self.name}; draw what is missing with conditional_samples, or leave those rows out"
+                )
         return self.repeated()
 
     def repeated(self) -> Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
+from rbmscape.data.kinds import MISSING, has_missing
 from rbmscape.data.packed import packed_rows, row_blocks
 from rbmscape.errors import DataError
 from rbmscape.rng import Stream
@@ -45,6 +46,8 @@ class Description(OneLine):
     class_shares : label to its shares of the training and of the test data; empty without labels
     columns : names of the columns, or None
     of_images : whether the rows are images, whose margins may never change
+    gaps : (N,) missing entries of each column, of training and test data together
+    gaps_of_rows : (n_train + n_test,) missing entries of each row, those of the test data last
     """
 
     name: str
@@ -61,6 +64,8 @@ class Description(OneLine):
     class_shares: Mapping[Any, tuple[float, float]]
     columns: tuple[str, ...] | None = None
     of_images: bool = False
+    gaps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    gaps_of_rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def concerns(self) -> tuple[str, ...]:
@@ -70,7 +75,8 @@ class Description(OneLine):
         frequencies would repeat almost as often, -Σ log2(p² + (1 - p)²) < log2(n) + 6, or test rows that occur in the
         training data if they are less than one in a hundred.
         """
-        return tuple(words for words in (*self._about_columns(), *self._about_rows()) if words)
+        found = (*self._about_gaps(), *self._about_columns(), *self._about_rows())
+        return tuple(words for words in found if words)
 
     def lines(self) -> list[tuple[str, str]]:
         """Names and values for a table, what deserves a second look last."""
@@ -84,6 +90,7 @@ class Description(OneLine):
             ("units in row order", str(len(self.sorted_columns))),
             ("repeated rows", f"{self.duplicates_train} training, {self.duplicates_test} test"),
             ("test rows seen", f"{self.leaked} occur in the training data"),
+            *self._of_gaps(),
             *([("classes", ", ".join(shares))] if shares else []),
             *(("caution", concern) for concern in self.concerns),
         ]
@@ -98,11 +105,41 @@ class Description(OneLine):
             "columns": None if self.columns is None else list(self.columns),
             "frequencies": self.frequencies.tolist(),
             "class_shares": shares,
+            "gaps": self.gaps.tolist(),
+            "gaps_of_rows": self.gaps_of_rows.tolist(),
             "concerns": list(self.concerns),
         }
 
     def _classes(self) -> list[tuple[Any, tuple[float, float]]]:
         return list(self.class_shares.items())
+
+    def _of_gaps(self) -> list[tuple[str, str]]:
+        """How many entries are missing, and where most of them are."""
+        if not self.gaps.any():
+            return []
+        total, n_rows = int(self.gaps.sum()), self.n_train + self.n_test
+        most, row = int(self.gaps.argmax()), int(self.gaps_of_rows.argmax())
+        place = f"training row {row}" if row < self.n_train else f"test row {row - self.n_train}"
+        where = f"most in {self._name(most)}: {self.gaps[most]} of {n_rows}"
+        which = f"most in {place} (counted from 0): {self.gaps_of_rows[row]} of {self.n_visible}"
+        return [
+            ("missing entries", f"{total}, {100 * total / (n_rows * self.n_visible):.2g} % of all"),
+            ("columns with gaps", f"{np.count_nonzero(self.gaps)} of {self.n_visible}, {where}"),
+            ("rows with gaps", f"{np.count_nonzero(self.gaps_of_rows)} of {n_rows}, {which}"),
+        ]
+
+    def _about_gaps(self) -> tuple[str, ...]:
+        if not self.gaps.any():
+            return ()
+        empty = int(np.count_nonzero(self.gaps_of_rows == self.n_visible))
+        return (
+            self._columns(
+                np.flatnonzero(2 * self.gaps > self.n_train + self.n_test),
+                "are missing in more than half of the rows",
+                "leave them out, or read what the model says of them with care",
+            ),
+            f"{empty} rows have no known entry: leave them out, they say nothing" if empty else "",
+        )
 
     def _about_columns(self) -> tuple[str, ...]:
         kinds = [
@@ -120,8 +157,11 @@ class Description(OneLine):
         """How many columns do something, the first of them by name where they have any, and the remedy."""
         if not len(found):
             return ""
-        names = ", ".join(str(k) if self.columns is None else self.columns[k] for k in found[:5].tolist())
+        names = ", ".join(map(self._name, found[:5].tolist()))
         return f"columns that {what}: {len(found)} ({names}{', …' if len(found) > 5 else ''}); {cure}"
+
+    def _name(self, column: int) -> str:
+        return str(column) if self.columns is None else self.columns[column]
 
     def _about_rows(self) -> tuple[str, ...]:
         leaked = duplicates = ""
@@ -151,7 +191,10 @@ class Description(OneLine):
 
 
 def describe(dataset: Dataset) -> Description:
-    """Constant, repeated and index-like columns, repeated and leaked rows, frequencies and class shares; exact.
+    """Constant, repeated and index-like columns, repeated and leaked rows, frequencies, gaps and class shares; exact.
+
+    Rows and columns are equal where they are known and missing in the same places.  Frequencies, and what never
+    changes, are of what is known; a column with gaps is not looked at for an order of the rows.
 
     Parameters
     ----------
@@ -165,11 +208,11 @@ def describe(dataset: Dataset) -> Description:
         raise DataError(
             f"describe takes a Dataset, found {type(dataset).__name__}; make one with rbmscape.load_dataset"
         )
-    if dataset.has_missing:
-        dataset.complete("describe")
+    gaps = [_gaps(rows) for rows in (dataset.train, dataset.test)]
     mean = dataset.mean
     constant = np.flatnonzero((mean == 0.0) | (mean == 1.0))
-    train, test = (_row_marks(rows) for rows in (dataset.train, dataset.test))
+    has_gaps = dataset.has_missing
+    train, test = (_row_marks(rows, has_gaps=has_gaps) for rows in (dataset.train, dataset.test))
     return Description(
         dataset.name,
         len(dataset.train),
@@ -185,19 +228,24 @@ def describe(dataset: Dataset) -> Description:
         _class_shares(dataset),
         dataset.columns,
         dataset.image_shape is not None,
+        gaps[0][0] + gaps[1][0],
+        np.concatenate([of_rows for _, of_rows in gaps]),
     )
 
 
 def first_concerns(dataset: Dataset) -> tuple[str, ...]:
     """What deserves a second look before training; nothing of data that it would take more than seconds to look at."""
-    if dataset.has_missing or (len(dataset.train) + len(dataset.test)) * dataset.n_visible > _LOOKED_AT:
+    if (len(dataset.train) + len(dataset.test)) * dataset.n_visible > _LOOKED_AT:
         return ()
     return describe(dataset).concerns
 
 
-def _row_marks(rows: Any) -> NDArray[Any]:
-    """Each row as one value that is equal for equal rows."""
-    packed = np.ascontiguousarray(packed_rows(rows, slice(None)))
+def _row_marks(rows: Any, *, has_gaps: bool) -> NDArray[Any]:
+    """Each row as one value that is equal for equal rows; those of a data set with gaps hold the gaps too."""
+    packed = packed_rows(rows, slice(None))
+    if has_gaps:
+        packed = np.hstack([np.packbits(np.asarray(rows) == value, axis=1) for value in (1, MISSING)])
+    packed = np.ascontiguousarray(packed)
     return packed.view(np.dtype((np.void, packed.shape[1]))).reshape(-1)
 
 
@@ -207,8 +255,17 @@ def _column_marks(dataset: Dataset) -> NDArray[np.float64]:
     marks = np.zeros((dataset.n_visible, _MARKS))
     for block in row_blocks(dataset.train.shape):
         bits = np.asarray(dataset.train[block], dtype=np.float32)
+        bits[bits == MISSING] = 0.5
         marks += bits.T.astype(np.float64) @ generator.integers(0, 2**20, (len(bits), _MARKS)).astype(np.float64)
     return marks
+
+
+def _gaps(rows: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Missing entries of each column and of each row."""
+    if not has_missing(rows):
+        return np.zeros(rows.shape[1], dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+    marks = rows == MISSING
+    return marks.sum(0, dtype=np.int64), marks.sum(1, dtype=np.int64)
 
 
 def _repeated(marks: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -228,6 +285,7 @@ def _sorted_columns(dataset: Dataset) -> NDArray[np.intp]:
         before = bits[-1]
     ones = dataset.train.sum(0)
     is_long = np.minimum(ones, len(dataset.train) - ones) >= _ROWS_OF_A_SIDE
+    is_long &= _gaps(dataset.train)[0] == 0
     return np.flatnonzero((changes == 1) & is_long)
 
 

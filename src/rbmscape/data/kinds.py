@@ -55,7 +55,7 @@ def as_rows(
     if states == "spins":
         data, threshold = _checked_spins(data, where, columns, threshold), 0.0
     table = as_binary(data, threshold=threshold, where=where, columns=columns)
-    if marks is not None and marks.any():
+    if marks is not None:
         table.values[marks.reshape(table.values.shape)] = MISSING
     return table
 
@@ -65,12 +65,16 @@ def has_missing(rows: Any) -> bool:
     return not isinstance(rows, PackedBits) and bool(len(rows)) and int(rows.max()) == MISSING
 
 
-def _without_gaps(data: Any, where: str) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """The array with ones in its gaps, which all kinds of states allow, and where they are."""
+def _without_gaps(data: Any, where: str) -> tuple[Any, NDArray[np.bool_] | None]:
+    """The array with ones in its gaps, which all kinds of states allow, and where they are; None where nowhere."""
+    if isinstance(data, PackedBits) or (hasattr(data, "tocsr") and not np.isnan(data.tocsr().data).any()):
+        return data, None
     masked = np.ma.getmaskarray(data) if isinstance(data, np.ma.MaskedArray) else None
     array = number_array(data.data if isinstance(data, np.ma.MaskedArray) else data, where)
     marks = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=np.bool_)
     marks = marks if masked is None else marks | masked
+    if not marks.any():
+        return array, None
     return np.where(marks, np.ones((), dtype=array.dtype), array), marks
 
 

@@ -233,7 +233,7 @@ def _as_dataset(data: Any, rbm: RBM) -> Dataset:
             f"quality needs data of {rbm.n_visible} columns for this model, found {found}; pass data=dataset"
         )
     ordered: Dataset = in_order(found, rbm.columns, found.name)
-    return ordered
+    return ordered.complete("quality")
 
 
 def _compare(rbm: RBM, data: Dataset, samples: Tensor, verdict: EquilibriumVerdict, stream: Stream) -> Quality:

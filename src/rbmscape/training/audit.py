@@ -40,6 +40,7 @@ __all__ = [
     "audit_model",
     "audit_training",
     "can_be_audited",
+    "few_known",
     "has_wide_gaps",
     "is_audited",
     "is_judgeable",
@@ -183,9 +184,18 @@ def known_log_likelihood(rbm: RBM, data: Dataset, log_z: LogPartition) -> LogPar
     return replace(log_z, value=mean.value, stderr=mean.stderr, rows=rows)
 
 
+def few_known(data: Dataset) -> Dataset:
+    """At most `ROWS_WITH_GAPS` of the training rows, each as often as it counts, evenly spaced."""
+    plain = data.repeated()
+    return replace(plain, train=_spaced(plain.train), test=plain.test[:0], train_labels=None, test_labels=None)
+
+
 def _few(data: Dataset) -> Binary:
     """At most `ROWS_WITH_GAPS` of the rows to be scored, evenly spaced."""
-    rows = _scored(data.repeated())
+    return _spaced(_scored(data.repeated()))
+
+
+def _spaced(rows: Binary) -> Binary:
     return np.asarray(rows)[np.linspace(0, len(rows) - 1, min(len(rows), ROWS_WITH_GAPS)).astype(np.intp)]
 
 
