@@ -120,6 +120,9 @@ def plan_options_page() -> str:
     }  # fmt: skip
     for heading, kind in parts.items():
         lines += [f"## {heading}", "", *table(kind)]
+    from rbmscape.study.search_config import SearchConfig
+
+    lines += ["## At the top of a search", "", "{doc}`../search` says how it is carried out.", "", *table(SearchConfig)]
     lines += ["## `[figure_options.NAME]`", ""]
     for entry in sorted(all_figures(), key=lambda entry: entry.name):
         if entry.spec.options.model_fields:

@@ -195,3 +195,29 @@ def test_importing_the_package_reads_no_data_and_no_table_library():
     code = f"import sys, rbmscape, rbmscape.data.load; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout.strip() == "[]"
+
+
+def test_validation_rows_are_training_rows_in_the_place_of_the_test_data():
+    whole = rs.load_dataset("planted", n_visible=12, n_train=50, n_test=20)
+    part = rs.load_dataset("planted", n_visible=12, n_train=50, n_test=20, validation_fraction=0.2)
+    assert (len(part.train), len(part.test)) == (40, 10)
+    assert sorted(map(bytes, np.concatenate([part.train, part.test]))) == sorted(map(bytes, whole.train))
+    assert rs.load_dataset(part.origin["source"], **part.origin["options"]).fingerprint == part.fingerprint
+    rows = np.concatenate([whole.train, whole.test])
+    labels = np.arange(len(rows)) % 2
+    apart = rs.load_dataset(rows, labels=labels, stratify=True, validation_fraction=0.25)
+    assert apart.test_labels.mean() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"validation_fraction": 0.0}, "above 0 and below 1"),
+        ({"validation_fraction": "half"}, "above 0 and below 1"),
+        ({"validation_fraction": 0.5, "groups": [0, 1, 2, 3]}, "knows no groups"),
+        ({"validation_fraction": 0.5, "n_train": 1}, "one training row"),
+    ],
+)
+def test_impossible_validation_is_refused(options, words):
+    with pytest.raises(DataError, match=words):
+        rs.load_dataset(np.eye(4, dtype=np.uint8), **options)

@@ -22,7 +22,7 @@ from damage import NASTY, damaged, damaged_tree
 
 import rbmscape as rs
 from rbmscape.digests import DIGEST
-from rbmscape.study.plan import read_plan
+from rbmscape.study.plan import read_plan, read_search_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "tests" / "archives" / "0.1.0"
@@ -389,6 +389,11 @@ def _plans() -> list[dict[str, Any]]:
     return [tomllib.loads(PLAN), *(tomllib.loads(p.read_text()) for p in sorted((ROOT / "examples").glob("*.toml")))]
 
 
+def _read_any_plan(path: Path) -> object:
+    """A plan of a study, or one that has anything called search as that of one."""
+    return (read_search_plan if b'"search"' in path.read_bytes() else read_plan)(path)
+
+
 def _toml(rng: np.random.Generator) -> bytes:
     plans = _plans()
     tree = damaged_tree(plans[0 if rng.random() < 0.6 else rng.integers(len(plans))], rng)
@@ -518,7 +523,7 @@ FORMATS: dict[str, Format] = {
     "models in npz": Format(".npz", _npz, read_model),
     "models in safetensors": Format(".safetensors", _safetensors, read_rbm),
     "models in pytorch": Format(".pt", _pytorch, read_model),
-    "plans": Format(".toml", _toml, read_plan),
+    "plans": Format(".toml", _toml, _read_any_plan),
     "records of runs": Format(
         ".json", _json(ARCHIVE / "run" / "config.json"), _in_directory("run", "config.json", _look_at_run), 4
     ),

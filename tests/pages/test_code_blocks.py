@@ -20,7 +20,8 @@ import pytest
 
 from rbmscape.cli.main import DONE, main
 from rbmscape.study.config import StudyConfig
-from rbmscape.study.plan import read_plan
+from rbmscape.study.plan import read_plan, read_search_plan
+from rbmscape.study.search_config import SearchConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = ROOT / "tests" / "archives" / "0.1.0" / "study"
@@ -137,7 +138,10 @@ def test_block_runs(page, number, kind, code, workplace):
         exec(compile(code, f"{page}, block {number}", "exec"), {"__name__": "page"})
     elif kind == "toml":
         (workplace / "page.toml").write_text(code, encoding="utf-8")
-        assert isinstance(read_plan(workplace / "page.toml"), StudyConfig)
+        if "[search]" in code:
+            assert isinstance(read_search_plan(workplace / "page.toml"), SearchConfig)
+        else:
+            assert isinstance(read_plan(workplace / "page.toml"), StudyConfig)
     else:
         for line in code.replace("\\\n", " ").splitlines():
             run_command(line, how.not_run)

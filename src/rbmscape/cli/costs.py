@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.config import TrainingConfig
     from rbmscape.study.config import StudyConfig
+    from rbmscape.study.search_config import SearchConfig
 
 __all__ = [
     "announce",
     "announce_description",
     "announce_figures",
     "announce_likelihood",
+    "announce_search",
     "announce_steps",
     "announce_study",
     "announce_tempering",
@@ -219,6 +221,18 @@ def announce_study(config: StudyConfig, directory: Path, workers: int | None, *,
         largest = max(config.run_keys(), key=lambda key: key.hidden)
         memory = (workers or 1) * memory_of_process(config, largest, dataset)
         announce(found.wall, memory, disk_of_study(config, dataset), directory)
+
+
+def announce_search(config: SearchConfig, directory: Path, workers: int | None, *, overwrite: bool) -> None:
+    """Say what a search may take, as ``--dry-run`` does; what speaks against it the search itself says."""
+    from rbmscape.errors import RbmscapeError
+    from rbmscape.study.search_survey import cost_of_search, survey_search
+
+    with suppress(RbmscapeError):
+        if cost_of_search(config) < QUICK_STUDY:
+            return
+        found = survey_search(config, directory, workers=workers, overwrite=overwrite)
+        announce(found.wall, found.memory, found.disk, directory, bound=True)
 
 
 def announce_figures(subject: Subject, entries: Sequence[FigureEntry], out: Path) -> dict[str, float]:

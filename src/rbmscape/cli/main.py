@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "analyze": "Reciprocal-space figures and their data for a run or a model.",
     "reproduce": "Train sizes and replicas on MNIST and write a report; goes on where it stopped.",
     "study": "Carry out a plan of one's own, on this machine or on many; goes on where it stopped.",
+    "search": "Find the best of many recipes by successive halving; goes on where it stopped.",
     "convert": "Models of other tools into rbmscape's files, and the other way round.",
     "check": "Compare the files of a run or a study with what was written.",
     "explore": "Look at a run, a study or a model in the browser; without one, train a small model and watch it.",

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from rbmscape.study.config import StudyConfig
     from rbmscape.study.study import Study
 
-__all__ = ["DryRunOption", "OverwriteStudyOption", "SchedulerOption", "WorkersOption", "carry_out", "study"]
+__all__ = [
+    "DryRunOption",
+    "OverwriteStudyOption",
+    "SchedulerOption",
+    "WorkersOption",
+    "carry_out",
+    "place_of",
+    "study",
+]
 
 _WHERE = "Where it runs"
 
@@ -78,7 +86,7 @@ def study(
         if tables is not None:
             raise typer.BadParameter("--tables needs the directory of a study, not a plan")
         config = read_plan(plan)
-        directory = _place(config.name) if out is None else out
+        directory = place_of(config.name) if out is None else out
     carry_out(config, directory, dry_run=dry_run, workers=workers, scheduler=scheduler, overwrite=overwrite)
 
 
@@ -123,8 +131,8 @@ def carry_out(
         raise StudyError(f"{len(outcome.failures)} tasks of the study could not be done, the first is {name}: {reason}")
 
 
-def _place(name: str) -> Path:
-    """Directory of a study that was given none.
+def place_of(name: str, folder: str = "studies") -> Path:
+    """Directory of a study, or of a search, that was given none.
 
     Raises
     ------
@@ -132,5 +140,5 @@ def _place(name: str) -> Path:
     """
     plain = name.isprintable() and name == name.strip() and name.strip(".") and len(name) <= 200
     if not plain or Path(name).name != name or "\\" in name:
-        raise ConfigError(f"the study's name {name!r} is no name of a directory; give one with --out")
-    return Path("studies") / name
+        raise ConfigError(f"the name {name!r} of the plan is no name of a directory; give one with --out")
+    return Path(folder) / name

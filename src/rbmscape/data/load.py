@@ -18,7 +18,7 @@ from rbmscape.data.dataset import Contents, Dataset
 from rbmscape.data.ising import ising
 from rbmscape.data.packed import PackedBits
 from rbmscape.data.readers import FORMATS, map_packed, read_file
-from rbmscape.data.split import split
+from rbmscape.data.split import split, with_validation
 from rbmscape.data.synthetic import bars_and_stripes, planted
 from rbmscape.data.tables import split_frame
 from rbmscape.data.weight_columns import DUPLICATES, with_weights
@@ -32,13 +32,13 @@ DEFAULT_TEST_FRACTION = 0.2
 
 _FOR_FILES = (
     "n_visible", "threshold", "test", "test_fraction", "groups", "stratify", "labels", "key", "image_shape", "n_train",
-    "n_test", "weights", "states", "missing",
+    "n_test", "weights", "states", "missing", "validation_fraction",
 )  # fmt: skip
 _APPLIES = {
-    "mnist": ("n_train", "n_test"),
-    "bars-and-stripes": ("image_shape",),
-    "planted": ("n_visible", "rank", "strengths", "n_train", "n_test"),
-    "ising": ("image_shape", "temperature", "n_train", "n_test"),
+    "mnist": ("n_train", "n_test", "validation_fraction"),
+    "bars-and-stripes": ("image_shape", "validation_fraction"),
+    "planted": ("n_visible", "rank", "strengths", "n_train", "n_test", "validation_fraction"),
+    "ising": ("image_shape", "temperature", "n_train", "n_test", "validation_fraction"),
     "an array": tuple(option for option in _FOR_FILES if option != "key"),
     "a file": _FOR_FILES,
 }
@@ -66,6 +66,7 @@ def load_dataset(
     weights: str | int | ArrayLike | None = None,
     states: str | None = None,
     missing: str | None = None,
+    validation_fraction: float | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Load binary data and check them.
@@ -98,7 +99,9 @@ def load_dataset(
     states : files and arrays: "spins" for data of -1 and 1; "bits" by default
     missing : files and arrays: "marginalize" keeps missing entries, over which training and likelihoods sum; by
         default they are refused
-    seed : of the split, of "planted" and of "ising"
+    validation_fraction : this part of the training rows, drawn by ``seed``, takes the place of the test data, which are
+        left out: for choosing among models without a look at them
+    seed : of the splits, of "planted" and of "ising"
 
     Returns
     -------
@@ -118,10 +121,12 @@ def load_dataset(
         "stratify": stratify or None, "labels": labels, "key": key,
         "image_shape": image_shape, "n_train": n_train, "n_test": n_test, "n_visible": n_visible, "rank": rank,
         "strengths": strengths, "temperature": temperature, "weights": weights, "states": states, "missing": missing,
+        "validation_fraction": validation_fraction,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
     _refuse_options(kind, options)
     origin = _origin(kind, source, options, digits, seed)
+    options.pop("validation_fraction", None)
     limits: dict[str, int | None] = {"n_train": options.pop("n_train", None), "n_test": options.pop("n_test", None)}
     if kind == "mnist":
         dataset = embedded_mnist()
@@ -134,7 +139,10 @@ def load_dataset(
         dataset = _users_data(source, seed=seed, **options)
     if digits is not None:
         dataset = dataset.with_labels(digits)
-    return replace(dataset.limited(**limits), origin=origin)
+    dataset = dataset.limited(**limits)
+    if validation_fraction is not None:
+        dataset = with_validation(dataset, validation_fraction, seed, groups, stratify)
+    return replace(dataset, origin=origin)
 
 
 def _labels_wanted(digits: Any) -> tuple[Any, ...]:

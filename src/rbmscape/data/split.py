@@ -12,11 +12,16 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DataError
 from rbmscape.rng import Stream
 
-__all__ = ["split"]
+__all__ = ["split", "with_validation"]
 
 
 def split(
-    dataset: Dataset, test_fraction: float, seed: int, groups: Any = None, stratify: bool | None = None
+    dataset: Dataset,
+    test_fraction: float,
+    seed: int,
+    groups: Any = None,
+    stratify: bool | None = None,
+    purpose: str = "split",
 ) -> Dataset:
     """Move rows chosen at random to the test data; the same rows for the same seed and number of rows.
 
@@ -27,6 +32,7 @@ def split(
     seed : of the choice
     groups : (n,) one group a row, or None; groups are drawn until they hold the wanted number of rows
     stratify : draw from each class its own part
+    purpose : label of the random choice
 
     Raises
     ------
@@ -42,7 +48,7 @@ def split(
             f"{dataset.name} has one row, which cannot be both training and test data; "
             "pass test_fraction=0 (--test-fraction 0) or test=..."
         )
-    order = Stream(seed, "data/split").numpy().permutation(n_samples)
+    order = Stream(seed, f"data/{purpose}").numpy().permutation(n_samples)
     if groups is not None:
         if stratify:
             raise DataError("groups and stratify were both given; choose one of them")
@@ -52,6 +58,31 @@ def split(
     else:
         n_test = min(max(1, round(test_fraction * n_samples)), n_samples - 1)
     return dataset.divided(order[:n_test], order[n_test:])
+
+
+def with_validation(
+    dataset: Dataset, fraction: float, seed: int, groups: Any = None, stratify: bool | None = None
+) -> Dataset:
+    """A part of the training rows in the place of the test data, which are left out.
+
+    Parameters
+    ----------
+    fraction : of the training rows, above 0 and below 1
+
+    Raises
+    ------
+    DataError : a fraction out of range, fewer than two rows, or groups, which only the first split knows
+    """
+    if not is_number(fraction) or not 0.0 < fraction < 1.0:
+        raise DataError(f"validation_fraction is {fraction!r}; give a number above 0 and below 1")
+    if groups is not None:
+        raise DataError(
+            "validation_fraction knows no groups, so that rows of one would be trained on and judged by; split by "
+            "groups beforehand, and give the parts as data and test"
+        )
+    if len(dataset.train) < 2:
+        raise DataError(f"{dataset.name} has one training row, which leaves none to validate by; give more rows")
+    return split(dataset, fraction, seed, stratify=stratify, purpose="validation")
 
 
 def _by_groups(

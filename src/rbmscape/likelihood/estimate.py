@@ -273,10 +273,14 @@ def _error(stderr: float) -> str:
     return f"{stderr:.2g}" if not stderr >= 100.0 else f"{stderr:.0f}"
 
 
+def summing_terms(n_visible: int, n_hidden: int) -> float:
+    """Terms of an exact sum: states of the smaller layer times units of the larger."""
+    return 2.0 ** min(n_visible, n_hidden) * max(n_visible, n_hidden)
+
+
 def summing_work(rbm: RBM) -> float:
-    """Terms of the exact sum: states of the smaller layer times units of the larger."""
-    small, large = sorted((rbm.n_visible, rbm.n_hidden))
-    return 2.0**small * large
+    """Terms of the exact sum of a model."""
+    return summing_terms(rbm.n_visible, rbm.n_hidden)
 
 
 def is_summable(rbm: RBM) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from rbmscape.study.study import Study
 
-__all__ = ["SYMBOLS", "FigureBlock", "write_report"]
+__all__ = ["SYMBOLS", "FigureBlock", "report_environment", "write_report"]
 
 SYMBOLS = {Verdict.HOLDS: "✓", Verdict.PART: "◐", Verdict.FAILS: "✗", Verdict.UNTESTED: "–"}
 """A sign for each verdict, so that none is told by its colour alone."""
@@ -81,7 +81,7 @@ def write_report(study: Study, failures: Mapping[str, str] | None = None) -> Pat
     if not rows:
         raise StudyError(f"{study.directory} has no run yet, so there is nothing to report; train it first")
     blocks, ordered, known = figure_blocks(study, records), groups(study, rows), study_baselines(study)
-    page = _environment().get_template("report.html.j2").render(
+    page = report_environment().get_template("report.html.j2").render(
         study=study,
         config=study.config,
         info=study.info,
@@ -138,7 +138,8 @@ def _judged(
     }
 
 
-def _environment() -> Environment:
+def report_environment() -> Environment:
+    """Templates of the pages, with the words that numbers are written in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

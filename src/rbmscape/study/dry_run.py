@@ -20,7 +20,7 @@ from rbmscape.study.needs import disk_of_study, existing_parent, memory_of_proce
 from rbmscape.study.plan import check_plan
 from rbmscape.study.store import StudyStore
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "survey", "with_threads"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def survey(config: StudyConfig, directory: Path, *, workers: int | None, overwri
             raise StudyError(f"{directory} holds another study ({reason}); choose another directory")
     done = set() if overwrite else {task.name for task in graph if store.record(task) is not None}
     threads = torch.get_num_threads() if workers is None else max(1, usable_cores() // workers)
-    with _threads(threads):
+    with with_threads(threads):
         speeds = measure_speeds(config, dataset)
     seconds = seconds_of_tasks(graph, config, dataset, speeds)
     largest = max(config.run_keys(), key=lambda key: key.hidden)
@@ -81,7 +81,7 @@ def survey(config: StudyConfig, directory: Path, *, workers: int | None, overwri
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def with_threads(count: int) -> Iterator[None]:
     """With so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

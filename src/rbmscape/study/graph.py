@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.figures.material import RunKey, main_size
@@ -19,7 +19,15 @@ from rbmscape.figures.registry import FigureEntry
 from rbmscape.study.config import LikelihoodMethod, StudyConfig, derived_seed, fingerprint
 from rbmscape.study.sources import CONTRACT, Sources, present_sources
 
-__all__ = ["Task", "TaskGraph", "build_graph", "points_file", "source_of_samples"]
+__all__ = [
+    "Task",
+    "TaskGraph",
+    "build_graph",
+    "build_quality_graph",
+    "build_rung_graph",
+    "points_file",
+    "source_of_samples",
+]
 
 FORMAT: Final = 2
 """Raised when tasks of another release would not be understood."""
@@ -159,6 +167,51 @@ def build_graph(config: StudyConfig, dataset: Dataset, sources: Sources | None =
     return plan.graph
 
 
+def build_rung_graph(
+    config: StudyConfig,
+    dataset: Dataset,
+    keys: Iterable[RunKey],
+    epochs: int,
+    likelihood: LikelihoodMethod | None = None,
+    sources: Sources | None = None,
+) -> TaskGraph:
+    """Tasks of some runs up to an epoch: the training so far, and the likelihood of the model there.
+
+    Parameters
+    ----------
+    likelihood : how it is estimated; by default exactly where that takes seconds, else by a bracket
+    """
+    plan = _Plan(TaskGraph(), config, dataset, sources or present_sources())
+    source = plan.sources.of_module("rbmscape.study.points")
+    for key in keys:
+        run = _add_training(plan, key, epochs)
+        update = list(run.slices)[-1]
+        method = likelihood or LikelihoodMethod(method=_with_verdict(dataset.n_visible, key.hidden))
+        seed = derived_seed(config.seed, f"likelihood/M{key.hidden}/r{key.replica}/{update}")
+        parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica, "source": source}
+        parameters |= {"method": method.method, "options": method.options(), "seeds": {str(update): seed}}
+        name = f"likelihood/{key}/{update}"
+        outputs, cost = (points_file(name),), _likelihood_cost(method, key, dataset)
+        plan.graph.add(name, "likelihood", parameters, needs=(run.whole,), outputs=outputs, cost=cost)
+    return plan.graph
+
+
+def build_quality_graph(
+    config: StudyConfig, dataset: Dataset, key: RunKey, sources: Sources | None = None
+) -> TaskGraph:
+    """One task: what a trained run is like beside its likelihood."""
+    plan = _Plan(TaskGraph(), config, dataset, sources or present_sources())
+    values = config.training(key).model_dump(mode="json")
+    _add_quality_of(plan, key, (), {"config": values, "data": dataset.fingerprint})
+    return plan.graph
+
+
+def _with_verdict(n_visible: int, n_hidden: int) -> Literal["exact", "bracket"]:
+    from rbmscape.likelihood.estimate import EXACT_WORK, summing_terms
+
+    return "exact" if summing_terms(n_visible, n_hidden) <= EXACT_WORK else "bracket"
+
+
 def source_of_samples(sources: Sources) -> str:
     """Fingerprint of the code that draws equilibrium samples."""
     return sources.of_module("rbmscape.runs.samples")
@@ -195,7 +248,8 @@ def _add_samples(plan: _Plan, entry: FigureEntry, trained: Mapping[RunKey, _Trai
     return names
 
 
-def _add_training(plan: _Plan, key: RunKey) -> _Trained:
+def _add_training(plan: _Plan, key: RunKey, epochs: int | None = None) -> _Trained:
+    """The slices of a run, up to an epoch or to its end."""
     config, dataset = plan.config, plan.dataset
     contract = plan.sources.number("rbmscape.training", CONTRACT)
     recipe = config.training(key)
@@ -205,7 +259,8 @@ def _add_training(plan: _Plan, key: RunKey) -> _Trained:
     outputs = (f"runs/{key}/config.json", f"runs/{key}/state.safetensors")
     epoch_cost = per_epoch * (recipe.gibbs_steps + 4.0) * recipe.n_chains * dataset.n_visible * key.hidden
     length = config.slice_epochs or max(1, int(SLICE // epoch_cost))
-    ends = [*range(length, recipe.epochs, length), recipe.epochs]
+    last = recipe.epochs if epochs is None else epochs
+    ends = [*range(length, last, length), last]
     slices: dict[int, str] = {}
     for begin, end in itertools.pairwise([0, *ends]):
         cost = UNIT + (end - begin) * epoch_cost
@@ -250,11 +305,17 @@ def _add_baselines(plan: _Plan) -> None:
 
 def _add_quality(plan: _Plan, trained: Mapping[RunKey, _Trained]) -> None:
     """What the first replica of every recipe and size is like beside its likelihood."""
-    source = {"source": plan.sources.of_module("rbmscape.runs.quality"), "seed": plan.config.seed}
     for key, run in trained.items():
         if key.replica == 0:
-            which = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica}
-            plan.graph.add(f"quality/{key}", "quality", which | source, needs=(run.whole,), cost=QUALITY_COST)
+            _add_quality_of(plan, key, (run.whole,))
+
+
+def _add_quality_of(plan: _Plan, key: RunKey, needs: Iterable[str], more: Mapping[str, Any] | None = None) -> None:
+    parameters = {"recipe": key.recipe, "hidden": key.hidden, "replica": key.replica}
+    parameters |= {"source": plan.sources.of_module("rbmscape.runs.quality"), "seed": plan.config.seed} | dict(
+        more or {}
+    )
+    plan.graph.add(f"quality/{key}", "quality", parameters, needs=needs, cost=QUALITY_COST)
 
 
 def points_file(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from shlex import quote
+from typing import Any
 
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
@@ -11,8 +13,9 @@ from rbmscape.figures.registry import figure_names
 from rbmscape.model.exact import MAX_ENUMERATED_UNITS
 from rbmscape.recipe import nearest
 from rbmscape.study.config import StudyConfig
+from rbmscape.study.search_config import SearchConfig
 
-__all__ = ["check_plan", "read_plan"]
+__all__ = ["check_plan", "read_plan", "read_search_plan"]
 
 
 def read_plan(path: Path) -> StudyConfig:
@@ -23,6 +26,34 @@ def read_plan(path: Path) -> StudyConfig:
     DiskError : the file cannot be read
     ConfigError : it is not TOML, has an unknown key (with the nearest valid one) or an impossible value
     """
+    values = _parsed(path)
+    if isinstance(values.get("search"), dict):
+        raise ConfigError(f"{path} is the plan of a search; carry it out with rbmscape search {quote(str(path))}")
+    try:
+        return StudyConfig.from_mapping(values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def read_search_plan(path: Path) -> SearchConfig:
+    """A search's plan from a TOML file, as `read_plan` reads one of a study.
+
+    Raises
+    ------
+    DiskError : the file cannot be read
+    ConfigError : it is not TOML, has an unknown key (with the nearest valid one) or an impossible value
+    """
+    values = _parsed(path)
+    if "search" not in values:
+        raise ConfigError(f"{path} has no [search] with lists of values to choose among; add it, or use rbmscape study")
+    try:
+        return SearchConfig.from_mapping(values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """The values of a plan, with its name and the place of its data."""
     if path.suffix.lower() != ".toml":
         raise ConfigError(f"a plan is a .toml file, found {path}; give a plan or the directory of a study")
     try:
@@ -36,10 +67,7 @@ def read_plan(path: Path) -> StudyConfig:
         beside = path.parent / data["source"]
         if beside.is_file():
             values["data"] = data | {"source": str(beside.resolve())}
-    try:
-        return StudyConfig.from_mapping({"name": path.stem} | values)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+    return {"name": path.stem} | values
 
 
 def check_plan(config: StudyConfig, dataset: Dataset) -> None:

@@ -75,11 +75,12 @@ def likelihood_trajectory(
     -------
     A row a checkpoint, as from `likelihood_point`, with ``converged``, 1 or 0
     """
-    models = list(run.models(run.updates))
+    known = [update for update in run.updates if update <= max(updates)]  # also of a run that went on
+    models = list(run.models(known))
     curve = trajectory_log_partition(models, **options)
     rows = []
     for update in updates:
-        place = run.updates.index(update)
+        place = known.index(update)
         model, log_partition = models[place], curve.log_partitions[place]
         scores = log_weight(model, scored_data(model, dataset))
         estimate = shifted(log_partition, *mean_and_error(scores, scored_weights(dataset)))

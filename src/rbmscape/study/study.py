@@ -167,19 +167,25 @@ def run_study(
     graph = build_graph(config, dataset)
     reporter = make_reporter(progress)
     with ExitStack() as stack:
-        cluster = _cluster(scheduler, directory)  # before anything is written
+        cluster = cluster_pool(scheduler, directory)  # before anything is written
         if cluster is not None:
             stack.callback(cluster.close)
         store = stack.enter_context(StudyStore(directory))
-        store.begin(config, _record(dataset, _previous_start(store, overwrite)), overwrite=overwrite)
+        store.begin(config, dataset_record(dataset, previous_start(store, overwrite)), overwrite=overwrite)
         context = StudyContext(config, store)
         context.__dict__["dataset"] = dataset
         store.forget_samples(but=context.samples_folder(source_of_samples(present_sources())).name)
-        outcome = execute(graph, store, cluster or _pool_here(context, reporter, workers), reporter)
+        outcome = execute(graph, store, cluster or pool_here(context, reporter, workers), reporter)
     return Study(directory, outcome)
 
 
-def _cluster(scheduler: str | None, directory: str | os.PathLike[str]) -> Pool | None:
+def cluster_pool(scheduler: str | None, directory: str | os.PathLike[str]) -> Pool | None:
+    """The workers of a Dask scheduler; None without one.
+
+    Raises
+    ------
+    StudyError : none answers
+    """
     if scheduler is None:
         return None
     from rbmscape.study.cluster import DaskPool
@@ -187,7 +193,8 @@ def _cluster(scheduler: str | None, directory: str | os.PathLike[str]) -> Pool |
     return DaskPool(Path(directory), scheduler)
 
 
-def _pool_here(context: StudyContext, reporter: StudyReporter, workers: int | None) -> Pool:
+def pool_here(context: StudyContext, reporter: StudyReporter, workers: int | None) -> Pool:
+    """So many worker processes, or one task at a time in this process."""
     if workers is None:
         return HerePool(context, reporter)
     from rbmscape.study.local import LocalPool
@@ -195,7 +202,8 @@ def _pool_here(context: StudyContext, reporter: StudyReporter, workers: int | No
     return LocalPool(context.store.directory, workers)
 
 
-def _previous_start(store: StudyStore, overwrite: bool) -> str:
+def previous_start(store: StudyStore, overwrite: bool) -> str:
+    """When the study that is there was begun; now, where there is none."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return str(store.read().get("created", now)) if store.exists and not overwrite else now
 
@@ -215,7 +223,7 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _record(dataset: Dataset, created: str) -> dict[str, Any]:
+def dataset_record(dataset: Dataset, created: str) -> dict[str, Any]:
     """What study.json says beside the plan."""
     return {
         "created": created,
