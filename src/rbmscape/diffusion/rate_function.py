@@ -79,13 +79,20 @@ class RateFunction(OneLine):
 
     def cumulants(self, tilt: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
         """κ(t), κ'(t), κ''(t) at tilts (...,)."""
-        t = np.asarray(tilt, dtype=np.float64)[..., None] * self.weights
+        field = self._field(tilt)
+        kappa = np.log1p(-self.means) + np.logaddexp(0.0, field)
+        return kappa.sum(-1), *self._slopes(field)
+
+    def _field(self, tilt: ArrayLike) -> FloatArray:
+        """Logits of the tilted bits: (..., K)."""
         logit = np.log(self.means) - np.log1p(-self.means)
-        kappa = np.log1p(-self.means) + np.logaddexp(0.0, logit + t)
+        return np.asarray(logit + np.asarray(tilt, dtype=np.float64)[..., None] * self.weights)
+
+    def _slopes(self, field: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """κ' and κ'' where the bits have these logits."""
         with np.errstate(over="ignore"):
-            active = 1.0 / (1.0 + np.exp(-(logit + t)))
-        spread = active * (1.0 - active)
-        return kappa.sum(-1), active @ self.weights, spread @ self.weights**2
+            active = 1.0 / (1.0 + np.exp(-field))
+        return active @ self.weights, (active * (1.0 - active)) @ self.weights**2
 
     def tilt(self, z: ArrayLike) -> FloatArray:
         """t* with κ'(t*) = z + z_0: (...,); ±inf at the ends of the domain, NaN outside it."""
@@ -100,26 +107,34 @@ class RateFunction(OneLine):
 
     def _solve(self, target: FloatArray) -> FloatArray:
         """Newton's iteration, safeguarded by a bracket: κ' rises from one end of the domain to the other."""
-        upper = np.full(target.shape, 1.0 / np.abs(self.weights).max())
-        while np.any(short := (self.cumulants(upper)[1] < target) & (upper < _LARGEST_TILT)):
-            upper[short] *= 4.0
-        lower = np.full(target.shape, -1.0 / np.abs(self.weights).max())
-        while np.any(short := (self.cumulants(lower)[1] > target) & (lower > -_LARGEST_TILT)):
-            lower[short] *= 4.0
+        lower, upper = (self._beyond(target, side) for side in (-1.0, 1.0))
         t = np.clip((target - self.mean - self.offset) / self.variance, lower, upper)
+        left = np.arange(target.size)  # points near the ends of the domain take many steps, the others a few
         for _ in range(_MAX_ITERATIONS):
-            _, slope, curvature = self.cumulants(t)
-            excess = slope - target
-            lower, upper = np.where(excess < 0, t, lower), np.where(excess > 0, t, upper)
+            slope, curvature = self._slopes(self._field(t[left]))
+            excess = slope - target[left]
+            lower[left] = np.where(excess < 0, t[left], lower[left])
+            upper[left] = np.where(excess > 0, t[left], upper[left])
             with np.errstate(divide="ignore", invalid="ignore"):
-                step = t - excess / curvature
-            trusted = (step > lower) & (step < upper)
-            new = np.where(trusted, step, 0.5 * (lower + upper))
-            new = np.where(excess == 0, t, new)
-            if np.all(np.abs(new - t) <= 1e-14 * (1.0 + np.abs(t))):
-                return new
-            t = new
+                step = t[left] - excess / curvature
+            trusted = (step > lower[left]) & (step < upper[left])
+            new = np.where(trusted, step, 0.5 * (lower[left] + upper[left]))
+            new = np.where(excess == 0, t[left], new)
+            moved = np.abs(new - t[left]) > 1e-14 * (1.0 + np.abs(t[left]))
+            t[left], left = new, left[moved]
+            if left.size == 0:
+                break
         return t
+
+    def _beyond(self, target: FloatArray, side: float) -> FloatArray:
+        """Tilts beyond the wanted ones, upwards for side = 1 and downwards for -1."""
+        found = np.full(target.shape, side / np.abs(self.weights).max())
+        left = np.arange(target.size)
+        while left.size:
+            slope, _ = self._slopes(self._field(found[left]))
+            left = left[(side * slope < side * target[left]) & (np.abs(found[left]) < _LARGEST_TILT)]
+            found[left] *= 4.0
+        return found
 
     def value(self, z: ArrayLike) -> FloatArray:
         """I(z): (...,); the finite -ln P of a single state at the ends of the domain, +inf outside."""
