@@ -97,7 +97,7 @@ def test_the_knob_of_rotations_turns_as_the_package_does(look, serve, image_run)
     frame = subject.frame("hierarchy", -1)
     leading = subject.gauge.at(image_run.last_update)
     modes = rs.Modes.of(subject.load(image_run.last_update)).aligned_to(leading, leading=leading.n_paired)
-    h = frame.hidden.values
+    h = frame["hidden"]
     for sign, agrees in ((1, True), (-1, False)):
         rotation = mode_rotation(modes.n_visible, [(0, 2)], sign * angle)
         wanted = rotated_field(subject.load(image_run.last_update), modes, h, rotation, pixels=False).numpy()

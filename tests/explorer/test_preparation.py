@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
+from tests.explorer.test_views import ready
 
 import rbmscape as rs
 from rbmscape.errors import InputError
@@ -20,14 +20,6 @@ from rbmscape.explorer.catalogue import Catalogue, of_run
 from rbmscape.explorer.encode import Sheet, to_csv, to_netcdf, to_page
 from rbmscape.explorer.frames import Frames, NotReadyError
 from rbmscape.explorer.gauge import Gauge
-
-
-def polled(begun, seconds=60):
-    """Samples once they are drawn."""
-    end = time.monotonic() + seconds
-    while (found := begun.poll()) is None and time.monotonic() < end:
-        time.sleep(0.05)
-    return found
 
 
 def test_a_cache_keeps_what_was_asked_for_last_up_to_its_bytes():
@@ -72,22 +64,23 @@ def test_the_newest_wish_comes_first_and_a_failure_is_told_once():
     found, told = Frames(), []
     waiting = []
     for update in (1, 2, 3):
-        waiting.append(threading.Thread(target=lambda at=update: told.append(found.wait(("a", at), 10).n.item())))
+        waiting.append(threading.Thread(target=lambda at=update: told.append(found.wait(("a", at), 10)["n"].item())))
         waiting[-1].start()
-        while found.wish() != ("a", update):
+        while len(found._wishes) < update:
             time.sleep(0.001)
+    assert [found.wish() for _ in range(4)] == [("a", 3), ("a", 2), ("a", 1), None], "each is taken once"
     for update in (3, 2, 1):
-        assert found.wish() == ("a", update)
-        found.put(("a", update), xr.Dataset({"n": update}))
+        found.put(("a", update), Sheet({"n": ((), update)}))
     for thread in waiting:
         thread.join(10)
     assert sorted(told) == [1, 2, 3]
     with pytest.raises(NotReadyError, match="update 9"):
         found.wait(("a", 9), 0.01)
+    assert found.wish() == ("a", 9)
     found.put(("a", 9), InputError("no such luck"))
     assert found.wish() is None
-    found.put(("a", 9), xr.Dataset({"n": 9}))
-    assert found.wait(("a", 9), 0.01).n == 9
+    found.put(("a", 9), Sheet({"n": ((), 9)}))
+    assert found.wait(("a", 9), 0.01)["n"] == 9
 
 
 def test_frames_have_an_end_but_for_those_that_show_all_checkpoints(monkeypatch):
@@ -95,10 +88,12 @@ def test_frames_have_an_end_but_for_those_that_show_all_checkpoints(monkeypatch)
     found = Frames(lasting=["curve"])
     for update in range(10):
         for view in ("curve", "map"):
-            found.put((view, update), xr.Dataset({"x": ("i", np.zeros(50))}))
+            assert found.begin([(view, update)]) == (view, update)
+            found.put((view, update), Sheet({"x": ("i", np.zeros(50))}))
     assert len(found.kept("curve")) == 10
     assert [update for update, _ in found.kept("map")] == [9]
-    assert found.missing("map", range(12)) == [10, 11], "what was dropped is not made again until it is asked for"
+    keys = [("map", update) for update in range(12)]
+    assert [found.begin(keys) for _ in range(3)] == [("map", 10), ("map", 11), None], "what was dropped is made once"
 
 
 def test_modes_that_are_too_many_to_keep_are_made_again(monkeypatch, plain_run):
@@ -137,58 +132,42 @@ def test_a_sheet_is_its_dataset():
         {"i": ("i", [10.0, 20.0])},
         {"words": "w"},
     )
-    for write in (to_page, to_csv):
-        assert write(sheet) == write(sheet.dataset())
+    page = json.loads(to_page(sheet))["arrays"]
+    assert page["a"]["shape"] == [2, 2]
+    assert page["b"]["kind"] == "u1"
+    assert sheet.dataset().a.sel(i=20.0).values.tolist() == [3, 4]
+    assert (sheet.at("i", 1)["a"] == [3, 4]).all()
+    assert sheet.at("i", 1).dataset().equals(sheet.dataset().isel(i=1))
+    assert to_csv(sheet).startswith(b"i,")
     assert to_netcdf(sheet)[1:4] == b"HDF"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("what", ["run", "model"])
-def test_samples_of_many_weights_are_drawn_in_a_process_of_their_own(monkeypatch, plain_run, what):
-    """They are the same as those drawn here."""
-    opened = plain_run if what == "run" else rs.RBM.random(6, 4, std=0.5, seed=1)
-    never = threading.Event()
-    here = drawing.Drawing(opened, never).poll()
-    monkeypatch.setattr(drawing, "MOST_WEIGHTS_HERE", 0)
-    elsewhere = drawing.Drawing(opened, never)
-    place, found = Path(elsewhere._scratch.name), elsewhere.poll()
-    assert found is None
-    assert place.is_dir()
-    end = time.monotonic() + 60
-    while found is None and time.monotonic() < end:
-        time.sleep(0.05)
-        found = elsewhere.poll()
-    assert (found.packed.states == here.packed.states).all()
-    update = plain_run.updates[1] if what == "run" else None
-    assert (found.at(update).h == here.at(update).h).all()
-    assert not place.exists()
+def test_samples_that_cannot_be_drawn_are_told_in_a_sentence(monkeypatch):
+    def fails(*_):
+        raise InputError("no such luck")
+
+    monkeypatch.setattr("rbmscape.explorer.preparation.drawn", fails)
+    catalogue = Catalogue("model", lambda: {"model": rs.RBM.random(6, 4, std=0.5, seed=1)})
+    preparation = ready(catalogue.subject("")).preparation
+    assert "no equilibrium samples: no such luck" in preparation.problem
+    catalogue.close()
 
 
-@pytest.mark.slow
-def test_samples_that_cannot_be_drawn_are_told_in_a_sentence(monkeypatch, plain_run, tmp_path):
-    import shutil
+def test_closing_ends_what_is_drawn(monkeypatch, plain_run):
+    """At every rung while the ladder is chosen, and at every round."""
+    counted, stop = [], threading.Event()
 
-    monkeypatch.setattr(drawing, "MOST_WEIGHTS_HERE", 0)
-    shutil.copytree(plain_run.directory, tmp_path / "copy")
-    run = rs.Run.open(tmp_path / "copy")
-    shutil.rmtree(tmp_path / "copy")
-    begun = drawing.Drawing(run, threading.Event())
-    with pytest.raises(InputError, match="copy"):
-        polled(begun)
+    def count(self, done, status=None):
+        counted.append(done)
+        if len(counted) == 3 or done:
+            stop.set()
+        usual(self, done, status)
 
-
-@pytest.mark.slow
-def test_closing_ends_the_process_that_draws(monkeypatch, plain_run):
-    monkeypatch.setattr(drawing, "MOST_WEIGHTS_HERE", 0)
-    monkeypatch.setattr(drawing, "BUDGET", 1e15)
-    subject = of_run(plain_run).subject("")
-    subject.begin()
-    end = time.monotonic() + 60
-    while subject.preparation._drawing is None and time.monotonic() < end:
-        time.sleep(0.02)
-    process = subject.preparation._drawing._process
-    subject.close()
-    assert process.returncode is not None
+    usual = drawing.Stopper.advance
+    monkeypatch.setattr(drawing.Stopper, "advance", count)
+    with pytest.raises(drawing.StoppedError):
+        drawing.drawn(plain_run, stop)
+    assert counted == [0, 0, 0]
 
 
 def test_a_checkpoint_that_cannot_be_read_does_not_hold_up_the_others(plain_run, tmp_path):

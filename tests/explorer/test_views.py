@@ -68,7 +68,7 @@ def test_signs_are_continuous_and_the_gauge_is_that_of_the_package(plain_run):
         overlap = (subject.gauge.at(before).left[:, 0] @ subject.gauge.at(after).left[:, 0]).item()
         assert overlap > 0
     last = rs.Modes.of(plain_run.load(averaged=False))
-    shown = all_views()["landscape"].show(subject, Query.parse("mode=1"))
+    shown = all_views()["landscape"].show(subject, Query.parse("mode=1")).dataset()
     grid = last.mode_energy(0, *np.meshgrid(shown.grid_x_value.values, shown.grid_y_value.values)).numpy()
     assert np.allclose(shown.energy.values, grid, rtol=1e-5, atol=1e-5)
 
@@ -106,7 +106,7 @@ def test_densities_along_the_training_are_those_of_the_samples_and_show_two_well
     data, recipe = rs.load_dataset(tmp_path / "rows.npy"), tiny_recipe(epochs=40, n_hidden=6, batch_size=50)
     run = rs.train(data, recipe, tmp_path / "run", progress=False)
     subject = ready(of_run(run).subject(""))
-    found = all_views()["symmetry"].show(subject, Query.parse("mode=1"))
+    found = all_views()["symmetry"].show(subject, Query.parse("mode=1")).dataset()
     for kind in ("samples", "data"):
         for axis in "uw":
             density, edges = found[f"along_{kind}_{axis}_density"], found[f"along_{axis}_edge"]

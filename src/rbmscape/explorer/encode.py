@@ -7,9 +7,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rbmscape.brief import OneLine
 
@@ -36,6 +38,29 @@ class Sheet(OneLine):
     def _headline(self) -> str:
         return f"{len(self.variables)} variables: {', '.join(self.variables)}"
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.variables
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Numbers of a variable or a coordinate."""
+        return np.asarray((self.variables if name in self.variables else self.coords)[name][1])
+
+    def axes(self, name: str) -> tuple[str, ...]:
+        """Axes of a variable."""
+        return _axes(self.variables[name][0])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all numbers."""
+        return sum(np.asarray(of[1]).nbytes for of in (*self.variables.values(), *self.coords.values()))
+
+    def at(self, axis: str, place: int) -> Sheet:
+        """One place of an axis."""
+        variables, coords = (
+            {name: _taken(of, axis, place) for name, of in part.items()} for part in (self.variables, self.coords)
+        )
+        return Sheet(variables, coords, self.attrs)
+
     def dataset(self) -> xr.Dataset:
         """The same as a Dataset."""
         import xarray as xr
@@ -43,19 +68,26 @@ class Sheet(OneLine):
         return xr.Dataset(self.variables, coords=self.coords, attrs=self.attrs)
 
 
-def to_page(found: Sheet | xr.Dataset) -> bytes:
+def _axes(words: Any) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else tuple(words)
+
+
+def _taken(of: tuple[Any, ...], axis: str, place: int) -> tuple[Any, ...]:
+    axes = _axes(of[0])
+    if axis not in axes:
+        return of
+    where = axes.index(axis)
+    return (axes[:where] + axes[where + 1 :], np.take(np.asarray(of[1]), place, where), *of[2:])
+
+
+def to_page(found: Sheet) -> bytes:
     """Coordinates and variables: their axes, shape and numbers; those that are no bytes are float32."""
-    if isinstance(found, Sheet):
-        parts = {name: (*of, {})[:3] for name, of in (*found.coords.items(), *found.variables.items())}
-    else:
-        parts = {
-            str(name): (of.dims, of.values, of.attrs) for name, of in (*found.coords.items(), *found.data_vars.items())
-        }
-    return to_json({"arrays": {name: _array(*of) for name, of in parts.items()}, "attrs": dict(found.attrs)})
+    parts = {name: _array(*of) for name, of in (*found.coords.items(), *found.variables.items())}
+    return to_json({"arrays": parts, "attrs": dict(found.attrs)})
 
 
-def _array(axes: Any, numbers: Any, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    values, dims = np.asarray(numbers), [axes] if isinstance(axes, str) else list(map(str, axes))
+def _array(axes: Any, numbers: Any, attrs: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    values, dims = np.asarray(numbers), list(map(str, _axes(axes)))
     head = {"dims": dims, "shape": list(values.shape), "units": str(attrs.get("units", ""))}
     if values.dtype.kind in "OUS":
         return head | {"words": [str(word) for word in values.ravel()]}
@@ -80,21 +112,17 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def to_csv(found: Sheet | xr.Dataset) -> bytes:
+def to_csv(found: Sheet) -> bytes:
     """One row a number, with its coordinates, its name and its unit."""
     from rbmscape.study.tables import long_table
 
-    return str(long_table(_dataset(found)).to_csv(index=False)).encode("utf-8")
+    return str(long_table(found.dataset()).to_csv(index=False)).encode("utf-8")
 
 
-def to_netcdf(found: Sheet | xr.Dataset) -> bytes:
+def to_netcdf(found: Sheet) -> bytes:
     """A netCDF 4 file, made in memory."""
     import io
 
     buffer = io.BytesIO()
-    _dataset(found).to_netcdf(buffer, engine="h5netcdf")
+    found.dataset().to_netcdf(buffer, engine="h5netcdf")
     return buffer.getvalue()
-
-
-def _dataset(found: Sheet | xr.Dataset) -> xr.Dataset:
-    return found.dataset() if isinstance(found, Sheet) else found

@@ -1,24 +1,29 @@
-"""Frames of one subject, made in the background: first what somebody waits for, then the view that was looked at last,
-then the others; and all of them again once there are samples in equilibrium.
+"""Frames of one subject, made in the background: first what somebody waits for, then modes and samples of the
+checkpoints about the one that is looked at, the view that is looked at, the others, and the nearest checkpoints before
+the farther ones; and all of them again once there are samples in equilibrium.
+
+Two threads do it.  While one makes what is waited for, the other, which has a lower priority, helps with its parts.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from rbmscape.errors import RbmscapeError
 from rbmscape.explorer.cache import give_back_memory
-from rbmscape.explorer.drawing import Drawing, StoppedError
+from rbmscape.explorer.drawing import StoppedError, drawn
+from rbmscape.explorer.encode import Sheet
 from rbmscape.explorer.frames import Frames, Key
 from rbmscape.explorer.registry import all_views
+from rbmscape.explorer.scene import Scene
 
 if TYPE_CHECKING:
-    import xarray as xr
-
-    from rbmscape.explorer.scene import Scene
+    from rbmscape.explorer.gauge import Gauge
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
     from rbmscape.runs.samples import RunSamples
@@ -28,6 +33,14 @@ __all__ = ["Preparation", "Prepared"]
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_END = 30.0
 SECONDS_TO_YIELD = 2.0
+NICE = 10
+SECONDS_OF_REST = 1.0
+"""Without a wish, after which both threads make what nobody waits for."""
+PARTS: dict[str, Callable[[Scene], object]] = {
+    "modes of": lambda scene: scene.modes,
+    "samples of": lambda scene: (scene.samples, scene.reference),
+}
+"""What most views need of a checkpoint, prepared as if it were a view; it is kept where it is made."""
 
 
 class Prepared(Protocol):
@@ -35,6 +48,7 @@ class Prepared(Protocol):
 
     name: str
     opened: Run | RBM
+    gauge: Gauge
     equilibrium: RunSamples | None
 
     @property
@@ -56,7 +70,7 @@ class Prepared(Protocol):
 
 
 class Preparation:
-    """One thread, which begins when it is asked to.
+    """Two threads, which begin when they are asked to.
 
     Parameters
     ----------
@@ -66,6 +80,7 @@ class Preparation:
     ----------
     frames : what was made
     generation : grows whenever all checkpoints of a view are prepared, and with better samples
+    looked_at : view and update that somebody looked at last
     stage : what is going on, in words; ``ready`` at the end
     problem : what went wrong, in a sentence; empty where nothing did
     """
@@ -75,150 +90,183 @@ class Preparation:
         self._views = {name: view for name, view in all_views().items() if view.prepare is not None}
         self.frames = Frames([name for name, view in self._views.items() if view.uses_all])
         self.generation = 0
+        self.looked_at: Key = next(iter(self._views)), -1
         self.stage = "waiting"
         self.problem = ""
         self._whole: dict[str, int] = {}
-        self._looked_at = next(iter(self._views))
-        self._drawing: Drawing | None = None
         self._has_drawn = False
-        self._n_asked = 0
         self._begun = threading.Event()
+        self._answered = threading.Event()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def warm(self) -> None:
         """Load what the first page needs, before it is asked for."""
         with self._lock:
-            if self._thread is None and not self._stop.is_set():
-                self._thread = threading.Thread(target=self._work, name=f"explorer {self._subject.name}", daemon=True)
-                self._thread.start()
+            if self._threads or self._stop.is_set():
+                return
+            for work in (self._fill, self._answer):
+                thread = threading.Thread(target=work, name=f"explorer {self._subject.name}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def begin(self) -> None:
         """Prepare all checkpoints."""
         self._begun.set()
         self.warm()
 
-    def asked(self, more: int) -> None:
-        """Count questions that are being answered."""
-        with self._lock:
-            self._n_asked += more
+    def answered(self) -> None:
+        """Somebody has a picture, so that the rest may take the processor."""
+        self._answered.set()
 
     def close(self) -> None:
         """Stop, and wait until that is so."""
         self._stop.set()
+        self._answered.set()
         self.frames.close()
-        if self._thread is not None:
-            self._thread.join(SECONDS_TO_END)
+        for thread in self._threads:
+            thread.join(SECONDS_TO_END)
 
     @property
     def prepared(self) -> dict[str, list[int]]:
         """Checkpoints that are made, by view."""
         return {name: self.frames.made(name) for name in self._views}
 
-    def _work(self) -> None:
-        try:
-            self._first()
-            while not self._stop.is_set():
-                wish = self.frames.wish()
-                if wish is not None:
-                    self._looked_at = wish[0]
-                    self.frames.put(wish, self._made(wish))
-                elif not self._begun.is_set() or not self._rest():
-                    self.frames.wish(SECONDS_BETWEEN_LOOKS)
-        finally:
-            if self._drawing is not None:
-                self._drawing.close()
+    def _answer(self) -> None:
+        """Make what is waited for, and help with the rest while nobody moves."""
+        last = time.monotonic()
+        while not self._stop.is_set():
+            wish = self.frames.wish()
+            if wish is not None:
+                self._make(wish)
+                last = time.monotonic()
+            elif not self._answered.is_set() or time.monotonic() < last + SECONDS_OF_REST or not self._rest():
+                self._wait()
 
-    def _first(self) -> None:
-        """Load what the first page needs, and when it stands what the others need."""
+    def _fill(self) -> None:
+        """Load what the first page needs, and when it stands make the rest, samples in equilibrium at the end."""
+        if hasattr(os, "setpriority"):
+            with suppress(OSError):
+                usual = os.getpriority(os.PRIO_PROCESS, 0)
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual + NICE)
         with suppress(RbmscapeError, OSError):
             self._subject.data()
             while not self._begun.wait(SECONDS_BETWEEN_LOOKS) and not self._stop.is_set():
                 pass
-            self._give_way()
+            self._answered.wait(SECONDS_TO_YIELD)
+            self._answered.set()
             self._subject.samples_at(-1)
+        while not self._stop.is_set():
+            wish = self.frames.wish()
+            if wish is not None:
+                self._make(wish)
+            elif not self._help() and not self._rest() and not self._after():
+                self._wait()
 
-    def _made(self, key: Key) -> xr.Dataset | Exception:
+    def _help(self) -> bool:
+        """Make a part of what somebody waits for, or let it be made; False where nobody waits."""
+        urgent = self.frames.waited_for()
+        if urgent is None:
+            return False
+        part = self.frames.begin((name, urgent[1]) for name in reversed(PARTS))
+        if part is not None:
+            self._make(part)
+        else:
+            self.frames.pause(SECONDS_BETWEEN_LOOKS)
+        return True
+
+    def _wait(self) -> None:
+        wish = self.frames.wish(SECONDS_BETWEEN_LOOKS)
+        if wish is not None:
+            self._make(wish)
+
+    def _make(self, key: Key) -> None:
         """One frame, or why it could not be made."""
-        prepare = self._views[key[0]].prepare
-        assert prepare is not None
+        self.frames.put(key, self._made(key))
+
+    def _made(self, key: Key) -> Sheet | Exception:
+        view, update = key
         try:
-            return prepare(self._subject.scene(key[1]))
+            scene = self._subject.scene(update)
+            if view in PARTS:
+                PARTS[view](scene)
+                return Sheet({})
+            prepare = self._views[view].prepare
+            assert prepare is not None
+            return prepare(scene)
         except Exception as error:  # noqa: BLE001 - whoever waits is told, and the thread must go on
             return error
 
     def _rest(self) -> bool:
-        """Make one of what is missing, or whatever comes next; False where there is nothing to do now."""
+        """Make one of what is missing; False where there is nothing to do now."""
         try:
-            key = self._next()
-            if key is None:
-                return self._after()
-            self._give_way()
-            if self.frames.wish() is None and not self._stop.is_set():
-                made = self._made(key)
-                self.frames.put(key, made)
-                self.problem = str(made) if isinstance(made, Exception) else self.problem
-            return True
+            updates = self._near()
+            self._count(len(updates))
+            key = self.frames.begin(self._wanted(updates))
         except (RbmscapeError, OSError) as error:
             self.problem = str(error)
             return False
-
-    def _next(self) -> Key | None:
-        """The last checkpoint that a view lacks: of the one that is looked at, then of all others."""
-        updates = self._subject.updates[::-1]
-        missing = {name: self.frames.missing(name, updates) for name in self._views}
-        for name in self._views:
-            if not missing[name] and self._whole.get(name, 0) != len(updates):
-                self._whole[name] = len(updates)
-                self.generation += 1
-                give_back_memory()
-        if missing[self._looked_at]:
-            key = self._looked_at, missing[self._looked_at][0]
-        else:
-            left = [(updates.index(found[0]), name) for name, found in missing.items() if found]
-            if not left:
-                return None
-            place, name = min(left)
-            key = name, updates[place]
+        if key is None:
+            return False
         if not self._has_drawn:
             self.stage = "preparing checkpoints"
-        return key
+        made = self._made(key)
+        self.frames.put(key, made)
+        self.problem = str(made) if isinstance(made, Exception) else self.problem
+        return True
 
-    def _give_way(self) -> None:
-        """Let questions be answered first."""
-        end = time.monotonic() + SECONDS_TO_YIELD
-        while self._n_asked and self.frames.wish() is None and time.monotonic() < end and not self._stop.is_set():
-            time.sleep(0.005)
+    def _near(self) -> list[int]:
+        """All checkpoints, those next to the one that is looked at first."""
+        updates = self._subject.updates
+        here = updates.index(self.looked_at[1]) if self.looked_at[1] in updates else len(updates) - 1
+        return [updates[k] for k in sorted(range(len(updates)), key=lambda k: abs(k - here))]
+
+    def _wanted(self, updates: list[int]) -> Iterator[Key]:
+        """In the order in which they are made."""
+        looked_at = self.looked_at[0]
+        yield from ((part, update) for update in updates[: self._subject.gauge.room] for part in PARTS)
+        if looked_at in self._views:
+            yield from ((looked_at, update) for update in updates)
+        yield from ((view, update) for update in updates for view in self._views)
+
+    def _count(self, total: int) -> None:
+        """A view is whole once all its checkpoints are made; pages draw it again then."""
+        for name in self._views:
+            if self._whole.get(name, 0) != total and self.frames.n_done(name) >= total:
+                self._whole[name] = total
+                self.generation += 1
+                give_back_memory()
 
     def _after(self) -> bool:
-        """Everything is made: draw samples in equilibrium, and make with them what shows samples."""
+        """Everything is made: draw samples in equilibrium, and let what shows samples be made with them."""
         if self._has_drawn:
-            if self.stage != "ready":
-                self.stage = "ready"
-                self.generation += 1
+            self._finish()
             return False
         if not self._subject.is_finished:
             self.stage = "waiting for checkpoints"
             return False
+        self.stage = "drawing equilibrium samples"
+        self._subject.gauge.clear()
         try:
-            if self._drawing is None:
-                self.stage = "drawing equilibrium samples"
-                self._drawing = Drawing(self._subject.opened, self._stop)
-            found = self._drawing.poll()
+            self._subject.equilibrium = drawn(self._subject.opened, self._stop)
         except StoppedError:
             return False
         except Exception as error:  # noqa: BLE001 - the views have plain chains, and the page says why
             self.problem = f"there are no equilibrium samples: {error}"
-            self._has_drawn, self.stage = True, "ready"
-            self.generation += 1
-            return False
-        if found is None:
-            return False
-        self._subject.equilibrium, self._has_drawn = found, True
-        sampled = [name for name, view in self._views.items() if view.uses_samples]
+            self._has_drawn = True
+            return True
+        finally:
+            give_back_memory()
+        self._has_drawn = True
+        sampled = [*PARTS, *(name for name, view in self._views.items() if view.uses_samples)]
         self.frames.outdate(sampled)
         self._whole = {name: count for name, count in self._whole.items() if name not in sampled}
         self.stage = "preparing checkpoints with equilibrium samples"
         self.generation += 1
         return True
+
+    def _finish(self) -> None:
+        if self.stage != "ready" and all(self._whole.get(name) for name in self._views):
+            self.stage = "ready"
+            self.generation += 1

@@ -13,8 +13,6 @@ from rbmscape.errors import InputError
 from rbmscape.explorer import views
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.encode import Sheet
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.scene import Scene
@@ -36,10 +34,10 @@ class View:
     """
 
     name: str
-    show: Callable[[Any, Query], Sheet | xr.Dataset]
+    show: Callable[[Any, Query], Sheet]
     uses_samples: bool
     uses_all: bool
-    prepare: Callable[[Scene], xr.Dataset] | None
+    prepare: Callable[[Scene], Sheet] | None
 
 
 @cache

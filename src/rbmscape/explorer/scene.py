@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
-from rbmscape.errors import InputError, RbmscapeError
+from rbmscape.diffusion.reference import Reference
+from rbmscape.errors import RbmscapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
@@ -19,13 +21,14 @@ from rbmscape.sampling.draws import Draws
 from rbmscape.sampling.sample import sample
 from rbmscape.sampling.samples import Samples
 
-__all__ = ["Points", "Scene", "gibbs_samples", "sample_facts", "shown_points"]
+__all__ = ["Points", "Scene", "Shown", "gibbs_samples", "sample_facts"]
 
 N_POINTS = 500
 N_SAMPLES = 200
-N_STEPS = 100
+N_STEPS = 50
+N_ROWS = 2000
 MOST_CLASSES = 10
-WHY = "plain chains of 100 steps from random bits; equilibrium samples replace them when they are ready"
+WHY = "plain chains of 50 steps from random bits; equilibrium samples replace them when they are ready"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -47,41 +50,84 @@ class Points(OneLine):
         return f"{len(self.v)} states, {len(self.names)} classes"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scene(OneLine):
-    """One checkpoint.
+    """One checkpoint; what takes time is made when it is first looked at.
 
     Attributes
     ----------
     update : its number
     model : the parameters as they were trained
-    modes : of the model, with the order and the signs that continue those of the other checkpoints
-    samples : of the model
-    points : data that are shown; None where there are none
-    dataset : all data; None where there are none
+    data : what is shown of the data, and what means are taken of
     weight_std : of the first weights; None where that is not known
     """
 
     update: int
     model: RBM
-    modes: Modes
-    samples: Samples
-    points: Points | None
-    dataset: Dataset | None
+    data: Shown
     weight_std: float | None
+    _modes: Callable[[], Modes]
+    _samples: Callable[[], Samples]
+    _reference: Callable[[], Reference | None]
 
     def _headline(self) -> str:
-        return f"update {self.update}, {self.modes._headline()}"
+        return f"update {self.update}, {self.model._headline()}"
+
+    @property
+    def points(self) -> Points | None:
+        """Data that are shown; None where there are none."""
+        return self.data.points
+
+    @cached_property
+    def modes(self) -> Modes:
+        """Of the model, with the order and the signs that continue those of the other checkpoints."""
+        return self._modes()
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Of the model."""
+        return self._samples()
+
+    @cached_property
+    def reference(self) -> Reference | None:
+        """Mean activities over the data; None where there are none."""
+        return self._reference()
 
     def kept(self, most: int) -> list[int]:
         """The first modes, at most so many, that have a saddle."""
         return [i for i in range(min(most, self.modes.n_paired)) if not bool(self.modes.flat[i])]
 
 
-def shown_points(dataset: Dataset | None, seed: int = 0) -> Points | None:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Shown(OneLine):
+    """What the explorer keeps of a data set.
+
+    Attributes
+    ----------
+    points : that are shown; None where there are no data
+    rows : (n, N) uint8, at most 2000 training data, of which means are taken; None where there are none
+    why : there are none; empty where there are
+    """
+
+    points: Points | None
+    rows: NDArray[np.uint8] | None
+    why: str = ""
+
+    def _headline(self) -> str:
+        return self.why or f"{0 if self.rows is None else len(self.rows)} states, {self.points}"
+
+    @classmethod
+    def of(cls, make: Callable[[], Dataset]) -> Shown:
+        """Of a data set that is read now, or why it cannot be."""
+        try:
+            dataset = make()
+        except (RbmscapeError, OSError) as error:
+            return cls(None, None, str(error))
+        return cls(shown_points(dataset), np.array(dataset.train[:N_ROWS]))
+
+
+def shown_points(dataset: Dataset, seed: int = 0) -> Points:
     """At most 500 test data (training data where there are none), chosen at random, with their classes."""
-    if dataset is None:
-        return None
     test = len(dataset.test) > 0
     pool, labels = (dataset.test, dataset.test_labels) if test else (dataset.train, dataset.train_labels)
     picks = Stream(seed, "explorer/points").numpy(0).permutation(len(pool))[:N_POINTS]
@@ -92,7 +138,7 @@ def shown_points(dataset: Dataset | None, seed: int = 0) -> Points | None:
 
 
 def gibbs_samples(rbm: RBM, seed: int = 0) -> Samples:
-    """Chains of 100 steps from random bits, quickly made and not judged."""
+    """Chains of 50 steps from random bits, quickly made and not judged."""
     from rbmscape.sampling.verdict import EquilibriumVerdict
 
     drawn = sample(rbm, n_chains=N_SAMPLES, n_steps=N_STEPS, seed=seed)
@@ -111,23 +157,3 @@ def sample_facts(samples: Samples) -> dict[str, Any]:
         "samples_verdict": str(samples.verdict),
         "samples_equilibrated": int(samples.converged),
     }
-
-
-def or_none(make: Callable[[], Any]) -> tuple[Any, str]:
-    """What a function makes, or None and the reason."""
-    try:
-        return make(), ""
-    except (RbmscapeError, OSError) as error:
-        return None, str(error)
-
-
-def require(value: Any, what: str) -> Any:
-    """The value.
-
-    Raises
-    ------
-    InputError : it is None
-    """
-    if value is None:
-        raise InputError(f"this view needs {what}; open a run whose data can be found")
-    return value

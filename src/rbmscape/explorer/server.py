@@ -180,6 +180,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _view(self, subject: Subject, view: str, kind: str, query: Query) -> bytes:
         found = find_view(view)
+        update = query.whole("update", -1, -1, 2**60)
+        if self.headers.get("X-Rbmscape-Ahead") and found.prepare is not None and not subject.has(view, update):
+            raise NotReadyError("it is not needed yet")
         made = len(subject.frames(view)) if found.uses_all else 0
         key = (subject.name, subject.preparation.generation, len(subject.updates), made, view, kind, query)
 
@@ -191,8 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
                 give_back_memory()
             return made
 
-        with subject.answering():
+        try:
             return self.server.cache.get(key, make)
+        finally:
+            subject.preparation.answered()
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rbmscape.brief import printable
+from rbmscape.diffusion.reference import Reference, reference_point
 from rbmscape.errors import InputError
 from rbmscape.explorer.cache import Cache
+from rbmscape.explorer.encode import Sheet
 from rbmscape.explorer.frames import NotReadyError
 from rbmscape.explorer.gauge import Gauge
 from rbmscape.explorer.preparation import Preparation
-from rbmscape.explorer.scene import Points, Scene, gibbs_samples, or_none, shown_points
+from rbmscape.explorer.scene import Scene, Shown, gibbs_samples
 from rbmscape.model.rbm import RBM
 from rbmscape.runs.run import Run
 from rbmscape.runs.samples import RunSamples
 from rbmscape.sampling.samples import Samples
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.data.dataset import Dataset
 
 __all__ = ["Subject"]
@@ -29,6 +28,7 @@ __all__ = ["Subject"]
 SECONDS_TO_WAIT = 5.0
 MOST_NAMES = 60
 SAMPLES_BYTES = 32_000_000
+REFERENCES_BYTES = 8_000_000
 
 
 class Subject:
@@ -55,7 +55,8 @@ class Subject:
         self.equilibrium: RunSamples | None = None
         self.preparation = Preparation(self)
         self._samples: Cache[Samples] = Cache(SAMPLES_BYTES, _size)
-        self._data: tuple[Dataset | None, Points | None, str] | None = None
+        self._references: Cache[Reference] = Cache(REFERENCES_BYTES, lambda one: one.m.nbytes + one.n.nbytes)
+        self._data: Shown | None = None
         self._lock = threading.Lock()
 
     @property
@@ -120,13 +121,12 @@ class Subject:
             return [f"unit {number}" for number in range(1, self.n_visible + 1)]
         return [printable(str(name)) for name in named]
 
-    def data(self) -> tuple[Dataset | None, Points | None]:
-        """The run's data and those of them that are shown; None where they cannot be had."""
+    def data(self) -> Shown:
+        """What is shown of the run's data, read once."""
         with self._lock:
             if self._data is None:
-                found, why = or_none(self._rows) if self.run is not None else (None, "a model has no data")
-                self._data = found, shown_points(found), why
-            return self._data[:2]
+                self._data = Shown(None, None, "a model has no data") if self.run is None else Shown.of(self._rows)
+            return self._data
 
     def _rows(self) -> Dataset:
         """The run's data, each row as often as it counts."""
@@ -136,9 +136,9 @@ class Subject:
     @property
     def no_data(self) -> str:
         """Why there are no data; empty where there are, or where nobody has looked yet."""
-        return "" if self._data is None else self._data[2]
+        return "" if self._data is None else self._data.why
 
-    def frame(self, view: str, update: int) -> xr.Dataset:
+    def frame(self, view: str, update: int) -> Sheet:
         """What a view keeps of a checkpoint, made now if it has not been made.
 
         Raises
@@ -146,9 +146,15 @@ class Subject:
         NotReadyError : it takes longer than five seconds
         """
         self.begin()
-        return self.preparation.frames.wait((view, self.resolve(update)), SECONDS_TO_WAIT)
+        key = view, self.resolve(update)
+        self.preparation.looked_at = key
+        return self.preparation.frames.wait(key, SECONDS_TO_WAIT)
 
-    def frames(self, view: str) -> list[tuple[int, xr.Dataset]]:
+    def has(self, view: str, update: int) -> bool:
+        """Whether a frame is made."""
+        return self.preparation.frames.has((view, self.resolve(update)))
+
+    def frames(self, view: str) -> list[tuple[int, Sheet]]:
         """Updates and what a view keeps of them, as far as that is made."""
         return self.preparation.frames.kept(view)
 
@@ -161,23 +167,20 @@ class Subject:
 
     def scene(self, update: int) -> Scene:
         """All that is known of a checkpoint."""
-        dataset, points = self.data()
         std = None if self.run is None else self.run.config.weight_std or None
-        samples = self.samples_at(update)
-        return Scene(update, self.load(update), self.gauge.at(update), samples, points, dataset, std)
+        modes, samples = partial(self.gauge.at, update), partial(self.samples_at, update)
+        return Scene(update, self.load(update), self.data(), std, modes, samples, partial(self.reference_at, update))
+
+    def reference_at(self, update: int) -> Reference | None:
+        """Mean activities of a checkpoint's model over the data, computed once; None where there are no data."""
+        rows = self.data().rows
+        if rows is None:
+            return None
+        return self._references.get(update, lambda: reference_point(self.load(update), "data", rows))
 
     def begin(self) -> None:
         """Prepare the views in the background, if that has not begun."""
         self.preparation.begin()
-
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """While this lasts, nothing is prepared but what is waited for."""
-        self.preparation.asked(1)
-        try:
-            yield
-        finally:
-            self.preparation.asked(-1)
 
     def close(self) -> None:
         """Stop preparing, and wait until that is so: native code must not run while the process ends."""

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from rbmscape.figures.analysis import Subject
     from rbmscape.figures.material import Material
 
-__all__ = ["SPEC", "Options", "alt_text", "compute", "draw", "for_model", "for_study", "panel_name"]
+__all__ = [
+    "SPEC",
+    "Options",
+    "alt_text",
+    "compute",
+    "draw",
+    "for_model",
+    "for_study",
+    "panel_name",
+    "spectrum_variables",
+]
 
 
 LAW_POINTS = 200
@@ -107,9 +117,19 @@ def compute(
     """
     import xarray as xr
 
-    asked = Options(**options)
     if not groups or not all(groups.values()):
         raise InputError("a spectrum needs at least one model a group")
+    return xr.Dataset(
+        spectrum_variables(groups, weight_std, Options(**options).n_bins),
+        coords={"method": ("group", [m for m, _ in groups]), "hidden": ("group", [h for _, h in groups])},
+        attrs=provenance_attrs(bulk_std_given=weight_std is not None),
+    )
+
+
+def spectrum_variables(
+    groups: Mapping[tuple[str, int], Sequence[RBM]], weight_std: float | None, n_bins: int = Options().n_bins
+) -> dict[str, Any]:
+    """Variables of the Dataset of `compute`."""
     spectra = {
         key: [torch.linalg.svdvals(model.weights.to(torch.float64)).cpu().numpy() for model in models]
         for key, models in groups.items()
@@ -124,28 +144,24 @@ def compute(
         n_visible = groups[key][0].n_visible
         std = weight_std if weight_std is not None else _estimated_std(values, n_visible, key[1])
         laws.append(MarchenkoPastur(n_visible, key[1], std))
-    edges = np.linspace(0.0, 1.02 * max(float(np.nanmax(table)), 1e-12), asked.n_bins + 1)
+    edges = np.linspace(0.0, 1.02 * max(float(np.nanmax(table)), 1e-12), n_bins + 1)
     densities = [np.histogram(row[np.isfinite(row)], edges, density=True)[0] for row in table]
     threshold = np.array([bulk_threshold(law) for law in laws])
     outside = (table > threshold[:, None, None]).sum(axis=2).sum(axis=1) / [len(values) for values in spectra.values()]
     energy: dict[str, Any] = {"units": "k_B T"}
     density: dict[str, Any] = {"units": "1 / k_B T"}
     grids = [np.linspace(*law.edges, LAW_POINTS) for law in laws]
-    return xr.Dataset(
-        {
-            "singular_value": (("group", "replica", "order"), table, energy),
-            "density": (("group", "bin"), np.stack(densities), density),
-            "bin_edge": ("edge", edges, energy),
-            "threshold": ("group", threshold, energy),
-            "law_at": (("group", "grid"), np.stack(grids), energy),
-            "law": (("group", "grid"), np.stack([law.pdf(g) for law, g in zip(laws, grids, strict=True)]), density),
-            "bulk_std": ("group", [law.std for law in laws], energy),
-            "outside": ("group", outside, {"units": "1"}),
-            "replicas": ("group", [len(values) for values in spectra.values()], {"units": "1"}),
-        },
-        coords={"method": ("group", [m for m, _ in groups]), "hidden": ("group", [h for _, h in groups])},
-        attrs=provenance_attrs(bulk_std_given=weight_std is not None),
-    )
+    return {
+        "singular_value": (("group", "replica", "order"), table, energy),
+        "density": (("group", "bin"), np.stack(densities), density),
+        "bin_edge": ("edge", edges, energy),
+        "threshold": ("group", threshold, energy),
+        "law_at": (("group", "grid"), np.stack(grids), energy),
+        "law": (("group", "grid"), np.stack([law.pdf(g) for law, g in zip(laws, grids, strict=True)]), density),
+        "bulk_std": ("group", [law.std for law in laws], energy),
+        "outside": ("group", outside, {"units": "1"}),
+        "replicas": ("group", [len(values) for values in spectra.values()], {"units": "1"}),
+    }
 
 
 def _estimated_std(values: Sequence[np.ndarray[Any, Any]], n_visible: int, n_hidden: int) -> float:

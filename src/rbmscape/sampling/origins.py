@@ -30,6 +30,7 @@ from rbmscape.errors import RbmscapeError, ShapeError
 from rbmscape.kernels.interface import Annealer
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import Trained
+from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.ladder import Ladder, leading_modes, moved
 
@@ -84,12 +85,15 @@ def known_states(source: Any) -> Tensor | None:
     return torch.cat(rows) if rows else None
 
 
-def from_elsewhere(ladder: Ladder, known: Tensor | None, stream: Stream, annealer: Annealer) -> Ladder:
+def from_elsewhere(
+    ladder: Ladder, known: Tensor | None, stream: Stream, annealer: Annealer, progress: Advance = silent
+) -> Ladder:
     """The same ladder, of which half of the columns start elsewhere.
 
     Parameters
     ----------
     known : (n, N) states that may have weight, entries 0 or 1
+    progress : called with 0 at every rung
     """
     source = stream.child("elsewhere")
     generator, start = source.numpy(), ladder.start
@@ -104,6 +108,7 @@ def from_elsewhere(ladder: Ladder, known: Tensor | None, stream: Stream, anneale
     states = torch.stack([row for rows in zip_longest(*sources) for row in rows if row is not None])
     others = states.new_empty((len(ladder.models), *states.shape))
     for rung, model in enumerate(ladder.models):
+        progress(0)
         others[rung] = moved(annealer, model, states, STEPS, source.child(f"rung/{rung}"), 0)
     return replace(ladder, others=others)
 

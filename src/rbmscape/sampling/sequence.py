@@ -177,7 +177,7 @@ def _ladder(
     ladder = choose_ladder(
         path, stream.child("ladder"), annealer, settings["target"], keep=wanted, base=base, progress=advance
     )
-    ladder = from_elsewhere(ladder, known, stream, annealer)
+    ladder = from_elsewhere(ladder, known, stream, annealer, advance)
     annealer, rounded = faithful_annealer(target, ladder.top_states, machine.engine, annealer, machine.precision)
     most = min(int(settings["n_chains"]), chains_in_memory(len(ladder.models), target.n_visible))
     n_chains, rounds = affordable_chains_and_rounds(settings["budget"], len(ladder.models), most, target)

@@ -1,5 +1,5 @@
 // The page: one state, one timeline, one view at a time.
-import { ask, file, record, renew, Waiting } from "./ask.js";
+import { ask, file, record, renew, turnTo, Waiting } from "./ask.js";
 import { single } from "./images.js";
 import { sheetText, sizeOf, svgText } from "./plot.js";
 import { DEFAULTS, read, write } from "./state.js";
@@ -15,7 +15,7 @@ import * as ledger from "./views/ledger.js";
 const VIEWS = { training, landscape, symmetry, spectrum, hierarchy, diffusion, play, ledger };
 const element = (id) => document.getElementById(id);
 let state = read(), summary = null, drawn = 0, playing = 0, cleanup = null, asked = [];
-window.rbmscape = { redraws: [], ready: false };
+window.rbmscape = { firsts: [], redraws: [], ready: false };
 
 const view = () => VIEWS[state.view] || training;
 const position = () => {
@@ -90,12 +90,15 @@ async function draw() {
   element("stage").classList.add("waiting");
   window.rbmscape.shown = "";
   asked = [];
+  turnTo(context.update);
   try {
-    let paint = await view().load(context);
+    let paint = await view().load(context), isFirst = true;
     while (paint) {  // what is painted first may return, or promise, what is painted next
       if (number !== drawn) return;
       const next = paint();
       window.rbmscape.first ??= performance.now();
+      if (isFirst) window.rbmscape.firsts.push(performance.now() - began);
+      isFirst = false;
       element("stage").classList.remove("waiting");
       paint = await next;
     }
@@ -120,7 +123,7 @@ async function ahead(number) {
   for (const update of near) {
     for (const [name, one] of words) {
       if (number !== drawn || name === "play") return;
-      await ask(name, { ...one, update }).catch(() => null);
+      await ask(name, { ...one, update }, { ahead: true }).catch(() => null);
     }
   }
 }

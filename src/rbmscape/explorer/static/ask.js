@@ -1,6 +1,6 @@
 // Questions to the server: each answer is decoded into typed arrays and kept.
 const token = new URLSearchParams(location.search).get("token") || "";
-const kept = new Map();
+const kept = new Map(), open = new Map();
 let generation = 0;
 
 export class Waiting extends Error {}
@@ -12,10 +12,11 @@ function address(path, words) {
   return text ? `/api/${path}?${text}` : `/api/${path}`;
 }
 
-async function fetched(path, words) {
+async function fetched(path, words, { ahead = false, signal } = {}) {
   let answer;
   try {
-    answer = await fetch(address(path, words), { headers: { "X-Rbmscape-Token": token } });
+    const headers = { "X-Rbmscape-Token": token, ...(ahead && { "X-Rbmscape-Ahead": "1" }) };
+    answer = await fetch(address(path, words), { headers, signal });
   } catch {
     throw new Error("The explorer does not answer; start it again with rbmscape explore.");
   }
@@ -26,8 +27,8 @@ async function fetched(path, words) {
 }
 
 /** A record of the server as it is. */
-export async function record(path, words) {
-  return (await fetched(path, words)).json();
+export async function record(path, words, options) {
+  return (await fetched(path, words, options)).json();
 }
 
 /** A file, for a download. */
@@ -41,16 +42,28 @@ export function renew(number) {
   generation = number;
 }
 
-/** The Dataset of a view: `{attrs, NAME: {dims, shape, values, units}}`. */
-export async function ask(view, words) {
+/** The numbers of a view: `{attrs, NAME: {dims, shape, values, units}}`; with `ahead` only if they are there already. */
+export async function ask(view, words, { ahead = false } = {}) {
   const key = address(`view/${view}`, words);
   if (!kept.has(key)) {
-    const asked = record(`view/${view}`, words).then(decoded);
+    const stop = new AbortController();
+    const asked = record(`view/${view}`, words, { ahead, signal: stop.signal }).then(decoded);
     kept.set(key, asked);
-    asked.catch(() => kept.delete(key));
+    open.set(key, { stop, update: words?.update });
+    asked.catch(() => kept.get(key) === asked && kept.delete(key)).finally(() => open.get(key)?.stop === stop && open.delete(key));
     if (kept.size > 400) kept.delete(kept.keys().next().value);
   }
   return kept.get(key);
+}
+
+/** Wait no longer for other checkpoints than this: a browser asks a few questions at once only. */
+export function turnTo(update) {
+  for (const [key, asked] of open) {
+    if (asked.update === undefined || asked.update === update) continue;
+    asked.stop.abort();
+    open.delete(key);
+    kept.delete(key);
+  }
 }
 
 function decoded(found) {

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from rbmscape.explorer.encode import Sheet
 from rbmscape.explorer.scene import Scene, sample_facts
 from rbmscape.rng import Stream
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
 
@@ -25,10 +25,8 @@ MOST_MODES = 32
 N_SAMPLES = 10
 
 
-def prepare(scene: Scene) -> xr.Dataset:
+def prepare(scene: Scene) -> Sheet:
     """``field`` (sample, unit) at rest, ``strength`` (sample, mode) s, ``vector`` (mode, unit) U, and ``uniform``."""
-    import xarray as xr
-
     modes = scene.modes
     kept = min(MOST_MODES, modes.n_paired)
     h = scene.samples.h[:N_SAMPLES]
@@ -36,18 +34,20 @@ def prepare(scene: Scene) -> xr.Dataset:
     strength = (h.double() @ modes.right[:, :kept]) * modes.singular_values[:kept]
     drawn = Stream(0, "explorer/hierarchy").numpy(0).random((len(h), modes.n_visible))
     variables: dict[str, Any] = {
-        "strength": (("sample", "mode"), strength.cpu().numpy()),
-        "vector": (("mode", "unit"), modes.left[:, :kept].T.cpu().numpy()),
-        "singular_value": ("mode", modes.singular_values[:kept].cpu().numpy(), {"units": "k_B T"}),
-        "uniform": (("sample", "unit"), drawn),
+        "strength": (("sample", "mode"), _numbers(strength)),
+        "vector": (("mode", "unit"), _numbers(modes.left[:, :kept].T)),
+        "singular_value": ("mode", _numbers(modes.singular_values[:kept]), {"units": "k_B T"}),
+        "uniform": (("sample", "unit"), drawn.astype(np.float32)),
         "hidden": (("sample", "hidden_unit"), h.cpu().numpy()),
-        "field": (("sample", "unit"), field.cpu().numpy()),
+        "field": (("sample", "unit"), _numbers(field)),
     }
-    result = xr.Dataset(variables)
-    small = {name: array.astype(np.float32) for name, array in result.data_vars.items() if array.dtype == np.float64}
-    return result.assign(small).assign_attrs(sample_facts(scene.samples))
+    return Sheet(variables, attrs=sample_facts(scene.samples))
 
 
-def show(subject: Subject, query: Query) -> xr.Dataset:
+def _numbers(values: torch.Tensor) -> Any:
+    return values.cpu().numpy().astype(np.float32)
+
+
+def show(subject: Subject, query: Query) -> Sheet:
     """All that the knob needs at one checkpoint."""
     return subject.frame("hierarchy", query.whole("update", -1, -1, 2**60))

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from rbmscape.explorer.encode import Sheet
 from rbmscape.explorer.scene import Scene, sample_facts
 from rbmscape.figures.landscape_panels import landscape_variables
 from rbmscape.sampling.sample import sample
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
 
@@ -23,10 +22,8 @@ MOST_MODES = 16
 N_GRID = 41
 
 
-def prepare(scene: Scene) -> xr.Dataset:
+def prepare(scene: Scene) -> Sheet:
     """Landscapes of the first modes over panel, with ``points`` and ``samples``, μ, and the axes u and w."""
-    import xarray as xr
-
     modes = scene.modes
     count = min(MOST_MODES, modes.n_paired)
     states = {"samples": modes.project(scene.samples.v[:, : modes.n_visible], scene.samples.h)}
@@ -45,14 +42,14 @@ def prepare(scene: Scene) -> xr.Dataset:
     if scene.points is not None:
         variables["label"] = ("point", scene.points.labels.astype(np.float32), {"units": "1"})
     names = [] if scene.points is None else list(scene.points.names)
-    return xr.Dataset(variables).assign_attrs(sample_facts(scene.samples), classes=names)
+    return Sheet(variables, attrs=sample_facts(scene.samples) | {"classes": names})
 
 
 def _numbers(values: torch.Tensor) -> Any:
     return values.cpu().numpy().astype(np.float32)
 
 
-def show(subject: Subject, query: Query) -> xr.Dataset:
+def show(subject: Subject, query: Query) -> Sheet:
     """The landscape of one mode, numbered from 1."""
     whole = subject.frame("landscape", query.whole("update", -1, -1, 2**60))
-    return whole.isel(panel=query.whole("mode", 1, 1, whole.sizes["panel"]) - 1)
+    return whole.at("panel", query.whole("mode", 1, 1, len(whole["mode"])) - 1)

@@ -35,7 +35,7 @@ def show(subject: Subject, query: Query) -> Sheet:
             f"a model with {rbm.n_visible} x {rbm.n_hidden} weights is too large to run in a browser; "
             "draw its samples with rbmscape sample"
         )
-    _, points = subject.data()
+    points = subject.data().points
     start = subject.samples_at(update).v.cpu().numpy()[:40] if points is None else points.v[:40]
     return Sheet(
         {

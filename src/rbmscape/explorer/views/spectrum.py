@@ -1,5 +1,5 @@
-"""Singular values against the law of random weights, outliers, dressed values, and the frequencies of bosons
-(arXiv:2503.21536, equations 20, 40 and 44).
+"""Singular values against the law of random weights, outliers, and dressed values
+(arXiv:2503.21536, equations 20 and 44).
 """
 
 from __future__ import annotations
@@ -7,16 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from rbmscape.diffusion.bosons import curvature_matrix, dressed_singular_values
-from rbmscape.diffusion.reference import reference_point
+from rbmscape.diffusion.bosons import dressed_singular_values
+from rbmscape.explorer.encode import Sheet
 from rbmscape.explorer.scene import Scene
-from rbmscape.figures import spectrum as figure
+from rbmscape.figures.spectrum import spectrum_variables
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
 
@@ -25,36 +22,27 @@ __all__ = ["USES_ALL", "USES_SAMPLES", "prepare", "show"]
 USES_ALL = True
 USES_SAMPLES = False
 
-N_DATA = 2000
-MOST_UNITS = 1600
-UNIFORM_FREQUENCY = 2.0
-UNIFORM_THRESHOLD = 4.0
 
-
-def prepare(scene: Scene) -> xr.Dataset:
-    """Spectrum and law of the printed figure; ``dressed`` over order, ``frequency`` over boson (ω < 0: unstable)."""
-    group = {("model", scene.model.n_hidden): [scene.model]}
-    result = figure.compute(group, weight_std=scene.weight_std).isel(group=0, replica=0, drop=True)
-    values = result.singular_value.values
+def prepare(scene: Scene) -> Sheet:
+    """Spectrum and law of the printed figure; ``dressed`` over order."""
+    found = spectrum_variables({("model", scene.model.n_hidden): [scene.model]}, scene.weight_std)
+    result = Sheet(found).at("group", 0).at("replica", 0)
     variables: dict[str, Any] = {
-        "frequency_uniform": ("order", UNIFORM_FREQUENCY * (1 - values / UNIFORM_THRESHOLD), {"units": "1"}),
-        "random_edge": float(result.law_at.values[-1]),
+        name: (of[0], np.asarray(of[1], np.float32), *of[2:]) for name, of in result.variables.items()
     }
-    if scene.dataset is not None:
-        point = reference_point(scene.model, "data", scene.dataset.train[:N_DATA])
-        variables["dressed"] = ("order", np.asarray(dressed_singular_values(scene.model, point)), {"units": "1"})
-        if scene.model.n_visible + scene.model.n_hidden <= MOST_UNITS:
-            found = torch.linalg.eigvalsh(curvature_matrix(scene.model, point)).cpu().numpy() / 2
-            variables["frequency"] = ("boson", found, {"units": "1"})
-    return result.reset_coords(drop=True).assign(variables).astype(np.float32).assign_attrs(update=scene.update)
+    variables["random_edge"] = ((), result["law_at"][-1], {"units": "k_B T"})
+    if scene.reference is not None:
+        dressed = dressed_singular_values(scene.model, scene.reference)
+        variables["dressed"] = ("order", dressed.astype(np.float32), {"units": "1"})
+    return Sheet(variables, attrs={"update": scene.update})
 
 
-def show(subject: Subject, query: Query) -> xr.Dataset:
+def show(subject: Subject, query: Query) -> Sheet:
     """The spectrum at one checkpoint, and the first singular values at all that are prepared."""
     here = subject.frame("spectrum", query.whole("update", -1, -1, 2**60))
-    first = min(8, here.sizes["order"])
     rows = subject.frames("spectrum")
-    along = {"along_singular_value": (("at", "rank"), np.array([one.singular_value.values[:first] for _, one in rows]))}
-    if "dressed" in here:
-        along["along_dressed"] = (("at", "rank"), np.array([one.dressed.values[:first] for _, one in rows]))
-    return here.assign(along).assign_coords(at=[float(update) for update, _ in rows])
+    along: dict[str, Any] = {}
+    for name in ("singular_value", "dressed"):
+        if name in here:
+            along[f"along_{name}"] = (("at", "rank"), np.array([one[name][:8] for _, one in rows]), {"units": "1"})
+    return Sheet({**here.variables, **along}, {"at": ("at", [float(update) for update, _ in rows])}, here.attrs)

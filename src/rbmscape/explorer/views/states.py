@@ -19,7 +19,7 @@ __all__ = ["show"]
 def show(subject: Subject, query: Query) -> Sheet:
     """``state`` over (row, unit), bits; ``label`` over row for data."""
     if query.choice("kind", ("samples", "points")) == "points":
-        _, points = subject.data()
+        points = subject.data().points
         if points is None:
             return Sheet({"state": (("row", "unit"), np.empty((0, subject.n_visible), np.uint8))})
         return Sheet(

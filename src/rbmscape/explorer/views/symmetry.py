@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rbmscape.diffusion.mode_potential import mode_potential
-from rbmscape.diffusion.reference import Reference, reference_point
+from rbmscape.diffusion.reference import Reference
 from rbmscape.errors import InputError
+from rbmscape.explorer.encode import Sheet
 from rbmscape.explorer.scene import Scene, sample_facts
 from rbmscape.symmetry.landau import Landau, landau_modes, reachable_range
 from rbmscape.symmetry.transitions import critical_update
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from rbmscape.explorer.query import Query
     from rbmscape.explorer.subject import Subject
 
@@ -30,30 +29,30 @@ MOST_MODES = 8
 N_GRID = 121
 MOST_MARGINALS = 2  # an integral of all other bits at every point of the grid
 N_BINS = 40
-N_DATA = 2000
 FLUCTUATIONS = (0.0, 0.25)
 ENERGY = {"units": "k_B T"}
 
 
-def prepare(scene: Scene) -> xr.Dataset:
+def prepare(scene: Scene) -> Sheet:
     """Free energies, densities and means of the first modes over panel (modes that have a saddle)."""
-    import xarray as xr
-
     kept = scene.kept(MOST_MODES)
     if not kept:
-        return xr.Dataset()
+        return Sheet({})
     curves = [landau_modes(scene.model, kept, fluctuation=s, modes=scene.modes) for s in FLUCTUATIONS]
     states = {"samples": scene.modes.project(*scene.samples.all)}
     if scene.points is not None:
         states["data"] = scene.modes.project(scene.points.v)
-    point = None if scene.dataset is None else reference_point(scene.model, "data", scene.dataset.train[:N_DATA])
     panels = []
     for place, mode in enumerate(kept):
         of_mode = {
             name: (found.u[:, mode].cpu().numpy(), found.w[:, mode].cpu().numpy()) for name, found in states.items()
         }
-        panels.append(_panel(scene, mode, [pair[place] for pair in curves], of_mode, point))
-    return xr.concat(panels, "panel").assign_coords(panel=kept).assign_attrs(sample_facts(scene.samples))
+        panels.append(_panel(scene, mode, [pair[place] for pair in curves], of_mode, scene.reference))
+    stacked = {
+        name: (("panel", *axes), np.stack([one[name][1] for one in panels]), attrs)
+        for name, (axes, _, attrs) in panels[0].items()
+    }
+    return Sheet(stacked, {"panel": ("panel", np.array(kept))}, sample_facts(scene.samples))
 
 
 def _panel(
@@ -62,10 +61,8 @@ def _panel(
     curves: list[Landau],
     states: dict[str, tuple[FloatArray, FloatArray]],
     point: Reference | None,
-) -> xr.Dataset:
+) -> dict[str, tuple[tuple[str, ...], Any, dict[str, str]]]:
     """One mode: f over the whole range that bits reach, its minima there, and what was measured."""
-    import xarray as xr
-
     low, high = reachable_range(scene.modes, mode)
     grid = np.linspace(low, high, N_GRID)
     minima = np.full((len(curves), 2), np.nan)
@@ -74,25 +71,25 @@ def _panel(
         minima[row, : found.size] = found
     edges = {axis: _edges([both[place] for both in states.values()]) for place, axis in enumerate("uw")}
     variables: dict[str, Any] = {
-        "z": ("point", grid, {"units": "1"}),
+        "z": (("point",), grid, {"units": "1"}),
         "free_energy": (("fluctuation", "point"), np.stack([curve.value(grid) for curve in curves]), ENERGY),
         "minimum": (("fluctuation", "well"), minima, {"units": "1"}),
-        "curvature": ("fluctuation", [curve.curvature for curve in curves], ENERGY),
-        "mu": curves[0].mu,
+        "curvature": (("fluctuation",), [curve.curvature for curve in curves], ENERGY),
+        "mu": ((), curves[0].mu, {"units": "1"}),
         "singular_value": ((), -curves[0].stiffness, ENERGY),
     }
     for axis, of_axis in edges.items():
-        variables[f"{axis}_edge"] = ("edge", of_axis, {"units": "1"})
+        variables[f"{axis}_edge"] = (("edge",), of_axis, {"units": "1"})
     if point is not None:
         values = mode_potential(scene.modes, mode, point)(grid) if mode < MOST_MARGINALS else np.full(N_GRID, np.nan)
-        variables["marginal"] = ("point", values, ENERGY)
+        variables["marginal"] = (("point",), values, ENERGY)
     for name, both in states.items():
         for axis, values in zip("uw", both, strict=True):
             density = np.histogram(values, edges[axis], density=True)[0]
-            variables[f"{name}_{axis}_density"] = ("bin", density, {"units": "1"})
+            variables[f"{name}_{axis}_density"] = (("bin",), density, {"units": "1"})
             variables[f"{name}_{axis}_mean"] = ((), float(values.mean()), {"units": "1"})
             variables[f"{name}_{axis}_sd"] = ((), float(values.std()), {"units": "1"})
-    return xr.Dataset(variables)
+    return variables
 
 
 def _edges(values: list[FloatArray]) -> FloatArray:
@@ -102,7 +99,7 @@ def _edges(values: list[FloatArray]) -> FloatArray:
     return np.linspace(low - margin, high + margin, N_BINS + 1)
 
 
-def show(subject: Subject, query: Query) -> xr.Dataset:
+def show(subject: Subject, query: Query) -> Sheet:
     """Free energy and density of one mode at one checkpoint, and its means at all that are prepared.
 
     Raises
@@ -110,31 +107,28 @@ def show(subject: Subject, query: Query) -> xr.Dataset:
     InputError : the mode has no singular value, or is none of the first
     """
     mode = query.whole("mode", 1, 1, MOST_MODES) - 1
-    here = subject.frame("symmetry", query.whole("update", -1, -1, 2**60))
-    if "panel" not in here.dims or mode not in here["panel"].values:
+    here = _of_mode(subject.frame("symmetry", query.whole("update", -1, -1, 2**60)), mode)
+    if here is None:
         raise InputError(f"mode {mode + 1} has no singular value at this checkpoint, so it has no wells; take another")
-    frames = subject.frames("symmetry")
-    rows = [
-        (update, one.sel(panel=mode)) for update, one in frames if "panel" in one.dims and mode in one["panel"].values
-    ]
+    rows = [(update, of) for update, one in subject.frames("symmetry") if (of := _of_mode(one, mode)) is not None]
     updates = np.array([update for update, _ in rows], float)
-    names = [name for name in here.data_vars if str(name).endswith(("_mean", "_sd"))] + ["mu", "singular_value"]
-    along: dict[str, Any] = {f"along_{name}": ("at", np.array([float(one[name]) for _, one in rows])) for name in names}
-    for name in [name for name in here.data_vars if str(name).endswith(("_density", "_edge"))]:
-        along[f"along_{name}"] = (("at", *here[name].dims[1:]), np.array([one[name].values for _, one in rows]))
-    curvature = np.array([one.curvature.values for _, one in rows])
-    critical = [_critical(updates, column) for column in curvature.T]
-    return (
-        here.sel(panel=mode)
-        .assign(
-            along
-            | {
-                "along_curvature": (("at", "fluctuation"), curvature, ENERGY),
-                "critical_update": ("fluctuation", critical),
-            }
-        )
-        .assign_coords(at=updates, fluctuation=list(FLUCTUATIONS))
-    )
+    endings = ("_mean", "_sd", "_density", "_edge")
+    names = [name for name in here.variables if name.endswith(endings) or name in ("mu", "singular_value")]
+    along: dict[str, Any] = {
+        f"along_{name}": (("at", *here.axes(name)), np.array([one[name] for _, one in rows]), here.variables[name][2])
+        for name in names
+    }
+    curvature = np.array([one["curvature"] for _, one in rows])
+    along["along_curvature"] = (("at", "fluctuation"), curvature, ENERGY)
+    along["critical_update"] = ("fluctuation", [_critical(updates, column) for column in curvature.T])
+    coords = {**here.coords, "at": ("at", updates), "fluctuation": ("fluctuation", list(FLUCTUATIONS))}
+    return Sheet({**here.variables, **along}, coords, here.attrs)
+
+
+def _of_mode(frame: Sheet, mode: int) -> Sheet | None:
+    """The panel of a mode; None where it has no saddle."""
+    kept = frame["panel"].tolist() if frame.coords else []
+    return frame.at("panel", kept.index(mode)) if mode in kept else None
 
 
 def _critical(updates: FloatArray, curvature: FloatArray) -> float:

@@ -87,7 +87,7 @@ def _weights(rbm: RBM, subject: Subject) -> dict[str, Any]:
         "hidden_unit": ("shown", shown.numpy().astype(float), {"units": "1"}),
         "duplicate_of": ("shown", np.where(first >= 0, shown[first.clamp_min(0)], -1).astype(float), {"units": "1"}),
     }
-    _, points = subject.data()
+    points = subject.data().points
     if points is not None:
         mean = rbm.hidden_probability(torch.as_tensor(points.v[:N_DATA]).to(rbm.device)).mean(0).cpu()[shown]
         dead = ((mean < RARE) | (mean > 1 - RARE)).numpy()

@@ -12,7 +12,8 @@ export async function load(ctx) {
     values(ctx, data);
     along(ctx, data, update, "singular_value", "First singular values along the training", 4);
     if (data.along_dressed) along(ctx, data, update, "dressed", "First dressed values along the training", 1);
-    frequencies(ctx, data);
+    ctx.panel("bosons", "Frequencies of the bosons").parentElement.classList.add("waiting");
+    return ctx.ask("bosons", { update }).then((found) => () => frequencies(ctx, found));
   };
 }
 
@@ -56,6 +57,8 @@ function frequencies(ctx, data) {
     { kind: "points", x: unstable, y: unstable.map((k) => list[k - 1]), colour: 1, shape: 2, name: `unstable (${unstable.length})` },
     { kind: "points", x: stable, y: stable.map((k) => list[k - 1]), colour: 0, name: `stable (${stable.length})` },
   ];
-  plot(ctx.panel("bosons", "Frequencies of the bosons", { words: data.frequency ? "About the mean activities of the data, all couplings kept." : "About activities ½, modes uncoupled (equation 40)." }), marks,
-    { xscale: "log", xlabel: "boson, softest first", yscale: "symlog", ylabel: "frequency ω", label: "Frequencies of the bosons" });
+  const words = data.frequency ? "About the mean activities of the data, all couplings kept." : "About activities ½, modes uncoupled (equation 40).";
+  const box = ctx.panel("bosons", "Frequencies of the bosons", { words });
+  box.parentElement.classList.remove("waiting");
+  plot(box, marks, { xscale: "log", xlabel: "boson, softest first", yscale: "symlog", ylabel: "frequency ω", label: "Frequencies of the bosons" });
 }
