@@ -22,7 +22,7 @@ def test_late_ladders_begin_at_independent_units_of_the_very_first_model(monkeyp
     """Short chains of a later model all fall into one mode; a base made of them would bring it to every rung."""
     bases = []
 
-    def watched(models, stream, annealer, target, keep, base):
+    def watched(models, stream, annealer, target, keep, base, **_):
         bases.append(base)
         return choose_ladder(models, stream, annealer, target, keep, base=base)
 
