@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 import torch
@@ -34,6 +35,8 @@ def test_a_card_that_is_too_old_is_named_with_the_cure(monkeypatch):
     with pytest.raises(EngineError, match=r"compute capability 8\.0 on, found 7\.5 \(Card 1\); use precision='auto'"):
         select_engine("cuda", "fixed", "cuda")
     assert select_engine("cuda", "fp32", "cuda").precision == "fp32"
+    on_a_card(monkeypatch, capability=(8, 0))
+    assert select_engine("cuda", "fixed", "cuda").precision == "fixed"
 
 
 def test_a_missing_triton_is_named_with_the_cure(monkeypatch):
@@ -58,7 +61,9 @@ def test_too_little_memory_is_predicted_before_anything_is_asked_for(monkeypatch
     on_a_card(monkeypatch, free=2**20)
     with pytest.raises(EngineError, match=r"500 chains of 3000 units need 0\.0 GiB .* free; take fewer chains"):
         memory.check_room(CUDA, memory.sampler_bytes(784, 3000, 500), "500 chains of 3000 units")
-    memory.check_room(CUDA, 2**19, "a little")
+    with pytest.raises(EngineError, match="a lot"):
+        memory.check_room(CUDA, int(0.95 * 2**20), "a lot, but for what the allocator wastes")
+    memory.check_room(CUDA, int(0.85 * 2**20), "less")
     memory.check_room(torch.device("cpu"), 2**60, "a processor pages")
 
 
@@ -108,6 +113,54 @@ def test_a_gpu_that_loses_or_fails_is_never_chosen(timers, monkeypatch):
     given(seconds, (1e-6, None), (2e-5, 2e-3))
     assert not faster((500, 784, 500))
     assert not faster((4096, 784, 3000))
+
+
+@pytest.mark.parametrize(("share", "wins"), [(1.2, False), (1.0, False), (0.97, False), (0.9, True)])
+def test_a_gpu_must_be_clearly_faster(timers, share, wins):
+    """Both of one speed: whichever noise favours, nothing moves."""
+    seconds, _ = timers
+    given(seconds, (share * 1e-4, share * 2e-3), (1e-4, 2e-3))
+    assert {faster(size) for size in (*calibration.SIZES, (4096, 784, 3000))} == {wins}
+
+
+def test_a_measurement_holds_for_its_chips_driver_threads_and_versions(timers, monkeypatch):
+    seconds, calls = timers
+    given(seconds, (1e-5, 1e-5), (1e-4, 1e-4))
+    facts = {"gpu": "Card 1", "processor": "Chip 1", "threads": 2}
+    monkeypatch.setattr(calibration, "machine", lambda: facts)
+    changes = [lambda name=name: facts.update({name: "another"}) for name in facts]
+    changes += [
+        lambda: monkeypatch.setattr(torch._C, "_cuda_getDriverVersion", lambda: 99, raising=False),
+        lambda: monkeypatch.setattr(torch, "__version__", "99.0"),
+    ]
+    for number, change in enumerate([lambda: None, *changes], 1):
+        change()
+        assert faster((64, 128, 64))
+        assert faster((64, 128, 64))
+        assert len(calls) == 4 * number
+
+
+class Slow:
+    """Plain torch after a wait."""
+
+    name, device = "slow", torch.device("cpu")
+
+    def bind(self, *given):
+        sampler = select_engine("reference").bind(*given)
+        sweep = sampler.sweep
+        sampler.sweep = lambda *how: (time.sleep(3e-3), sweep(*how))
+        return sampler
+
+
+def test_the_slower_of_two_engines_is_found_by_its_time(tmp_path, monkeypatch):
+    """Measured, not told: plain torch against plain torch that waits 3 ms a sweep, whichever of them is the GPU."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(calibration, "SIZES", ((4, 6, 5), (5, 6, 5)))
+    monkeypatch.setattr(calibration.seconds_of_update, "__defaults__", (0.02,))
+    fast = select_engine("reference")
+    for key, gpu, processor in (("a slow card", Slow(), fast), ("a fast one", fast, Slow())):
+        monkeypatch.setattr(calibration, "_key", lambda key=key: key)
+        assert calibration.is_faster(lambda gpu=gpu: gpu, lambda one=processor: one, (5, 6, 5)) is (gpu is fast)
 
 
 @pytest.mark.parametrize(

@@ -52,15 +52,20 @@ def many(dataset, configs, root, **options):
     return rs.train_many(dataset, configs, [root / str(k) for k in range(len(configs))], progress=False, **options)
 
 
-def same_run(one, other):
+def same_models(one, other):
+    assert one.updates == other.updates
     for kind in (True, False):
         for update in one.updates:
             models = [run.load(update, averaged=kind) for run in (one, other)]
             assert all(torch.equal(*(getattr(model, name) for model in models)) for name in PARAMETER_NAMES)
-    rows = [[{k: v for k, v in row.items() if "second" not in k} for row in run.rows] for run in (one, other)]
-    assert rows[0] == rows[1]
     if one.config.method == "pcd":
         assert torch.equal(one.chains, other.chains)
+
+
+def same_run(one, other):
+    same_models(one, other)
+    rows = [[{k: v for k, v in row.items() if "second" not in k} for row in run.rows] for run in (one, other)]
+    assert rows[0] == rows[1]
 
 
 RULES = [
@@ -160,21 +165,27 @@ def test_a_run_that_diverges_is_dated_and_leaves_the_others_alone(patterns, tmp_
 
 
 @pytest.mark.skipif(not has_table_lookup(), reason="precision 'fixed' needs AVX-512 on a processor")
-def test_a_gpu_that_is_lost_is_named_and_the_run_goes_on_on_the_processor(patterns, tmp_path, on_gpu, monkeypatch):
-    config, advance = recipes(1)[0], Batch.advance
-    whole = rs.train(patterns, config, tmp_path / "whole", progress=False)
+@pytest.mark.parametrize(("kind", "move"), [(Batch, "advance"), (Trainer, "step")])
+def test_a_gpu_that_is_lost_is_named_and_the_run_goes_on_on_the_processor(
+    patterns, tmp_path, on_gpu, monkeypatch, kind, move
+):
+    """As a batch, and as what trains by itself: a run that was begun there is one that never left the processor."""
+    config, works = recipes(1, epochs=1)[0], getattr(kind, move)
+    processor = config.replace(engine="cpu")
+    whole = rs.train(patterns, processor, tmp_path / "whole", progress=False)
+    monkeypatch.setattr(train_module, "can_batch", lambda _config, engine: engine is ENGINE and kind is Batch)
 
-    def lost(batch, n_updates):
-        if batch.update >= 2:
+    def lost(trained, *given):
+        if trained.update >= 1:
             raise RuntimeError("CUDA error: unspecified launch failure\nCompile with ...")
-        advance(batch, n_updates)
+        works(trained, *given)
 
-    monkeypatch.setattr(Batch, "advance", lost)
+    monkeypatch.setattr(kind, move, lost)
     with pytest.raises(EngineError, match=r"failed while training \(CUDA error: unspecified launch failure\); .*'cpu'"):
         rs.train(patterns, config, tmp_path / "parts", progress=False)
-    there = config.replace(engine="cpu")
-    run = rs.train(patterns, there, tmp_path / "parts", resume=True, progress=False)
-    same_run(run, whole)
+    monkeypatch.setattr(kind, move, works)
+    assert rs.Run.open(tmp_path / "parts").last_update == 1
+    same_models(rs.train(patterns, processor, tmp_path / "parts", resume=True, progress=False), whole)
 
 
 def test_what_may_differ_in_a_batch(patterns):
