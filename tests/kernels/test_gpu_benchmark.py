@@ -10,7 +10,9 @@ import torch
 
 pytest.importorskip("triton", reason="needs Triton, as from `pip install rbmscape[gpu]`")
 
-from benchmarks import gpu, gpu_pieces
+from benchmarks import gpu, gpu_methods, gpu_pieces
+
+import rbmscape as rs
 
 QUICK = "device", "ceiling", "modes"
 PEERS = {"rbms": "rbms"}
@@ -42,6 +44,12 @@ def test_pieces_are_those_with_a_share_of_nine_minutes_and_are_described():
         line.split()[:2] for line in gpu.__doc__.splitlines() if line.split()[:1] and line.split()[0] in gpu.SECONDS
     )
     assert described == {name: str(seconds) for name, seconds in gpu.SECONDS.items()}
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_recipes_of_whole_runs_are_allowed(dry):
+    methods = [rs.TrainingConfig(**gpu_methods.recipe_of(method, dry)).method for method in gpu_methods.RUNS]
+    assert methods == ["pcd", "rdm", "cd", "ptt"]
 
 
 def test_a_piece_has_its_own_share_and_what_was_left_and_the_last_one_all():

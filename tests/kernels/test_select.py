@@ -35,6 +35,7 @@ def test_impossible_requests_are_refused(engine, precision, message):
 def test_missing_gpu_is_named(engine, device):
     with pytest.raises(EngineError, match=r"CUDA GPU and torch sees none \(.*\); use engine='auto'"):
         select_engine(engine, device=device)
+    assert [entry.missing() for entry in select.REGISTRY if entry.home == select._CUDA] == [select._no_gpu()]
 
 
 def test_cpu_engine_refuses_other_devices():

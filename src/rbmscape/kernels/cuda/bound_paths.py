@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import torch
 from torch import Tensor
@@ -157,16 +157,14 @@ class Paths:
         n_steps, blocks = temperatures.shape[1] - 1, -(-states.n_chains // tiles.chains)
         members = max(1, tiles.members)
         shares, drives = (self._empty(shape.models, n_steps, count) for count in self._counts)
-        options: dict[str, Any] = dict(tiles.options)
         if members > 1:
             states.counters.zero_()
-            options["launch_cooperative_grid"] = tiles.cooperative
         anneal[shape.models * blocks * members,](
             states.v, states.h, models.to_hidden, models.to_visible, models.visible_spill, models.hidden_spill,
             models.flags[:, 1], self.bases[0], self.biases[0], self.bases[1], self.biases[1], shares, drives,
             models.scales, temperatures, states.numbers, states.counters, n_steps, members, blocks, states.chains,
             shape.visible, shape.visible_row, shape.hidden, shape.hidden_row, SHARED=members > 1, BLOCK_M=tiles.chains,
-            BLOCK_N=tiles.hidden, BLOCK_V=tiles.visible, BLOCK_K=tiles.depth, **options,
+            BLOCK_N=tiles.hidden, BLOCK_V=tiles.visible, BLOCK_K=tiles.depth, **tiles.meeting,
         )  # fmt: skip
         states.numbers[:, 3] += 2 * n_steps
         drive = torch.cat((self.drive[:, None], self._sum(drives)), 1)

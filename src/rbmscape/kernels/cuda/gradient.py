@@ -60,6 +60,17 @@ def gather(
 
 
 @triton.jit
+def _store_digits(target, plane, rest, inside, DIGITS: tl.constexpr):
+    """Signed digits of integers, the lowest first, planes apart."""
+    for _ in tl.static_range(DIGITS - 1):
+        digit = ((rest + 128) & 255) - 128
+        tl.store(target, digit.to(tl.int8), mask=inside)
+        rest = (rest - digit) >> 8
+        target += plane
+    tl.store(target, rest.to(tl.int8), mask=inside)
+
+
+@triton.jit
 def fine_planes(weights, scales, fine, n_rows, n_columns, visible_row, hidden_row, stride, BLOCK: tl.constexpr):
     """Digits of rint(2**15 w / s): grid (tiles of rows, tiles of columns, R)."""
     replica = tl.program_id(2)
@@ -73,12 +84,7 @@ def fine_planes(weights, scales, fine, n_rows, n_columns, visible_row, hidden_ro
     rest = nearest(tl.where(factor > 0.0, found * inverse, 0.0)).to(tl.int32)
     plane = visible_row.to(tl.int64) * hidden_row
     target = fine + replica * 4 * plane + columns[None, :] * visible_row + rows[:, None]
-    for _ in tl.static_range(3):
-        digit = ((rest + 128) & 255) - 128
-        tl.store(target, digit.to(tl.int8), mask=inside)
-        rest = (rest - digit) >> 8
-        target += plane
-    tl.store(target, rest.to(tl.int8), mask=inside)
+    _store_digits(target, plane, rest, inside, 4)
 
 
 @triton.jit
@@ -144,12 +150,7 @@ def hidden_means(
         tl.atomic_add(sums + hidden_row + units, total)
     plane = hidden_row.to(tl.int64) * places
     target = means + replica * DIGITS * plane + units[None, :] * places + places_here[:, None]
-    for _ in tl.static_range(DIGITS - 1):
-        digit = ((rest + 128) & 255) - 128
-        tl.store(target, digit.to(tl.int8))
-        rest = (rest - digit) >> 8
-        target += plane
-    tl.store(target, rest.to(tl.int8))
+    _store_digits(target, plane, rest, inside[None, :] & (places_here >= 0)[:, None], DIGITS)
 
 
 @triton.jit

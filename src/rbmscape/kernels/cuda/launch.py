@@ -28,7 +28,6 @@ class Tiles:
     depth : units of the given layer that are multiplied at a time
     warps, stages : of a program
     members : programs that share a block of chains in a sweep; 0 makes a launch of every half-step
-    cooperative : whether the driver makes sure that all members run at once, where there are several
     """
 
     chains: int = 64
@@ -38,12 +37,16 @@ class Tiles:
     warps: int = 4
     stages: int = 4
     members: int = 1
-    cooperative: bool = True
 
     @property
     def options(self) -> dict[str, Any]:
         """Of a launch; without contraction of multiplications and additions."""
         return {"num_warps": self.warps, "num_stages": self.stages} | EXACT
+
+    @property
+    def meeting(self) -> dict[str, Any]:
+        """Of a launch whose members meet: the driver makes sure that all of them run at once."""
+        return self.options | ({"launch_cooperative_grid": True} if self.members > 1 else {})
 
 
 @functools.cache
@@ -135,33 +138,10 @@ def sweep(models: Models, states: States, n_steps: int, tiles: Tiles | None = No
     blocks = -(-states.n_chains // tiles.chains)
     if tiles.members > 1:
         states.counters.zero_()
-    options = tiles.options | ({"launch_cooperative_grid": True} if tiles.members > 1 and tiles.cooperative else {})
     sweeps[shape.models * blocks * tiles.members,](
-        states.v,
-        states.h,
-        models.to_hidden,
-        models.to_visible,
-        models.visible_fields,
-        models.hidden_fields,
-        models.visible_spill,
-        models.hidden_spill,
-        models.slopes,
-        models.flags[:, 1],
-        states.numbers,
-        states.counters,
-        n_steps,
-        offset,
-        tiles.members,
-        blocks,
-        states.chains,
-        shape.visible,
-        shape.visible_row,
-        shape.hidden,
-        shape.hidden_row,
-        SHARED=tiles.members > 1,
-        BLOCK_M=tiles.chains,
-        BLOCK_N=tiles.hidden,
-        BLOCK_V=tiles.visible,
-        BLOCK_K=tiles.depth,
-        **options,
-    )
+        states.v, states.h, models.to_hidden, models.to_visible, models.visible_fields, models.hidden_fields,
+        models.visible_spill, models.hidden_spill, models.slopes, models.flags[:, 1], states.numbers, states.counters,
+        n_steps, offset, tiles.members, blocks, states.chains, shape.visible, shape.visible_row, shape.hidden,
+        shape.hidden_row, SHARED=tiles.members > 1, BLOCK_M=tiles.chains, BLOCK_N=tiles.hidden, BLOCK_V=tiles.visible,
+        BLOCK_K=tiles.depth, **tiles.meeting,
+    )  # fmt: skip

@@ -110,7 +110,6 @@ class Models:
         self.slopes = torch.zeros(r, dtype=torch.float32, device=device)
         self.bits = torch.zeros(r, dtype=torch.int32, device=device)
         self.sums = torch.zeros(r, 2, shape.visible + shape.hidden, dtype=torch.int32, device=device)
-        self.spilled = self.flags[:, 1]
 
     @classmethod
     def joined(cls, parts: Sequence[Models]) -> Models:

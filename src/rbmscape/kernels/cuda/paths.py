@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 
 from rbmscape.kernels import rounding
-from rbmscape.kernels.cuda.sweeps import meet, products_of, random_states
+from rbmscape.kernels.cuda.sweeps import after_all, products_of, random_states
 from rbmscape.kernels.cuda.units import fused, power_of_two
 
 __all__ = ["anneal", "weigh"]
@@ -151,8 +151,7 @@ def weigh(
 def anneal(
     v, h, to_hidden, to_visible, visible_spill, hidden_spill, spilled, visible_base, visible_bias, hidden_base,
     hidden_bias, shares, drives, scales, temperatures, numbers, counters, n_steps, members, blocks, n_chains,
-    n_visible,
-    visible_row, n_hidden, hidden_row,
+    n_visible, visible_row, n_hidden, hidden_row,
     SHARED: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_V: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """n_steps steps: weigh between two temperatures, then a Gibbs step at the second; grid as of `sweeps`."""
@@ -180,10 +179,7 @@ def anneal(
                 numbers, chains, n_chains, n_visible, visible_row, n_hidden, hidden_row, scale, start, end,
                 first_draw + 2 * step, True, True, BLOCK_M, BLOCK_N, BLOCK_K,
             )  # fmt: skip
-        if SHARED:
-            meet(counters + group, members * (2 * step + 1))
-        else:
-            tl.debug_barrier()
+        after_all(counters + group, members * (2 * step + 1), SHARED)
         for tile in range(member, visible_tiles, members):
             _visible_tile(
                 h, to_visible + replica * plane, visible_spill + replica * visible_row, many,
@@ -193,7 +189,4 @@ def anneal(
             )  # fmt: skip
         shares += hidden_tiles.to(tl.int64) * n_chains
         drives += visible_tiles.to(tl.int64) * n_chains
-        if SHARED:
-            meet(counters + group, members * (2 * step + 2))
-        else:
-            tl.debug_barrier()
+        after_all(counters + group, members * (2 * step + 2), SHARED)

@@ -171,6 +171,28 @@ def _past(first, descent, momentum, NESTEROV: tl.constexpr):
 
 
 @triton.jit
+def _direction(
+    descent, first_slot, second_slot, inside, correction, momentum, rest1, beta2, rest2, epsilon, KIND: tl.constexpr
+):
+    """What the optimiser makes of a descent, before the step size; its slots move on."""
+    first = tl.load(first_slot, mask=inside, other=0.0)
+    if KIND == _ADAM:
+        second = tl.load(second_slot, mask=inside, other=0.0)
+        first = first + (descent - first) * rest1
+        second = _mean_square(second, descent, beta2, rest2)
+        tl.store(second_slot, second, mask=inside)
+        descent = tl.div_rn(first, tl.div_rn(tl.sqrt_rn(second), correction + tl.zeros_like(second)) + epsilon)
+    elif KIND == _RMSPROP:
+        first = _mean_square(first, descent, beta2, rest2)
+        descent = tl.div_rn(descent, tl.sqrt_rn(first) + epsilon)
+    else:
+        first = first * momentum + descent
+        descent = _past(first, descent, momentum, KIND == _NESTEROV)
+    tl.store(first_slot, first, mask=inside)
+    return descent
+
+
+@triton.jit
 def apply(
     parameters, gradient, average, first_slot, second_slot, squares, schedule, clock, bits, first_bad, n_weights, n_all,
     stride, n_updates, longest, momentum, rest1, beta2, rest2, epsilon, KIND: tl.constexpr, CLIPPED: tl.constexpr,
@@ -195,21 +217,10 @@ def apply(
         if CLIPPED:
             descent = descent * _shortening(squares + replica * SHARES, longest, SHARES)
         if KIND != _SGD:
-            first = tl.load(first_slot + place, mask=inside, other=0.0)
-            if KIND == _ADAM:
-                second = tl.load(second_slot + place, mask=inside, other=0.0)
-                first = first + (descent - first) * rest1
-                second = _mean_square(second, descent, beta2, rest2)
-                tl.store(second_slot + place, second, mask=inside)
-                correction = tl.load(schedule + 1) + tl.zeros((BLOCK,), tl.float32)
-                descent = tl.div_rn(first, tl.div_rn(tl.sqrt_rn(second), correction) + epsilon)
-            elif KIND == _RMSPROP:
-                first = _mean_square(first, descent, beta2, rest2)
-                descent = tl.div_rn(descent, tl.sqrt_rn(first) + epsilon)
-            else:
-                first = first * momentum + descent
-                descent = _past(first, descent, momentum, KIND == _NESTEROV)
-            tl.store(first_slot + place, first, mask=inside)
+            descent = _direction(
+                descent, first_slot + place, second_slot + place, inside, tl.load(schedule + 1), momentum, rest1, beta2,
+                rest2, epsilon, KIND,
+            )  # fmt: skip
         value = value - descent * step
         tl.store(parameters + place, value, mask=inside)
         if AVERAGED:

@@ -22,7 +22,7 @@ import triton.language as tl
 
 from rbmscape.kernels.cuda.units import active, fused, random_words
 
-__all__ = ["half_step", "meet", "pair_of_products", "products_of", "random_states", "sweeps"]
+__all__ = ["after_all", "half_step", "pair_of_products", "products_of", "random_states", "sweeps"]
 
 _PATIENCE = tl.constexpr(1 << 23)
 
@@ -126,7 +126,7 @@ def half_step(
 
 
 @triton.jit
-def meet(counter, target):
+def _meet(counter, target):
     """Wait until as many have come as shall; what all have stored is then visible to all.
 
     Nobody waits for more than some seconds: a wrong result is found by a test, a device that hangs by nobody.
@@ -137,6 +137,15 @@ def meet(counter, target):
     while (tl.atomic_add(counter, 0, sem="acquire", scope="gpu") < target) & (tries < _PATIENCE):
         tries += 1
     tl.debug_barrier()
+
+
+@triton.jit
+def after_all(counter, target, SHARED: tl.constexpr):
+    """Go on when all members have come, where there are several, else when all threads have."""
+    if SHARED:
+        _meet(counter, target)
+    else:
+        tl.debug_barrier()
 
 
 @triton.jit(do_not_specialize=["n_steps", "offset", "members", "blocks"])
@@ -160,15 +169,9 @@ def sweeps(
             v, to_hidden, hidden_fields, hidden_spill, h, replica, block, member, n_chains, n_visible, visible_row,
             n_hidden, hidden_row, slope, many, first + 2 * step, numbers, members, BLOCK_M, BLOCK_N, BLOCK_K,
         )  # fmt: skip
-        if SHARED:
-            meet(counters + group, members * (2 * step + 1))
-        else:
-            tl.debug_barrier()
+        after_all(counters + group, members * (2 * step + 1), SHARED)
         _draw_layer(
             h, to_visible, visible_fields, visible_spill, v, replica, block, member, n_chains, n_hidden, hidden_row,
             n_visible, visible_row, slope, many, first + 2 * step + 1, numbers, members, BLOCK_M, BLOCK_V, BLOCK_K,
         )  # fmt: skip
-        if SHARED:
-            meet(counters + group, members * (2 * step + 2))
-        else:
-            tl.debug_barrier()
+        after_all(counters + group, members * (2 * step + 2), SHARED)
