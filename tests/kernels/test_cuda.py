@@ -144,6 +144,8 @@ def test_spills_are_counted():
         ((37, 21, 70), Tiles()),
         ((37, 21, 70), Tiles(members=0)),
         ((1, 1, 1), None),
+        ((130, 1, 1), None),
+        ((1, 70, 3), None),
         ((130, 70, 33), Tiles(chains=32, hidden=16, visible=64, depth=32)),
     ],
 )

@@ -81,7 +81,7 @@ EVERY_RULE = [
     {"optimizer": "adam", "gradient": "plain", "clip": 0.0, "averaging": 0, "method": "cd"},
     {"optimizer": "nesterov", "learning_rate": 0.05, "method": "rdm", "gibbs_steps": 3},
     {"optimizer": "rmsprop", "learning_rate": 0.01, "gradient": "plain", "method": "rdm"},
-    {"momentum": 0.5, "clip": 0.0, "averaging": 1},
+    {"momentum": 0.5, "clip": 0.0, "averaging": 1, "n_hidden": 1, "n_chains": 1},
 ]
 
 

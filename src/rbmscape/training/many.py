@@ -39,6 +39,8 @@ def train_many(
     there.  What cannot share its launches trains one run after the other, with the same bits: method "ptt", of which
     each run freezes rungs at times of its own, so that after a few updates no two ladders have the same length; recipes
     with patience, which end at times of their own; weighted rows and rows with gaps; and everything on a processor.
+    There a batch of four could save at most a tenth of the updates' time with 784 and 500 units, and two thirds with 30
+    and 10, whose updates take 0.3 ms; the workers of a study (`rbmscape.run_study`) train such runs side by side.
     The display says which run trains, or how many at once.
 
     Parameters
