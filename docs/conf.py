@@ -18,7 +18,7 @@ project_copyright = "2026, The rbmscape developers"
 release = version = rbmscape.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # MyST pages as well as notebooks
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -26,7 +26,8 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinxcontrib.bibtex",
 ]
-source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+nb_execution_mode = "off"  # outputs are stored, and compared by the tests
 exclude_patterns = ["_build", "api/_*"]  # fragments are included by pages
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
