@@ -61,12 +61,13 @@ class Paths:
         """Those of several as one, with chains of their own, padded to a multiple of `step`."""
         models = Models.joined([part.models for part in parts])
         states = States(models.shape, n_chains, models.device, step)
-        ends = [[torch.cat(sides) for sides in zip(*pairs, strict=True)] for pairs in zip(
-            *((part.biases, part.bases) for part in parts), strict=True
-        )]  # fmt: skip
-        rows = models.shape.visible, models.shape.hidden
-        biases, bases = ([one[:, :row] for one, row in zip(pair, rows, strict=True)] for pair in ends)
-        return cls(models, states, (biases[0], biases[1]), (bases[0], bases[1]))
+        n, m = models.shape.visible, models.shape.hidden
+
+        def whole(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+            visible, hidden = (torch.cat(side) for side in zip(*pairs, strict=True))
+            return visible[:, :n], hidden[:, :m]
+
+        return cls(models, states, whole([part.biases for part in parts]), whole([part.bases for part in parts]))
 
     def _padded(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         shape = self.models.shape
