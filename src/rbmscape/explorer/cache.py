@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Cache", "give_back_memory"]
+__all__ = ["Cache", "give_back_memory", "little_memory"]
 
 Value = TypeVar("Value")
+_M_MMAP_THRESHOLD = -3
+_SMALL, _LARGE = 1 << 18, 1 << 25
+"""Bytes from which on arrays have pages of their own; the larger is what glibc comes to by itself."""
 
 
 class Cache(Generic[Value]):
@@ -59,6 +64,25 @@ class Cache(Generic[Value]):
 
 def give_back_memory() -> None:
     """Hand freed memory back to the system, where the C library keeps it (glibc)."""
-    trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = _of_c_library("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """While this lasts, large arrays are handed back as soon as they are freed (glibc), which takes a little longer."""
+    option = _of_c_library("mallopt")
+    try:
+        if option is not None:
+            option(_M_MMAP_THRESHOLD, _SMALL)
+        yield
+    finally:
+        if option is not None:
+            option(_M_MMAP_THRESHOLD, _LARGE)
+        give_back_memory()
+
+
+def _of_c_library(name: str) -> Any:
+    """A function of glibc; None elsewhere."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None

@@ -10,7 +10,7 @@ from rbmscape.reciprocal.modes import Modes
 
 __all__ = ["Gauge"]
 
-MOST_BYTES = 150_000_000
+MOST_BYTES = 100_000_000
 LEADING = 32
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from rbmscape.errors import RbmscapeError
-from rbmscape.explorer.cache import give_back_memory
+from rbmscape.explorer.cache import give_back_memory, little_memory
 from rbmscape.explorer.drawing import StoppedError, drawn
 from rbmscape.explorer.encode import Sheet
 from rbmscape.explorer.frames import Frames, Key
@@ -34,6 +34,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_END = 30.0
 SECONDS_TO_YIELD = 2.0
 NICE = 10
+MADE_BETWEEN_TRIMS = 16
 SECONDS_OF_REST = 1.0
 """Without a wish, after which both threads make what nobody waits for."""
 PARTS: dict[str, Callable[[Scene], object]] = {
@@ -95,6 +96,7 @@ class Preparation:
         self.problem = ""
         self._whole: dict[str, int] = {}
         self._has_drawn = False
+        self._n_made = 0
         self._begun = threading.Event()
         self._answered = threading.Event()
         self._stop = threading.Event()
@@ -213,6 +215,9 @@ class Preparation:
             self.stage = "preparing checkpoints"
         made = self._made(key)
         self.frames.put(key, made)
+        self._n_made += 1
+        if self._n_made % MADE_BETWEEN_TRIMS == 0:
+            give_back_memory()
         self.problem = str(made) if isinstance(made, Exception) else self.problem
         return True
 
@@ -248,16 +253,16 @@ class Preparation:
             return False
         self.stage = "drawing equilibrium samples"
         self._subject.gauge.clear()
+        give_back_memory()
         try:
-            self._subject.equilibrium = drawn(self._subject.opened, self._stop)
+            with little_memory():
+                self._subject.equilibrium = drawn(self._subject.opened, self._stop)
         except StoppedError:
             return False
         except Exception as error:  # noqa: BLE001 - the views have plain chains, and the page says why
             self.problem = f"there are no equilibrium samples: {error}"
             self._has_drawn = True
             return True
-        finally:
-            give_back_memory()
         self._has_drawn = True
         sampled = [*PARTS, *(name for name, view in self._views.items() if view.uses_samples)]
         self.frames.outdate(sampled)

@@ -1,4 +1,4 @@
-"""Models and bound paths of a ladder's rungs: all kept where they are small, made when asked for where they are not."""
+"""Models of a ladder's rungs, made when asked for, and paths bound to them: all kept where they are small."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOUND_AT_ONCE: Final = 4
 
 
 class RungModels(Sequence[RBM]):
-    """The models of some positions on a path.
+    """The models of some positions on a path, which are made in less time than anything that is done with them.
 
     Parameters
     ----------
@@ -27,7 +27,6 @@ class RungModels(Sequence[RBM]):
 
     def __init__(self, make: Callable[[float], RBM], positions: Sequence[float]) -> None:
         self._make, self._positions = make, tuple(positions)
-        self._kept: dict[float, RBM] = {}
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -41,13 +40,7 @@ class RungModels(Sequence[RBM]):
     def __getitem__(self, rung: int | slice) -> RBM | RungModels:
         if isinstance(rung, slice):
             return RungModels(self._make, self._positions[rung])
-        position = self._positions[rung]
-        if position in self._kept:
-            return self._kept[position]
-        model = self._make(position)
-        if _are_kept(self, model):
-            self._kept[position] = model
-        return model
+        return self._make(self._positions[rung])
 
 
 def _are_kept(models: Sequence[RBM], one: RBM) -> bool:

@@ -47,6 +47,7 @@ class IntegerAnnealer:
     def bind(self, model: ModelLike, n_chains: int = 0, base: tuple[Tensor, Tensor] | None = None) -> IntegerPath:
         """See `Annealer.bind`; the path's `weights` are the rounded ones."""
         params = IntegerParameters.of(self._products, model)
+        params.forget_weights()
         ends = flat_base(params.exact, base, torch.float32, "cpu")
         return IntegerPath(params, ends, _Buffers(self._products, n_chains, *params.shape))
 

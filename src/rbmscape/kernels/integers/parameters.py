@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -65,6 +65,11 @@ class IntegerParameters:
         """Take the parameters of a model of the same shape."""
         self.exact = cast(model, torch.float32, "cpu")
         self._round()
+
+    def forget_weights(self) -> None:
+        """Hold the model's own weights no longer, and of them know the shape only: a ladder has many rungs."""
+        weights = self.exact.weights
+        self.exact = replace(self.exact, weights=weights.new_zeros(()).expand(weights.shape))
 
     @property
     def shape(self) -> tuple[int, int]:
