@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rbmscape.errors import InputError, RbmscapeError, RunNotFoundError
+from rbmscape.explorer.frames import NotReadyError
 from rbmscape.explorer.registry import all_views
 from rbmscape.explorer.subject import Subject
 from rbmscape.model.rbm import RBM
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Catalogue", "open_path"]
 
 SECONDS_TO_END = 30.0
+LEDGER = Path("results") / "claims.json"
 
 
 class Catalogue:
@@ -56,26 +58,31 @@ class Catalogue:
         self.threads: list[threading.Thread] = []
 
     def names(self) -> tuple[str, ...]:
-        """What can be looked at now."""
+        """What can be looked at now; what is gone, or was begun anew, is forgotten."""
         with self._lock:
-            for name, opened in self._find().items():
+            found = self._find()
+            for name in [name for name, one in self._subjects.items() if found.get(name) is not one.opened]:
+                threading.Thread(target=self._subjects.pop(name).close, daemon=True).start()
+            for name in found:
                 if name not in self._subjects:
-                    self._subjects[name] = Subject(opened, name)
-            return tuple(self._subjects)
+                    self._subjects[name] = Subject(found[name], name)
+            return tuple(found)
 
     def subject(self, name: str) -> Subject:
         """One of them, the first for an empty name.
 
         Raises
         ------
+        NotReadyError : no run has begun
         InputError : there is none of that name
         """
         names = self.names()
         if not names:
-            raise InputError("no run has begun yet; wait, or train one")
+            raise NotReadyError("no run has begun yet; the first one appears here by itself")
         if name and name not in names:
-            raise InputError(f"there is no run {name[:80]!r} here; the first is {names[0]!r}")
-        return self._subjects[name or names[0]]
+            raise InputError(f"there is no run {name[:80]!r} here (any more); the first is {names[0]!r}")
+        with self._lock:
+            return self._subjects[name or names[0]]
 
     def warm(self) -> None:
         """Load what the first page needs before somebody asks."""
@@ -112,6 +119,7 @@ class Catalogue:
             "columns": subject.columns,
             "views": list(all_views()),
             "has_ledger": self.study is not None,
+            "ledger": 0 if self.study is None else _changed(self.study / LEDGER),
         }
 
     def ledger(self) -> dict[str, Any]:
@@ -119,13 +127,14 @@ class Catalogue:
 
         Raises
         ------
-        InputError : there is no study, or it has no report yet
+        InputError : there is no study
+        NotReadyError : it has no report yet
         """
         if self.study is None:
             raise InputError("claims are judged for studies; open a study's directory to see its ledger")
-        path = self.study / "results" / "claims.json"
+        path = self.study / LEDGER
         if not path.is_file():
-            raise InputError("this study has no report yet; rbmscape study (or reproduce) writes it when it is done")
+            raise NotReadyError("this study has no report yet; its claims appear here when it is written")
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -175,12 +184,26 @@ def of_run(run: Run) -> Catalogue:
 
 
 def of_study(study: Study) -> Catalogue:
-    """All runs of a study, those that begin later included."""
+    """All runs of a study that can be read, those that begin later included."""
+    places = {str(key): Path(study.directory) / "runs" / str(key) for key in study.config.run_keys()}
+    opened: dict[str, tuple[int, Run]] = {}
 
     def find() -> dict[str, Run | RBM]:
-        try:
-            return {str(key): run for key, run in study.runs.items()}
-        except (RbmscapeError, OSError):
-            return {}
+        for name, place in places.items():
+            stamp = _changed(place / "config.json")
+            if not stamp:
+                opened.pop(name, None)
+            elif name not in opened or opened[name][0] != stamp:
+                with suppress(RbmscapeError, OSError):
+                    opened[name] = stamp, Run.open(place)
+        return {name: opened[name][1] for name in places if name in opened}
 
     return Catalogue(str(study.config.name), find, Path(study.directory))
+
+
+def _changed(path: Path) -> int:
+    """When a file was written, in nanoseconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

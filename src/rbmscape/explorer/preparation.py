@@ -248,7 +248,11 @@ class Preparation:
         if self._has_drawn:
             self._finish()
             return False
-        if not self._subject.is_finished:
+        try:
+            is_finished = self._subject.is_finished
+        except (RbmscapeError, OSError) as gone:
+            self.problem, is_finished = str(gone), False
+        if not is_finished:
             self.stage = "waiting for checkpoints"
             return False
         self.stage = "drawing equilibrium samples"

@@ -127,7 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
             status, kind, body = self._answer()
         except NotReadyError as wait:
             status, kind, body = HTTPStatus.ACCEPTED, "json", to_json({"wait": str(wait)})
-        except (RunNotFoundError, DiskError) as gone:
+        except RunNotFoundError as gone:
+            words = f"{str(gone).partition(';')[0]}; it was deleted while it was looked at"
+            status, kind, body = HTTPStatus.GONE, "json", to_json({"error": words})
+        except DiskError as gone:
             status, kind, body = HTTPStatus.GONE, "json", to_json({"error": str(gone)})
         except RbmscapeError as error:
             status, kind, body = HTTPStatus.BAD_REQUEST, "json", to_json({"error": str(error)})

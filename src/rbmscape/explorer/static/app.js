@@ -317,6 +317,8 @@ async function look() {
     showTimeline();
   } catch (error) {
     say(error.message);
+    const others = summary && state.run ? await record("summary").catch(() => null) : null;
+    if (others) { summary.names = others.names; about(); }
   }
   const slow = summary && summary.complete && summary.stage === "ready";
   setTimeout(look, slow ? 5000 : summary ? 1500 : 500);
@@ -325,6 +327,7 @@ async function look() {
 /** Whether the view that is looked at would be drawn differently now. */
 function isNew(before, found) {
   const whole = (one) => (one.prepared[state.view] || []).length === one.updates.length;
+  if (state.view === "ledger") return found.ledger !== before.ledger;
   if (found.updates.length !== before.updates.length) return state.update === -1;
   return (whole(found) && !whole(before)) || (found.stage === "ready" && before.stage !== "ready");
 }
@@ -336,7 +339,7 @@ function about() {
   element("about").textContent = parts.filter(Boolean).join(" · ");
   const choice = element("run");
   element("run-label").hidden = summary.names.length < 2;
-  if (choice.options.length !== summary.names.length) choice.replaceChildren(...summary.names.map((name) => new Option(name, name, false, name === summary.name)));
+  if ([...choice.options].map((one) => one.value).join("\n") !== summary.names.join("\n")) choice.replaceChildren(...summary.names.map((name) => new Option(name, name, false, name === summary.name)));
   choice.value = summary.name;
 }
 
