@@ -55,6 +55,7 @@ def plan() -> rs.StudyConfig:
         ),
         figures=("likelihood", "gallery", "spectral_gap"),
         slice_epochs=150,
+        ledger=True,
         figure_options={"gallery": {"n_samples": 4, "sampling": {"n_chains": 20, "budget": 1e9}}},
     )
 

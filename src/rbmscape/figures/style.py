@@ -115,7 +115,7 @@ def print_style() -> Iterator[None]:
     settings are the process's, so one thread draws at a time.
     """
     import matplotlib
-    from cycler import cycler
+    from matplotlib.rcsetup import cycler
 
     with _DRAWING, matplotlib.rc_context(_STYLE | {"axes.prop_cycle": cycler(color=OKABE_ITO)}):
         yield
