@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,6 +192,20 @@ def test_pictures_and_data_are_downloaded(look, image_run, tmp_path):
     exact = np.linalg.svd(image_run.load(averaged=False).weights.numpy(), compute_uv=False)
     assert np.allclose(values, exact, rtol=1e-4)
     assert "singular_value" in found["CSV"].read_text()
+
+
+def test_every_view_is_downloaded_in_every_format(look, named_run):
+    page = look(named_run.directory)
+    kinds = (("SVG", "svg", b"<svg"), ("PNG", "png", b"\x89PNG"), ("CSV", "csv", b""), ("netCDF", "nc", b"\x89HDF"))
+    for number, view in enumerate(VIEWS, start=1):
+        page.page.keyboard.press(str(number))
+        page.shown(view)
+        for kind, ending, start in kinds:
+            with page.page.expect_download(lambda one, end=ending: one.suggested_filename.endswith(end)) as waiting:
+                page.page.get_by_role("button", name=f"as {kind}").click()
+            content = Path(waiting.value.path()).read_bytes()
+            assert content.startswith(start), (view, kind)
+            assert len(content) > 300, (view, kind)
 
 
 def test_bad_addresses_get_a_message(look, image_run):

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Cache", "give_back_memory", "little_memory"]
+__all__ = ["Cache", "give_back_memory", "little_memory", "share_memory"]
 
 Value = TypeVar("Value")
-_M_MMAP_THRESHOLD = -3
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_ARENAS = 2
 _SMALL, _LARGE = 1 << 18, 1 << 25
 """Bytes from which on arrays have pages of their own; the larger is what glibc comes to by itself."""
 
@@ -67,6 +68,13 @@ def give_back_memory() -> None:
     trim = _of_c_library("malloc_trim")
     if trim is not None:
         trim(0)
+
+
+def share_memory() -> None:
+    """Let threads share what they free (glibc); else every connection keeps some for itself."""
+    option = _of_c_library("mallopt")
+    if option is not None:
+        option(_M_ARENA_MAX, _ARENAS)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from rbmscape.checks import is_whole
 from rbmscape.errors import DiskError, InputError, RbmscapeError, RunNotFoundError
-from rbmscape.explorer.cache import Cache, give_back_memory
+from rbmscape.explorer.cache import Cache, give_back_memory, share_memory
 from rbmscape.explorer.catalogue import Catalogue
 from rbmscape.explorer.encode import to_csv, to_json, to_netcdf, to_page
 from rbmscape.explorer.frames import NotReadyError
@@ -84,6 +84,7 @@ class ExplorerServer(ThreadingHTTPServer):
         else:
             raise InputError(f"no port from {port} to {port + PORTS_TRIED - 1} is free; choose one with --port")
         self.guard = Guard(secrets.token_urlsafe(24), host, self.server_address[1], framed)
+        share_memory()
         catalogue.warm()
 
     @property

@@ -231,10 +231,18 @@ async function download(kind) {
     for (const [name, words] of asked) saved(await file(`view/${name}.${ending}`, words), `${stem}-${name}.${ending}`);
     return;
   }
-  const pictures = [...element("stage").querySelectorAll(".panel > div > svg, .panel svg.table, .panel canvas")];
-  if (!pictures.length) return say("This view has no pictures yet.");
-  if (kind === "SVG") return saved(new Blob([sheetText(pictures)], { type: "image/svg+xml" }), `${stem}.svg`);
-  saved(await raster(pictures), `${stem}.png`);
+  const aside = document.createElement("div");  // where a view shows knobs of its own, it draws them as a picture for a file
+  aside.className = "aside";
+  element("stage").append(aside);
+  try {
+    aside.append(...(view().drawn?.(context) ?? []));
+    const pictures = [...element("stage").querySelectorAll(".panel > div > svg, .panel svg.table, .panel canvas, .aside svg.table")];
+    if (!pictures.length) return say("This view has no pictures yet.");
+    if (kind === "SVG") return saved(new Blob([sheetText(pictures)], { type: "image/svg+xml" }), `${stem}.svg`);
+    saved(await raster(pictures), `${stem}.png`);
+  } finally {
+    aside.remove();
+  }
 }
 
 /** All pictures below one another, at twice their size. */

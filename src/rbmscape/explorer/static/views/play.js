@@ -1,5 +1,6 @@
 // Hold some units and watch the rest being filled in: block Gibbs sampling in the browser.
 import { row } from "../ask.js";
+import { table } from "../images.js";
 
 export const title = "Play";
 export const lead = "Draw on the picture: what you draw is held (orange for on, blue for off), and the model fills in the rest, again and again. The third pen sets a place free again.";
@@ -108,6 +109,9 @@ function units(ctx, box) {
     }
   });
 }
+
+/** Named units as a picture: a column the state, and one the mean. */
+export const drawn = (ctx) => (named(ctx) && state ? [table([state.v, state.mean], ctx.summary.columns, { label: "state and mean" })] : []);
 
 function paintUnits(ctx) {
   const [buttons, states, means] = ["#panel-play button", "#panel-play meter", "#panel-mean meter"].map((where) => document.querySelectorAll(where));
