@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -21,18 +23,23 @@ from rbmscape.checks import in_short
 from rbmscape.digests import DIGEST, bytes_digest
 from rbmscape.errors import DamagedError, DiskError
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
     "TEMPORARY_SUFFIX",
-    "Lock",
     "append_line",
     "atomic_file",
     "file_digest",
+    "inode",
     "make_directory",
+    "operation",
     "read_metadata",
     "read_tensors",
+    "refused",
     "remove_file",
     "remove_tree",
     "rename",
@@ -70,13 +77,15 @@ def step(operation: str, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _operation(operation: str, path: Path) -> Iterator[None]:
-    step(operation, path)
+def operation(name: str, path: Path) -> Iterator[None]:
+    """Something done to a file, with `step` before and after it."""
+    step(name, path)
     yield
-    step(f"after {operation}", path)
+    step(f"after {name}", path)
 
 
-def _refused(path: Path, what: str, error: OSError) -> DiskError:
+def refused(path: Path, what: str, error: OSError) -> DiskError:
+    """What is said where the system refuses something, with a cure."""
     cure = _CURES.get(error.errno or 0, "choose another place")
     return DiskError(f"{path} could not be {what} ({error.strerror or error}); {cure}")
 
@@ -90,7 +99,7 @@ def sync_directory(directory: Path) -> None:
     """Make the renames in a directory survive a loss of power, where the system can."""
     if os.name != "posix":
         return
-    with _operation("sync", directory):
+    with operation("sync", directory):
         handle = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -108,10 +117,10 @@ def make_directory(directory: Path) -> None:
     if directory.is_dir():
         return
     try:
-        with _operation("mkdir", directory):
+        with operation("mkdir", directory):
             directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refused(directory, "made", error) from error
+        raise refused(directory, "made", error) from error
 
 
 def rename(old: Path, new: Path) -> None:
@@ -122,10 +131,10 @@ def rename(old: Path, new: Path) -> None:
     DiskError : it cannot be renamed
     """
     try:
-        with _operation("rename", new):
+        with operation("rename", new):
             os.replace(old, new)
     except OSError as error:
-        raise _refused(new, "written", error) from error
+        raise refused(new, "written", error) from error
 
 
 def remove_file(path: Path) -> None:
@@ -138,10 +147,10 @@ def remove_file(path: Path) -> None:
     if not os.path.lexists(path):
         return
     try:
-        with _operation("remove", path):
+        with operation("remove", path):
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise _refused(path, "removed", error) from error
+        raise refused(path, "removed", error) from error
 
 
 def remove_tree(directory: Path) -> None:
@@ -156,16 +165,57 @@ def remove_tree(directory: Path) -> None:
     if not directory.exists():
         return
     try:
-        with _operation("remove", directory):
+        with operation("remove", directory):
             shutil.rmtree(directory)
     except OSError as error:
-        raise _refused(Path(error.filename or directory), "removed", error) from error
+        raise refused(Path(error.filename or directory), "removed", error) from error
 
 
-def sweep(directory: Path) -> None:
-    """Remove what killed processes were still writing; for whoever holds the lock of a directory."""
-    for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-        remove_file(path)
+def sweep(directory: Path, name: str = "") -> None:
+    """Remove what killed processes were still writing in a directory, all of it or what was to be one file."""
+    for path in directory.glob(f".{glob.escape(name)}{'.' if name else ''}*{TEMPORARY_SUFFIX}"):
+        if not _is_held(path):
+            remove_file(path)
+
+
+def _is_held(temporary: Path) -> bool:
+    """Whether somebody still writes it: the lock on an open file goes with the process that holds it."""
+    if sys.platform == "win32":
+        return False
+    try:
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def inode(path: Path) -> tuple[int, int] | None:
+    """Device and number of a regular file, or None where there is none."""
+    try:
+        found = path.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _new_temporary(target: Path) -> tuple[int, Path]:
+    """Descriptor and name of a new file beside the target, held so that nobody sweeps it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    while True:
+        temporary = temporary_name(target)
+        descriptor = os.open(temporary, flags, 0o666)
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if inode(temporary):
+            return descriptor, temporary
+        os.close(descriptor)  # swept before it was held
 
 
 @contextlib.contextmanager
@@ -176,26 +226,27 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ------
     DiskError : the file cannot be written (full disk, missing rights, missing parent that cannot be made)
     """
-    target = Path(path)
-    temporary = temporary_name(target)
+    target, temporary = Path(path), None
     make_directory(target.parent)
+    with contextlib.suppress(DiskError):
+        sweep(target.parent, target.name)
     try:
-        with _operation("open", target):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(temporary, flags, 0o666)
-        with os.fdopen(descriptor, "wb") as handle, _operation("write", target):
+        with operation("open", target):
+            descriptor, temporary = _new_temporary(target)
+        with os.fdopen(descriptor, "wb") as handle, operation("write", target):
             yield handle
-            with _operation("flush", target):
+            with operation("flush", target):
                 handle.flush()
                 os.fsync(handle.fileno())
-        with _operation("rename", target):
+        with operation("rename", target):
             os.replace(temporary, target)
         sync_directory(target.parent)
     except OSError as error:
-        raise _refused(target, "written", error) from error
+        raise refused(target, "written", error) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
@@ -217,12 +268,12 @@ def append_line(path: Path, line: str) -> None:
     DiskError : it cannot be written
     """
     try:
-        with _operation("append", path), open(path, "a", encoding="utf-8") as handle:
+        with operation("append", path), open(path, "a", encoding="utf-8") as handle:
             handle.write(line + "\n")
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:
-        raise _refused(path, "written", error) from error
+        raise refused(path, "written", error) from error
 
 
 def file_digest(path: Path) -> str:
@@ -323,60 +374,3 @@ def _parsed(content: bytes) -> tuple[dict[str, Any], memoryview]:
     if not isinstance(header, dict):
         raise ValueError("it has no header")  # noqa: TRY004, one kind for all damage
     return header, memoryview(content)[8 + size :]
-
-
-class Lock:
-    """Exclusive use of a directory by a lock file, which must stay where it is.
-
-    Parameters
-    ----------
-    path : the lock file
-    """
-
-    def __init__(self, path: Path) -> None:
-        from filelock import FileLock
-
-        self.path = path
-        self._lock = FileLock(path)
-        self._mark: tuple[int, int] | None = None
-
-    def acquire(self) -> bool:
-        """Take the lock, at once or not at all."""
-        from filelock import Timeout
-
-        try:
-            with _operation("lock", self.path):
-                self._lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        except OSError as error:
-            self._lock.release()
-            raise _refused(self.path, "written", error) from error
-        self._mark = _inode(self.path)
-        return True
-
-    def release(self) -> None:
-        """Give it back."""
-        self._lock.release()
-        self._mark = None
-
-    def check(self) -> None:
-        """Refuse to go on where the lock file, or its directory, was removed or replaced: it protects nothing then.
-
-        Raises
-        ------
-        DiskError : it is gone
-        """
-        if self._mark is not None and _inode(self.path) != self._mark:
-            raise DiskError(
-                f"{self.path} was removed or replaced while it was in use; nothing more is written there, start again "
-                "in another directory, or resume what is left"
-            )
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat(follow_symlinks=False)
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None

@@ -16,7 +16,6 @@ from rbmscape.digests import bytes_digest, with_digest
 from rbmscape.errors import ConfigError, DamagedError, DamagedFileWarning, FormatError, RunExistsError, RunLockedError
 from rbmscape.files import (
     TEMPORARY_SUFFIX,
-    Lock,
     make_directory,
     read_tensors,
     remove_file,
@@ -26,6 +25,7 @@ from rbmscape.files import (
     write_tensors,
     write_text,
 )
+from rbmscape.locks import Lock
 from rbmscape.model.rbm import named_columns
 from rbmscape.runs.config import TrainingConfig, recorded_config
 from rbmscape.runs.journal import Journal

@@ -18,7 +18,6 @@ from typing import Any, Final, Self
 from rbmscape.digests import is_untouched, with_digest
 from rbmscape.errors import DamagedError, RunLockedError, StudyError
 from rbmscape.files import (
-    Lock,
     file_digest,
     make_directory,
     remove_file,
@@ -26,6 +25,7 @@ from rbmscape.files import (
     sweep,
     write_text,
 )
+from rbmscape.locks import Lock
 from rbmscape.runs.check import is_whole
 from rbmscape.runs.layout import check_schema, read_json
 from rbmscape.study.config import StudyConfig
@@ -195,6 +195,11 @@ class StudyStore:
         for path in self.samples.glob("*"):
             if path.name != but:
                 remove_tree(path) if path.is_dir() and not path.is_symlink() else remove_file(path)
+
+    def remove_locks(self) -> None:
+        """Remove the locks of single samples and runs; for who holds the study's when nobody works on it any more."""
+        for path in (*self.samples.glob("*/*.lock"), *self.runs.glob(".*.lock")):
+            remove_file(path)
 
     def finish(self, task: Task, seconds: float, outcome: Mapping[str, Any]) -> None:
         """Record that a task is done, after its outputs are on the disk."""

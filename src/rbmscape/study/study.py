@@ -176,6 +176,7 @@ def run_study(
         context.__dict__["dataset"] = dataset
         store.forget_samples(but=context.samples_folder(source_of_samples(present_sources())).name)
         outcome = execute(graph, store, cluster or pool_here(context, reporter, workers), reporter)
+        store.remove_locks()
     return Study(directory, outcome)
 
 
