@@ -6,10 +6,17 @@ The public names, nothing else.  Each is imported from its module when it is fir
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.2.0"
+
+_THREADS_SPIN = "torch" in sys.modules and not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+    # threads that wait for others give up the processor soon; libgomp reads this when torch loads it
+    os.environ["GOMP_SPINCOUNT"] = "2000"
 
 _HOMES = {
     "RBM": "rbmscape.model.rbm",

@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["machine"]
+import rbmscape
+
+__all__ = ["machine", "thread_concerns"]
 
 
 def machine() -> dict[str, Any]:
@@ -26,6 +28,19 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "system": platform.system(),
     }
+
+
+def thread_concerns() -> tuple[str, ...]:
+    """A word of caution where threads that wait for each other burn a processor that others want, else none."""
+    busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > 1.25 * (os.cpu_count() or 1)
+    if not (rbmscape._THREADS_SPIN and busy and torch.get_num_threads() > 1):
+        return ()
+    words = (
+        f"torch was imported before rbmscape, so its {torch.get_num_threads()} threads spin while they wait, on a "
+        "machine with more work than cores; import rbmscape first, set GOMP_SPINCOUNT=2000, or call "
+        "torch.set_num_threads(1)"
+    )
+    return (words,)
 
 
 def _processor_name() -> str:

@@ -14,6 +14,7 @@ from conformance import ENGINES, STREAM, exact_model, normal_model, started, swe
 import rbmscape.kernels
 from rbmscape.kernels import Parameters, select_engine
 from rbmscape.kernels.numba import compile as compiling
+from rbmscape.kernels.numba import threads as threads_module
 from rbmscape.kernels.numba.compile import compile_pass, folder_hash
 
 FUSED = {name: one for name, one in ENGINES.items() if one.name == "cpu"}
@@ -144,3 +145,10 @@ def test_an_update_reuses_the_rounded_weights():
     sampler.update(model)
     assert sampler.weights.data_ptr() == place
     assert torch.equal(sampler.weights, model.weights.to(torch.bfloat16))
+
+
+def test_tiny_passes_run_in_one_thread(threads, monkeypatch):
+    monkeypatch.setattr(threads_module, "LEAST_WORK", 20_000.0)
+    assert threads_module.thread_count(100, 2_000.0) == 1
+    assert threads_module.thread_count(100, 1e6) == min(threads, threads_module.MAX_THREADS)
+    assert threads_module.thread_count(1, 1e6) == 1

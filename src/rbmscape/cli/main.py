@@ -64,7 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     called = _being_completed() or words
-    _share_processor()
     _secure_output()
     try:
         code = build(called)(args=words, prog_name="rbmscape", standalone_mode=False)
@@ -128,14 +127,6 @@ def _secure_output() -> None:
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     os.environ["MPLBACKEND"] = "agg"
-
-
-def _share_processor() -> None:
-    """Threads that wait for others give up the processor soon; on a busy machine long spinning costs a factor of 4.
-
-    libgomp reads the variable when torch loads it, so this comes before any command.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def build(words: Sequence[str] = ()) -> typer.Typer:

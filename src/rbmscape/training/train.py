@@ -11,6 +11,7 @@ from rbmscape.data.describe import first_concerns
 from rbmscape.errors import DivergenceError, FormatError, InputError, LadderStalledError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import best_device, select_engine
+from rbmscape.machine import thread_concerns
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, Reporter
 from rbmscape.runs.config import TrainingConfig
@@ -95,6 +96,7 @@ def train(
     check_rows(dataset, recipe)
     if isinstance(reporter, TrainingDisplay) and not follows_here():
         reporter.about(("data", concern) for concern in first_concerns(dataset))
+        reporter.about(("threads", concern) for concern in thread_concerns())
     engine = engine_for(recipe, dataset)
     if directory is not None:
         told = watched(reporter, watching, directory, kept=True)

@@ -158,8 +158,8 @@ def scratch() -> NDArray[np.uint32]:
     return np.zeros((MAX_THREADS, 2 * BLOCK), dtype=np.uint32)
 
 
-def _spans(words: NDArray[np.uint32], n_chains: int) -> tuple[NDArray[np.uint32], bool]:
-    threads = thread_count(n_chains)
+def _spans(words: NDArray[np.uint32], out: NDArray[Any]) -> tuple[NDArray[np.uint32], bool]:
+    threads = thread_count(out.shape[0], out.size)
     return words[:threads], threads > 1
 
 
@@ -189,7 +189,7 @@ def hidden_pass(
     draw : stream, number of the draw, number of the first chain; None to weigh only
     """
     out, log_weights, words = out_weights_words
-    spans, parallel = _spans(words, out.shape[0])
+    spans, parallel = _spans(words, out)
     scale, start, end = (np.float32(value) for value in scale_start_end)
     paired = product.dtype == np.int32
     arguments = (product, paired, base, bias, scale, start, end, draw is not None, out, log_weights, spans)
@@ -206,7 +206,7 @@ def visible_pass(
 ) -> None:
     """Draw v at temperature `end`, and write each chain's ``(a - a0)·v`` to `drive`; arguments as in `hidden_pass`."""
     out, drive, words = out_drive_words
-    spans, parallel = _spans(words, out.shape[0])
+    spans, parallel = _spans(words, out)
     scale, end = (np.float32(value) for value in scale_end)
     arguments = (product, product.dtype == np.int32, base, bias, scale, end, out, drive, spans)
     _VISIBLE[parallel](*arguments, *_numbers(draw))

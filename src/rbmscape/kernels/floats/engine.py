@@ -97,6 +97,6 @@ class FloatSampler(BaseSampler):
         first_chain: int,
     ) -> None:
         source, target = views
-        threads = thread_count(source.shape[0])
+        threads = thread_count(source.shape[0], source.size)
         words, numbers = self._words[:threads], counter(stream, draw)
         self._passes[threads > 1](source, bias, np.float32(beta), target, words, *numbers, first_chain)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rbmscape.kernels.integers.amx_product import SPAN, TILE, TILES, byte_products, store_columns
 from rbmscape.kernels.integers.avx512_gradient import FINER, UNIT, finish
-from rbmscape.kernels.integers.parameters import IntegerParameters
+from rbmscape.kernels.integers.parameters import IntegerParameters, half_step_work
 from rbmscape.kernels.integers.passes import passes
 from rbmscape.kernels.integers.product import aligned_zeros
 from rbmscape.kernels.interface import Gradient
@@ -169,7 +169,7 @@ class TileGradient:
     def compute(self, data: Tensor, out: Gradient) -> Tensor:
         """See `BoundGradient.compute`."""
         params, model = self._params, self._model
-        threads = thread_count(self._means.shape[0])
+        threads = thread_count(self._means.shape[0], half_step_work(params, len(data) + len(model)))
         parallel, scratch = threads > 1, self._scratch[:threads]
         for place, states in ((0, data), (self._n_first, model)):
             rows = states.to(torch.uint8).contiguous().numpy()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.kernels.integers.annealing_passes import annealing_passes
-from rbmscape.kernels.integers.parameters import IntegerParameters, half_step
+from rbmscape.kernels.integers.parameters import IntegerParameters, half_step, half_step_work
 from rbmscape.kernels.integers.passes import passes
 from rbmscape.kernels.integers.product import Products, aligned_zeros
 from rbmscape.kernels.interface import ModelLike
@@ -243,4 +243,4 @@ class IntegerPath(BasePath):
 
     def _threads(self, layer: int) -> int:
         """Threads for a pass over a layer."""
-        return thread_count(self._blocks(layer))
+        return thread_count(self._blocks(layer), half_step_work(self.params, self._buffers.shape[0]))

@@ -21,7 +21,7 @@ from numpy import float32, int32, uint32
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.kernels.integers.parameters import IntegerParameters
+from rbmscape.kernels.integers.parameters import IntegerParameters, half_step_work
 from rbmscape.kernels.interface import Gradient
 from rbmscape.kernels.llvm.avx512_lookup import INT, int_products
 from rbmscape.kernels.llvm.units import powers, weighted_means
@@ -166,7 +166,7 @@ class TableGradient:
     def compute(self, data: Tensor, out: Gradient) -> Tensor:
         """See `BoundGradient.compute`."""
         params, model = self._params, self._model
-        threads = thread_count(self._means.shape[0] // BLOCK)
+        threads = thread_count(self._means.shape[0] // BLOCK, half_step_work(params, len(data) + len(model)))
         parallel, scratch = threads > 1, self._scratch[:threads]
         states: tuple[NDArray[Any], NDArray[Any]] = data.to(torch.uint8).numpy(), model.to(torch.uint8).numpy()
         _PACK[parallel](*states, self._by_pixel, self._by_sample, threads)

@@ -183,7 +183,7 @@ class IntegerDescent(ReferenceDescent):
         self._terms = np.zeros(1 << (n_terms - 1).bit_length())
 
     def _finish(self, gradient: Gradient, hidden_offset: Tensor) -> float:
-        threads = thread_count(len(self._tiles))
+        threads = thread_count(len(self._tiles), gradient.weights.numel())
         columns = self._columns[:threads]
         weights, *biases = (one.numpy() for one in gradient.tensors)
         offsets = self.visible_offset.numpy(), hidden_offset.numpy()
@@ -199,7 +199,7 @@ class IntegerDescent(ReferenceDescent):
         carried = [slot[place] for slot in self.slots.values()] or [value]
         arrays = value, ascent, self._average[place], carried[0], carried[-1]
         options = factor, numbers.step, numbers.root, numbers.weight, *coefficients(rule)
-        threads = thread_count(-(-value.numel() // _PIECE))
+        threads = thread_count(-(-value.numel() // _PIECE), value.numel())
         self._passes[2][threads > 1](
             *(one.numpy().reshape(-1) for one in arrays), *(np.float32(one) for one in options), threads
         )

@@ -136,9 +136,9 @@ class IntegerSampler(BaseSampler):
         half_step(params, layers, self.v.shape[0], self._scratch, counter(stream, draw), beta, first_chain)
 
     def _pack(self, states: Tensor, indices: NDArray[Any]) -> None:
-        threads = thread_count(states.shape[0] // CHAINS)
+        threads = thread_count(states.shape[0] // CHAINS, 0.2 * states.numel())
         self._passes.pack[threads > 1](states.numpy(), indices, threads)
 
     def _unpack(self, indices: NDArray[Any], states: Tensor) -> None:
-        threads = thread_count(states.shape[0] // CHAINS)
+        threads = thread_count(states.shape[0] // CHAINS, 0.2 * states.numel())
         self._passes.unpack[threads > 1](indices, states.numpy(), threads)

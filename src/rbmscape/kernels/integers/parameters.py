@@ -86,7 +86,7 @@ class IntegerParameters:
 
     def _round_weights(self, weights: NDArray[np.float32]) -> float:
         """Fill both layouts and return the scale, that of `rbmscape.kernels.rounding.round_to_fixed`."""
-        threads = thread_count(min(self.sums.shape[0], weights.shape[0]))
+        threads = thread_count(min(self.sums.shape[0], weights.shape[0]), weights.size)
         columns, rows, parallel = self.sums[:threads], np.zeros(threads, np.int32), threads > 1
         n_units = max(weights.shape)
         factor = coarse_factor(float(max(weights.max(), -weights.min())), n_units)
@@ -108,6 +108,12 @@ def _largest(columns: NDArray[np.int32], rows: NDArray[np.int32]) -> int:
     return max(int(columns.sum(0).max()), int(rows.max()))
 
 
+def half_step_work(params: IntegerParameters, n_chains: int) -> float:
+    """Nanoseconds of one core for `thread_count`: the product, and the drawing of the units."""
+    n_visible, n_hidden = params.shape
+    return n_chains * (0.01 * n_visible * n_hidden + max(n_visible, n_hidden))
+
+
 def half_step(
     params: IntegerParameters,
     layers: Layers,
@@ -120,7 +126,7 @@ def half_step(
     """Draw one layer given the other: indices of the given one, weights and exponents of the drawn one, its indices."""
     source, weights, exponents, target = layers
     products = params.products
-    threads = thread_count(exponents.size // products.block)
+    threads = thread_count(exponents.size // products.block, half_step_work(params, n_chains))
     passes(products).draw_units[threads > 1](
         source,
         weights,
