@@ -33,6 +33,7 @@ __all__ = [
     "TEMPORARY_SUFFIX",
     "append_line",
     "atomic_file",
+    "copy_tree",
     "file_digest",
     "inode",
     "make_directory",
@@ -169,6 +170,23 @@ def remove_tree(directory: Path) -> None:
             shutil.rmtree(directory)
     except OSError as error:
         raise refused(Path(error.filename or directory), "removed", error) from error
+
+
+def copy_tree(source: Path, target: Path, *ignored: str) -> None:
+    """Copy a directory, but for names of these patterns, to a place that is free; it is there whole or not at all.
+
+    Raises
+    ------
+    DiskError : it cannot be written
+    """
+    fresh = target.with_name(f"{target.name}{TEMPORARY_SUFFIX}")
+    remove_tree(fresh)
+    try:
+        with operation("copy", target):
+            shutil.copytree(source, fresh, ignore=shutil.ignore_patterns(*ignored))
+    except OSError as error:
+        raise refused(target, "written", error) from error
+    rename(fresh, target)
 
 
 def sweep(directory: Path, name: str = "") -> None:

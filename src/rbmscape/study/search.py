@@ -13,7 +13,6 @@ import filecmp
 import json
 import math
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.digests import with_digest
 from rbmscape.errors import ConfigError, StudyError
 from rbmscape.figures.material import RunKey
-from rbmscape.files import make_directory, remove_file, remove_tree, write_text
+from rbmscape.files import copy_tree, make_directory, remove_file, remove_tree, write_text
 from rbmscape.likelihood.estimate import mean_and_error, scored_data, scored_weights
 from rbmscape.likelihood.path import log_weight
 from rbmscape.progress import Progress
@@ -250,10 +249,7 @@ def _finished(found: Search, crew: _Crew) -> Search:
     source = found.run(best)
     if not _is_copy(place, source.directory):
         remove_tree(place)
-        fresh = found.directory / "best.part"
-        remove_tree(fresh)
-        shutil.copytree(source.directory, fresh, ignore=shutil.ignore_patterns("lock", ".*"))
-        fresh.rename(place)
+        copy_tree(source.directory, place, "lock", ".*")
     context, task = crew.context, f"quality/{best.key}"
     crew.do(build_quality_graph(context.config, context.dataset, best.key))
     quality = next(iter(context.store.outcomes(task)), None) if task not in crew.outcome.failures else None
