@@ -2,8 +2,9 @@
 
     python -m benchmarks.determinism [--python OTHER_PYTHON ...]
 
-Each row is a process of its own that trains a small model, estimates ln Z and draws samples; "same" compares with the
-first row of the same precision.  Other Pythons need rbmscape's parts installed.  A few minutes of one core.
+Each row trains a small model, estimates ln Z and draws samples; "same" compares with the first row of the same
+precision.  What the environment decides has a process of its own.  Other Pythons need rbmscape's parts installed.  A
+minute or two of one core.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def measure(options: dict[str, Any]) -> dict[str, str]:
     data = rs.Dataset.from_array(rows[:1000].astype(np.uint8), test=rows[1000:].astype(np.uint8))
     engine, precision = options["engine"], options["precision"]
     config = rs.TrainingConfig(
-        n_hidden=100, epochs=3, batch_size=200, n_chains=400, gibbs_steps=5, online_likelihood=True,
+        n_hidden=100, epochs=2, batch_size=200, n_chains=400, gibbs_steps=5, online_likelihood=True,
         engine=engine, precision=precision,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as place:
@@ -61,54 +62,63 @@ def measure(options: dict[str, Any]) -> dict[str, str]:
 
 
 USUAL: dict[str, Any] = {"threads": 1, "engine": "cpu", "precision": "fixed", "slices": []}
+ATEN = {"ATEN_CPU_CAPABILITY": "default"}
 ONE_LESS = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "ATEN_CPU_CAPABILITY": "default"}
 CASES: tuple[tuple[str, dict[str, Any], dict[str, str]], ...] = (
     ("one thread", {}, {}),
     ("the same again", {}, {}),
     ("two threads", {"threads": 2}, {}),
-    ("three slices, each resumed by another process's state", {"slices": [3, 8]}, {}),
+    ("three slices, each resumed from the saved state", {"slices": [3, 8]}, {}),
     ("two threads beside two busy processes", {"threads": 2, "load": 2}, {}),
-    ("torch without vector units", {}, {"ATEN_CPU_CAPABILITY": "default"}),
+    ("torch without vector units", {}, ATEN),
     ("one thread", {"precision": "fp32"}, {}),
     ("the same again", {"precision": "fp32"}, {}),
     ("two threads", {"precision": "fp32", "threads": 2}, {}),
-    ("three slices, each resumed by another process's state", {"precision": "fp32", "slices": [3, 8]}, {}),
+    ("three slices, each resumed from the saved state", {"precision": "fp32", "slices": [3, 8]}, {}),
     ("another engine: plain PyTorch", {"precision": "fp32", "engine": "reference"}, {}),
     ("a processor without AVX-512", {"precision": "fp32"}, ONE_LESS),
 )
 
 
-def carry_out(options: dict[str, Any], environment: dict[str, str], python: str = sys.executable) -> dict[str, str]:
-    """One row, perhaps beside processes that do nothing but keep the cores busy."""
-    busy = [subprocess.Popen([python, "-c", "while True: pass"]) for _ in range(options.get("load", 0))]
+def beside_load(options: dict[str, Any]) -> dict[str, str]:
+    """`measure`, perhaps beside processes that do nothing but keep the cores busy."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.get("load", 0))]
     try:
-        words = [python, "-m", "benchmarks.determinism", "--one", json.dumps(USUAL | options)]
-        done = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)
+        return measure(USUAL | options)
     finally:
         for process in busy:
             process.kill()
             process.wait()
+
+
+def carry_out(options: list[dict[str, Any]], environment: dict[str, str], python: str) -> list[dict[str, str]]:
+    """Rows that have an environment in common, in a process of their own."""
+    words = [python, "-m", "benchmarks.determinism", "--these", json.dumps(options)]
+    done = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-1000:])
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    found: list[dict[str, str]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def rows(pythons: list[str]) -> list[dict[str, Any]]:
     """Digests of every row, and which of them are those of the first row of its precision."""
-    more = [(f"{Path(one).name} ({one})", {"precision": p}, one) for one in pythons for p in ("fixed", "fp32")]
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as cache:
-        for words, options, variables in CASES:
-            own = variables | ({"NUMBA_CACHE_DIR": cache} if "NUMBA_CPU_NAME" in variables else {})
-            found.append(_row(words, options, carry_out(options, own)))
-    for words, options, python in more:
+        for variables in ({}, ATEN, ONE_LESS):
+            own = variables | ({"NUMBA_CACHE_DIR": cache} if variables is ONE_LESS else {})
+            here = [(words, options) for words, options, where in CASES if where == variables]
+            digests = carry_out([options for _, options in here], own, sys.executable)
+            found += [_row(*one, of) for one, of in zip(here, digests, strict=True)]
+    for python in pythons:
         version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.strip()
-        found.append(_row(version, options, carry_out(options, {}, python)) | {"python": words})
+        both = [{"precision": precision} for precision in ("fixed", "fp32")]
+        digests = carry_out(both, {}, python)
+        found += [_row(version, one, of) | {"python": version} for one, of in zip(both, digests, strict=True)]
     for row in found:
         first = next(one for one in found if one["asked"] == row["asked"])
         row["same"] = {name: row["digests"][name] == first["digests"][name] for name in COLUMNS}
-    return found
+    return sorted(found, key=lambda row: str(row["asked"]))
 
 
 def _row(words: str, options: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
@@ -123,10 +133,10 @@ def _row(words: str, options: dict[str, Any], digests: dict[str, str]) -> dict[s
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--python", nargs="*", default=[], help="other interpreters")
-    options.add_argument("--one", help=argparse.SUPPRESS)
+    options.add_argument("--these", help=argparse.SUPPRESS)
     given = options.parse_args()
-    if given.one:
-        print(json.dumps(measure(json.loads(given.one))))
+    if given.these:
+        print(json.dumps([beside_load(options) for options in json.loads(given.these)]))
         return
     from benchmarks.harness import RESULTS, save, show, start
 
