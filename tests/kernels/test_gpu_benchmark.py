@@ -21,6 +21,7 @@ WRONG = "wrong", "different", "diverged", "largest_difference"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a dry run is for processors")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # rbms uses it
 @pytest.mark.parametrize(
     "piece", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in gpu.SECONDS]
 )
