@@ -125,3 +125,11 @@ def test_a_study_is_announced_from_its_survey(tmp_path, capsys, monkeypatch):
         costs.announce_study(plan, tmp_path / "s", 2, overwrite=False)
         assert bool(capsys.readouterr().err) == announced
     assert not (tmp_path / "s").exists()
+
+
+def test_wide_models_are_not_said_to_need_complete_bases():
+    """Bases are completed up to 4096 units alone; 40 000 units squared would be 77 GB."""
+    from rbmscape.study.needs import memory_of_modes
+
+    assert memory_of_modes(40_000, 100) == memory_of_modes(100, 40_000) < 5e8
+    assert memory_of_modes(4096, 100) == 48 * 4096**2

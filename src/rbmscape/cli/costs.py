@@ -108,13 +108,19 @@ def announce_steps(rbm: RBM, steps: float, n_states: int, *, rungs: int = 1, bou
     **how : engine and precision
     """
     from rbmscape.sampling.budget import round_cost
-    from rbmscape.study.needs import FLOAT, PROGRAM
+    from rbmscape.study.needs import PROGRAM
 
     if steps * round_cost(1, rbm.n_visible, rbm.n_hidden) < QUICK:
         return
-    units = rbm.n_visible + rbm.n_hidden
-    memory = PROGRAM + FLOAT * rungs * (rbm.n_visible * rbm.n_hidden + units) + FLOAT * rungs * n_states * units
+    memory = PROGRAM + _memory_of_rungs(rbm, rungs, n_states)
     announce(steps * seconds_of_step(rbm, **how), memory, bound=bound)
+
+
+def _memory_of_rungs(rbm: RBM, rungs: int, n_states: int) -> int:
+    """Bytes of the parameters and states of so many models at once."""
+    from rbmscape.study.needs import FLOAT
+
+    return FLOAT * rungs * (rbm.n_visible * rbm.n_hidden + (1 + n_states) * (rbm.n_visible + rbm.n_hidden))
 
 
 def announce_tempering(
@@ -240,16 +246,18 @@ def announce_figures(subject: Subject, entries: Sequence[FigureEntry], out: Path
 
     The samples are part of the first figure that shows them.
     """
-    from rbmscape.study.estimate import sampling_seconds
-    from rbmscape.study.needs import FACTORS, FIGURE, FLOAT, PROGRAM
+    from rbmscape.sampling.budget import chains_in_memory
+    from rbmscape.study.estimate import RUNGS, sampling_seconds
+    from rbmscape.study.needs import FIGURE, PROGRAM, memory_of_modes
 
     made = [entry for entry in entries if not entry.missing(subject)]
     scene = scene_of(subject)
     seconds = {entry.name: entry.spec.cost(scene, entry.options({})[0]) for entry in made}
+    memory = PROGRAM + memory_of_modes(subject.model.n_visible, subject.model.n_hidden)
     for entry in [entry for entry in made if entry.spec.samples][:1]:
         seconds[entry.name] += sampling_seconds(scene, subject.sampling, subject.model.n_hidden)
-    largest = max(subject.model.n_visible, subject.model.n_hidden)
-    memory = PROGRAM + FACTORS * 2 * FLOAT * largest**2
+        chains = min(subject.sampling.get("n_chains", 1), chains_in_memory(RUNGS, subject.model.n_visible))
+        memory += _memory_of_rungs(subject.model, RUNGS, chains)
     announce(sum(seconds.values()), memory, FIGURE * len(made), out, bound=True)
     return seconds
 

@@ -166,6 +166,7 @@ def log_partition(
     rbm = one_model(rbm, "log_partition")
     check_choice("method", method, METHODS)
     n_chains = check_count("n_chains", n_chains)
+    starts = None if starts is None else binary_rows(rbm, starts, "starts")
     if method == "auto":
         method = "exact" if is_summable(rbm) else "ais"
     if method == "exact":

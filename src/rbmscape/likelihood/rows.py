@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["AnomalyScores", "LogProbability", "anomaly_scores", "flip_differences", "log_probability"]
 
 _ROWS_A_BLOCK: Final = 8192
+_VALUES_A_BLOCK: Final = 1 << 25  # of float64 states: a quarter of a gigabyte
 _ENTRIES_A_BLOCK: Final = 1 << 22  # of (row, unit, hidden unit), which bounds memory and stays near the processor
 _LARGEST_EXPONENT: Final = 700.0
 
@@ -174,7 +175,8 @@ def _log_marginal(rbm: RBM, rows: PartialRows, index: int, options: dict[str, An
 def minus_free_energy(rbm: RBM, states: Tensor) -> Tensor:
     """-F(v) of rows (n, N) in float64 and in blocks; (n,) on the model's device, exact."""
     double = rbm.to(dtype=torch.float64)
-    found = [-double.free_energy(block.to(rbm.device)) for block in torch.split(states, _ROWS_A_BLOCK)]
+    n_rows = max(1, min(_ROWS_A_BLOCK, _VALUES_A_BLOCK // rbm.n_visible))
+    found = [-double.free_energy(block.to(rbm.device)) for block in torch.split(states, n_rows)]
     return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64, device=rbm.device)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmscape.arrays import in_order
+from rbmscape.arrays import training_rows
 from rbmscape.errors import RbmscapeError, ShapeError
 from rbmscape.kernels.interface import Annealer
 from rbmscape.model.rbm import RBM
@@ -42,7 +42,7 @@ _MOST_KNOWN = 4096
 
 
 def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
-    """Checked (n, N) uint8 tensor on the model's device.
+    """Checked (n, N) uint8 tensor on the model's device, of a `Dataset` its training rows.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def binary_rows(rbm: RBM, values: Any, where: str) -> Tensor:
     if isinstance(values, Tensor) and values.dtype == torch.uint8 and values.ndim == 2 and int(values.max()) <= 1:
         rows = values
     else:
-        rows = torch.from_numpy(np.asarray(as_binary(in_order(values, rbm.columns, where), where=where).values))
+        rows = torch.from_numpy(np.asarray(as_binary(training_rows(values, where, rbm.columns), where=where).values))
     if rows.ndim != 2 or rows.shape[1] != rbm.n_visible:
         raise ShapeError(
             f"{where} must have {rbm.n_visible} pixels (columns) for this model, found shape {tuple(rows.shape)}; "

@@ -10,6 +10,7 @@ from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.material import RunKey
 from rbmscape.memory import format_bytes, machine_memory
+from rbmscape.reciprocal.modes import MOST_COMPLETE
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.study.config import StudyConfig
@@ -32,7 +33,8 @@ COPIES: Final = 6
 """Of the parameters while a model trains, beside the optimiser's: themselves, gradient, average, two forms for
 sampling, checkpoint."""
 FACTORS: Final = 6
-"""Float64 matrices of the larger layer's size squared while a figure looks at modes: V, its rotations, work space."""
+"""Float64 matrices with a row a unit of the larger layer and a column a mode while a figure looks at modes: V, its
+rotations, work space."""
 
 
 def _parameters(n_visible: int, hidden: int) -> int:
@@ -59,8 +61,14 @@ def disk_of_study(config: StudyConfig, dataset: Dataset) -> int:
 
 def memory_of_process(config: StudyConfig, key: RunKey, dataset: Dataset) -> int:
     """Bytes of a process that trains and looks at the models of one size."""
-    figures = FACTORS * 2 * FLOAT * max(dataset.n_visible, key.hidden) ** 2
+    figures = memory_of_modes(dataset.n_visible, key.hidden)
     return max(memory_of_training(config.training(key), dataset), PROGRAM + _copied(dataset) + figures)
+
+
+def memory_of_modes(n_visible: int, hidden: int) -> int:
+    """Bytes of a figure that looks at modes, of which `Modes.of` completes the bases up to 4096 units alone."""
+    smaller, larger = sorted((n_visible, hidden))
+    return FACTORS * 2 * FLOAT * larger * (larger if larger <= MOST_COMPLETE else smaller + 1)
 
 
 def memory_of_training(recipe: TrainingConfig, dataset: Dataset) -> int:
