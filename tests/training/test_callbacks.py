@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 import rbmscape as rs
+from rbmscape.cli.main import main
 from rbmscape.errors import CallbackError, InputError
 
 CONFIG = rs.TrainingConfig(n_hidden=6, epochs=12, batch_size=20)
@@ -117,3 +119,33 @@ def test_what_is_no_callback_is_refused_before_anything_is_written(data, tmp_pat
     with pytest.raises(InputError, match="methods begin, checkpoint and end"):
         rs.train(data, CONFIG, tmp_path / "run", callbacks=wrong, progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_each_of_several_runs_has_callbacks_of_its_own(data, plain, tmp_path):
+    heard = [Meddler(), Meddler()]
+    configs, places = [CONFIG, CONFIG.replace(seed=1)], [tmp_path / "0", tmp_path / "1"]
+    runs = rs.train_many(data, configs, places, callbacks=[[one] for one in heard], progress=False)
+    same(runs[0], plain)
+    assert [tuple(one.seen) for one in heard] == [run.updates for run in runs]
+    assert [one.calls for one in heard] == [["begin", "end"]] * 2
+    for wrong in ([heard[0]], [[heard[0]]], heard, [heard[0], []]):
+        with pytest.raises(InputError, match="give a list for each run"):
+            rs.train_many(data, configs, [tmp_path / "2", tmp_path / "3"], callbacks=wrong, progress=False)
+    assert not (tmp_path / "2").exists()
+
+
+def test_the_command_line_tracks_into_the_run(data, plain, tmp_path, monkeypatch, capsys):
+    recipe = ["--hidden", "6", "--epochs", "2", "--quiet"]
+    words = ["train", "bars-and-stripes", *recipe, "--out", str(tmp_path / "run"), "--track", "csv"]
+    assert main(words) == 0
+    with open(tmp_path / "run" / "metrics.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["update"]) for row in rows] == list(rs.Run.open(tmp_path / "run").updates)
+    assert rs.check(tmp_path / "run") == []
+    assert main([*words, "--overwrite", "--track", "csv"]) == 0  # once more, and twice the same
+    assert main(["train", "bars-and-stripes", *recipe, "--out", str(tmp_path / "a"), "--track", "cvs"]) == 2
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    capsys.readouterr()
+    assert main(["train", "bars-and-stripes", *recipe, "--out", str(tmp_path / "b"), "--track", "tensorboard"]) == 1
+    assert "install rbmscape[tensorboard]" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import rbmscape as rs
-from rbmscape.errors import DivergenceError, EngineError, InputError
+from rbmscape.errors import CallbackError, DivergenceError, EngineError, InputError
 from rbmscape.kernels.select import has_table_lookup, select_engine
 from rbmscape.model.rbm import PARAMETER_NAMES
 from rbmscape.training import batch as batches
@@ -288,3 +288,38 @@ def test_what_shares_no_launches_trains_one_after_the_other_on_a_gpu(
 def test_impossible_requests_are_refused(patterns, tmp_path, configs, directories, options, message):
     with pytest.raises(InputError, match=message):
         rs.train_many(patterns, recipes(configs), [tmp_path / one for one in directories], progress=False, **options)
+
+
+class Notes:
+    """Writes down the checkpoints of one run."""
+
+    def __init__(self, fail_at=None):
+        self.seen, self.calls, self.fail_at = [], [], fail_at
+
+    def begin(self, run):
+        self.calls.append(("begin", run.directory.name))
+
+    def checkpoint(self, _run, metrics):
+        if metrics["update"] == self.fail_at:
+            raise ValueError("no more room")
+        self.seen.append(metrics["update"])
+
+    def end(self, run):
+        self.calls.append(("end", run.directory.name))
+
+
+def test_callbacks_of_a_batch_hear_of_their_own_run(patterns, tmp_path, on_gpu):
+    """Also where checkpoints fall elsewhere in each, and after an error of one of them."""
+    configs = [one.replace(checkpoint_epochs=(k + 1,)) for k, one in enumerate(recipes(2, epochs=3))]
+    heard = [Notes(), Notes()]
+    runs = many(patterns, configs, tmp_path / "a", callbacks=[[one] for one in heard])
+    for place, (run, notes) in enumerate(zip(runs, heard, strict=True)):
+        assert tuple(notes.seen) == run.updates
+        assert notes.calls == [("begin", str(place)), ("end", str(place))]
+    assert heard[0].seen != heard[1].seen
+    failing = [Notes(), Notes(fail_at=runs[1].updates[-2])]
+    with pytest.raises(CallbackError, match="Notes failed in its checkpoint"):
+        many(patterns, configs, tmp_path / "b", callbacks=[[one] for one in failing])
+    assert [name for one in failing for name, _ in one.calls] == ["begin", "end"] * 2
+    for one, other in zip(many(patterns, configs, tmp_path / "b", resume=True), runs, strict=True):
+        same_models(one, other)

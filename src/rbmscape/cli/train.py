@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -32,11 +33,19 @@ if TYPE_CHECKING:
     from rbmscape.data.dataset import Dataset
     from rbmscape.model.rbm import RBM
     from rbmscape.runs.run import Run
+    from rbmscape.training.callbacks import Callback
 
 __all__ = ["train"]
 
 Preset = Literal["recommended", "paper"]
 """Where the values that are not given come from: a method of `TrainingConfig`."""
+
+
+class Tracker(StrEnum):
+    """Of metrics, beside the run's own."""
+
+    CSV = "csv"
+    TENSORBOARD = "tensorboard"
 
 
 _OPTIMISATION, _RUN = "Optimisation", "Run"
@@ -79,6 +88,14 @@ def train(
         bool, typer.Option("--resume", help="The run that is there is continued.", rich_help_panel=_RUN)
     ] = False,
     overwrite: OverwriteOption = False,
+    track: Annotated[
+        list[Tracker] | None,
+        typer.Option(
+            help="Metrics of every checkpoint also go to OUT/metrics.csv, or to OUT/tensorboard (needs "
+            "rbmscape[tensorboard]); can be given twice.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Nothing is shown while training runs.", rich_help_panel=_RUN)
     ] = False,
@@ -123,7 +140,8 @@ def train(
     if known is None:
         config = _config(recipe, given, None, dataset) if begin is None else recipe_for(config, begin, dataset)
     directory = Path(out) if out is not None else Path("runs") / f"{dataset.name}-{config.n_hidden}-seed{config.seed}"
-    _train(dataset, config, directory, begin, resume=resume, overwrite=overwrite, quiet=quiet)
+    trackers = _trackers(track or [], directory)
+    _train(dataset, config, directory, begin, trackers, resume=resume, overwrite=overwrite, quiet=quiet)
 
 
 def _beginning(init: str) -> Run | RBM:
@@ -169,11 +187,23 @@ def _dataset(data: str | None, loading: dict[str, Any], known: Run | None) -> Da
     return known.dataset()
 
 
+def _trackers(names: list[Tracker], directory: Path) -> list[Callback]:
+    """Each of the trackers once, within the run's directory."""
+    from rbmscape.training.callbacks import CsvTracker, TensorBoardTracker
+
+    made: dict[Tracker, Any] = {
+        Tracker.CSV: lambda: CsvTracker(directory / "metrics.csv"),
+        Tracker.TENSORBOARD: lambda: TensorBoardTracker(directory / "tensorboard"),
+    }
+    return [made[name]() for name in dict.fromkeys(names)]
+
+
 def _train(
     dataset: Dataset,
     config: TrainingConfig,
     directory: Path,
     init: Run | RBM | None,
+    trackers: list[Callback],
     *,
     resume: bool,
     overwrite: bool,
@@ -194,7 +224,7 @@ def _train(
     )
     try:
         run = train_model(
-            dataset, config, directory, init=init, resume=resume, overwrite=overwrite,
+            dataset, config, directory, init=init, resume=resume, overwrite=overwrite, callbacks=trackers,
             progress=False if quiet or follows_here() else TrainingDisplay(title),
         )  # fmt: skip
     except KeyboardInterrupt:

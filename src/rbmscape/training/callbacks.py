@@ -19,7 +19,7 @@ from rbmscape.progress import Reporter
 from rbmscape.runs.run import Run
 from rbmscape.training.progress import TrainingStatus
 
-__all__ = ["Callback", "CsvTracker", "TensorBoardTracker", "Watched", "check_callbacks", "watched"]
+__all__ = ["Callback", "CsvTracker", "TensorBoardTracker", "Watch", "Watched", "check_callbacks", "watched"]
 
 
 @runtime_checkable
@@ -110,45 +110,45 @@ class TensorBoardTracker:
         self._writer.close()
 
 
-class Watched:
-    """A reporter that tells callbacks of checkpoints as well; see `watched`."""
+class Watch:
+    """The callbacks of one run, and what they were told of already.
 
-    def __init__(self, reporter: Reporter, callbacks: Sequence[Callback], place: str, kept: bool) -> None:
-        self._reporter, self._callbacks, self._kept = reporter, callbacks, kept
-        self._place = place
+    Parameters
+    ----------
+    callbacks : in the order in which they are called
+    place : the run's directory
+    kept : whether it stays after an error
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], place: str | os.PathLike[str], kept: bool = True) -> None:
+        self._callbacks, self._place, self._kept = callbacks, os.fspath(place), kept
         self._told = -1
         self._begun: list[Callback] = []
         self._failed = False
 
-    def start(self, what: str, total: int | None) -> None:
-        """See `rbmscape.progress.Reporter.start`."""
+    def begin(self) -> None:
+        """Training begins or goes on, in a directory that has its record."""
         self._run = Run.open(self._place)
         self._told = self._run.last_update
         for callback in self._callbacks:
             try:
                 self._call(callback, "begin", self._run)
             except BaseException:
-                self._end()
+                self.end()
                 raise
             self._begun.append(callback)
-        self._reporter.start(what, total)
 
-    def advance(self, done: int, status: Any = None) -> None:
-        """See `rbmscape.progress.Reporter.advance`."""
-        self._reporter.advance(done, status)
-        if isinstance(status, TrainingStatus) and status.at_checkpoint:
-            for row in self._run.rows:
-                if row["update"] > self._told:
-                    self._told = row["update"]
-                    for callback in self._callbacks:
-                        self._call(callback, "checkpoint", self._run, row)
+    def look(self) -> None:
+        """Tell of the checkpoints that were written since."""
+        if not self._callbacks:
+            return
+        for row in self._run.rows:
+            if row["update"] > self._told:
+                self._told = row["update"]
+                for callback in self._callbacks:
+                    self._call(callback, "checkpoint", self._run, row)
 
-    def stop(self) -> None:
-        """See `rbmscape.progress.Reporter.stop`."""
-        self._reporter.stop()
-        self._end()
-
-    def _end(self) -> None:
+    def end(self) -> None:
         """End those that have begun, all of them; what one raises is raised when the others are done."""
         raised: list[CallbackError] = []
         while self._begun:
@@ -176,6 +176,29 @@ class Watched:
             ) from error
 
 
+class Watched:
+    """A reporter that tells callbacks of checkpoints as well; see `watched`."""
+
+    def __init__(self, reporter: Reporter, watch: Watch) -> None:
+        self._reporter, self._watch = reporter, watch
+
+    def start(self, what: str, total: int | None) -> None:
+        """See `rbmscape.progress.Reporter.start`."""
+        self._watch.begin()
+        self._reporter.start(what, total)
+
+    def advance(self, done: int, status: Any = None) -> None:
+        """See `rbmscape.progress.Reporter.advance`."""
+        self._reporter.advance(done, status)
+        if isinstance(status, TrainingStatus) and status.at_checkpoint:
+            self._watch.look()
+
+    def stop(self) -> None:
+        """See `rbmscape.progress.Reporter.stop`."""
+        self._reporter.stop()
+        self._watch.end()
+
+
 def watched(
     reporter: Reporter, callbacks: Sequence[Callback], place: str | os.PathLike[str], *, kept: bool
 ) -> Reporter:
@@ -188,7 +211,24 @@ def watched(
     place : the run's directory
     kept : whether it stays after an error
     """
-    return Watched(reporter, callbacks, os.fspath(place), kept) if callbacks else reporter
+    return Watched(reporter, Watch(callbacks, place, kept)) if callbacks else reporter
+
+
+def callbacks_of_many(callbacks: Any, count: int) -> list[tuple[Callback, ...]]:
+    """The callbacks of each of several runs, none where nothing is given.
+
+    Raises
+    ------
+    InputError : not a list of callbacks for each run
+    """
+    given = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    if not given:
+        return [()] * count
+    if len(given) != count or not all(isinstance(own, list | tuple) for own in given):
+        raise InputError(
+            f"callbacks of {count} runs are {count} lists of callbacks, found {callbacks!r}; give a list for each run"
+        )
+    return [check_callbacks(own) for own in given]
 
 
 def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:

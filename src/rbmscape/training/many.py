@@ -14,6 +14,7 @@ from rbmscape.progress import Progress
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.runs.run import Run
 from rbmscape.training.batch import can_batch, models_that_fit, shared_choices
+from rbmscape.training.callbacks import Callback, Watch, callbacks_of_many
 from rbmscape.training.counted import is_plain
 from rbmscape.training.display import make_reporter
 from rbmscape.training.together import may_join, train_together
@@ -30,6 +31,7 @@ def train_many(
     resume: bool = False,
     overwrite: bool = False,
     until_update: int | None = None,
+    callbacks: Sequence[Sequence[Callback]] = (),
     progress: Progress = True,
 ) -> list[Run]:
     """Train several RBMs on the same data, each into its own directory and as `rbmscape.train` does it alone.
@@ -51,6 +53,7 @@ def train_many(
     resume : continue the runs that are in their directories, bit for bit as if they had never stopped
     overwrite : replace runs that are in their directories
     until_update : stop (resumably) after this many updates of each run in all
+    callbacks : a list for each run, in the order of the recipes, told of its checkpoints as those of `rbmscape.train`
     progress : show a live display, or a `rbmscape.progress.Reporter` of one's own, which gets a `TrainingStatus`
 
     Returns
@@ -63,13 +66,14 @@ def train_many(
     RunExistsError, RunLockedError, ConfigError : as from `rbmscape.train`
     EngineError : the GPU has too little memory for one model, or failed
     DivergenceError : parameters of a run left the finite numbers; raised when all others are trained
+    CallbackError : a callback failed; everything is saved, and runs that wait for their turn are not begun
     KeyboardInterrupt : Ctrl-C or SIGTERM; everything is saved
     """
     _check(dataset, configs, directories)
     if resume and overwrite:
         raise InputError("resume=True continues runs and overwrite=True replaces them, found both; choose one")
     last = None if until_update is None else check_count("until_update", until_update, 0)
-    diverged: list[DivergenceError] = []
+    watching, diverged = callbacks_of_many(callbacks, len(configs)), list[DivergenceError]()
     for engine, places in _batches(dataset, configs, directories, resume):
         try:
             if engine is None:
@@ -81,12 +85,14 @@ def train_many(
                         resume=resume,
                         overwrite=overwrite,
                         until_update=last,
+                        callbacks=watching[place],
                         progress=make_reporter(progress, f"run {place + 1} of {len(configs)}: {directories[place]}"),
                     )
             else:
                 own = [configs[place] for place in places], [directories[place] for place in places]
                 reporter = make_reporter(progress, f"{len(places)} of {len(configs)} runs at once")
-                train_together(dataset, *own, engine, reporter, last, resume=resume, overwrite=overwrite)
+                watches = [Watch(watching[place], directories[place]) for place in places]
+                train_together(dataset, *own, engine, reporter, last, watches, resume=resume, overwrite=overwrite)
         except DivergenceError as error:
             diverged.append(error)
     if diverged:

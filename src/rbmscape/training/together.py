@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from rbmscape.runs.layout import RunLayout
 from rbmscape.runs.record import read_run_record
 from rbmscape.runs.writer import RunWriter, arithmetic
 from rbmscape.training.batch import Batch
+from rbmscape.training.callbacks import Watch
 from rbmscape.training.descent import EXACT
 from rbmscape.training.interrupt import InterruptGuard
 from rbmscape.training.session import Session, record_of
@@ -57,13 +58,15 @@ def train_together(
     engine: Engine,
     reporter: Reporter,
     until_update: int | None = None,
+    watches: Sequence[Watch] = (),
     *,
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Train runs whose recipes have the same `rbmscape.training.batch.shared_choices` on an engine that can batch them.
 
-    Runs that stand at different updates meet first.  One that diverges ends there, and the others go on.
+    Runs that stand at different updates meet first.  One that diverges ends there, and the others go on.  Each of the
+    watches, if any, belongs to the run of its place.
 
     Raises
     ------
@@ -76,6 +79,10 @@ def train_together(
         for writer, config in zip(writers, configs, strict=True):
             per_epoch = config.updates_per_epoch(len(dataset.train))
             writer.begin(record_of(dataset, config, engine, per_epoch), resume=resume, overwrite=overwrite)
+        for watch in watches:
+            watch.begin()
+            stack.callback(watch.end)
+        known = dict(zip(writers, watches, strict=True)) if watches else {}
         going = list(zip(writers, configs, strict=True))
         end = configs[0].epochs * configs[0].updates_per_epoch(len(dataset.train))
         last = end if until_update is None else min(until_update, end)
@@ -84,7 +91,7 @@ def train_together(
             later = [update for update in starts if update > min(starts)]
             behind = [pair for pair, update in zip(going, starts, strict=True) if update == min(starts)]
             with naming_a_lost_device(engine):
-                errors = _train_level(dataset, behind, engine, reporter, min([last, *later]))
+                errors = _train_level(dataset, behind, engine, reporter, min([last, *later]), known)
             going = [pair for pair in going if pair[0] not in errors]
             failed += errors.values()
             if not later or min(starts) >= last:
@@ -104,6 +111,7 @@ def _train_level(
     engine: Engine,
     reporter: Reporter,
     last: int,
+    watches: Mapping[RunWriter, Watch],
 ) -> dict[RunWriter, DivergenceError]:
     """Train runs that stand at the same update."""
     batch = Batch(dataset, [config for _, config in going], engine)
@@ -119,13 +127,15 @@ def _train_level(
                 ) from error
     sessions = [Session(one, writer, dataset) for one, (writer, _) in zip(batch.replicas, going, strict=True)]
     try:
-        failed = _run(batch, sessions, reporter, last)
+        failed = _run(batch, sessions, reporter, last, [watches[writer] for writer, _ in going] if watches else [])
     finally:
         batch.close()
     return {going[place][0]: error for place, error in failed.items()}
 
 
-def _run(batch: Batch, sessions: list[Session], reporter: Reporter, last: int) -> dict[int, DivergenceError]:
+def _run(
+    batch: Batch, sessions: list[Session], reporter: Reporter, last: int, watches: Sequence[Watch]
+) -> dict[int, DivergenceError]:
     """Train to an update or to an interrupt; returns what is to be said of those that diverged."""
     failed: dict[int, DivergenceError] = {}
     live = list(sessions)
@@ -135,6 +145,8 @@ def _run(batch: Batch, sessions: list[Session], reporter: Reporter, last: int) -
         with InterruptGuard() as guard:
             for session in sessions:
                 session.begin()
+            for watch in watches:
+                watch.look()
             at_once = 1
             while live and batch.update < last and not guard.requested:
                 began = time.perf_counter()
@@ -147,6 +159,8 @@ def _run(batch: Batch, sessions: list[Session], reporter: Reporter, last: int) -
                 live = [session for place, session in enumerate(sessions) if place not in failed]
                 written = [session.note() for session in live]
                 reporter.advance(now, (live or sessions)[0].status(bool(written) and written[0]))
+                for place in range(len(watches)) if any(written) else ():
+                    watches[place].look()
             for session in live:
                 session.write_state()
             if guard.requested:
