@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 
@@ -29,9 +32,34 @@ def test_every_public_name_is_listed():
     assert len(listed) == len(set(listed))
 
 
-def test_every_public_name_has_a_docstring():
-    for name in rbmscape.__all__:
-        assert name == "__version__" or (getattr(rbmscape, name).__doc__ or "").strip(), name
+def test_every_public_name_and_member_has_a_docstring():
+    pytest.importorskip("rbmscape.sklearn")
+    homes = [name.rpartition(".") for names in generate.public_objects().values() for name in names]
+    listed = [getattr(importlib.import_module(home), name) for home, _, name in homes]
+    assert len(listed) > 90
+    bare = [one for one in listed if not (one.__doc__ or "").strip()]
+    for kind in filter(inspect.isclass, listed):
+        members = inspect.classify_class_attrs(kind)
+        ours = [one for one in members if one.defining_class.__module__.startswith("rbmscape.")]
+        called = [one for one in ours if one.kind in {"method", "class method", "static method", "property"}]
+        bare += [f"{kind.__name__}.{one.name}" for one in called if one.name[0] != "_" and not _said(kind, one.name)]
+    assert bare == []
+
+
+def _said(kind: type, name: str) -> str:
+    return (inspect.getdoc(inspect.getattr_static(kind, name)) or inspect.getdoc(getattr(kind, name)) or "").strip()
+
+
+def test_examples_in_docstrings_run():
+    pytest.importorskip("rbmscape.sklearn")
+    source = ROOT / "src"
+    files = [path for path in source.rglob("*.py") if ">>>" in path.read_text(encoding="utf-8")]
+    assert len(files) >= 3
+    for path in files:
+        module = importlib.import_module(".".join(path.relative_to(source).with_suffix("").parts))
+        result = doctest.testmod(module)
+        assert result.attempted > 0, path
+        assert result.failed == 0, path
 
 
 def test_every_option_of_a_plan_has_its_meaning():
