@@ -131,11 +131,11 @@ def plan_options_page() -> str:
 
 
 def gallery_page() -> str:
-    """Every figure with its caption, and a picture where the pages have one."""
+    """Every figure with its caption, how to read it, the paper's own, and a picture where the pages have one."""
     from rbmscape.figures.registry import all_figures
 
     lines = [
-        "# Gallery",
+        "# Figures and how to read them",
         "",
         "Every figure that a plan or `rbmscape analyze` can name. Pictures are from the pages of this",
     ]
@@ -144,6 +144,8 @@ def gallery_page() -> str:
         spec = entry.spec
         place = f"the paper's figure {spec.paper}" if spec.paper else "beyond the paper"
         lines += [f"## {spec.title}", "", f"`{entry.name}`, {place}. {spec.caption}", ""]
+        lines += [f"**How to read it.** {spec.reading}", ""] if spec.reading else []
+        lines += [f"**The paper's figure.** {spec.printed}", ""] if spec.printed else []
         for folder in ("laptop", "images/instruments", "images"):
             if (HERE / folder / f"{entry.name}.png").is_file():
                 lines += [f"![{spec.title}](../{folder}/{entry.name}.png)", ""]

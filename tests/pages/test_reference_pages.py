@@ -13,7 +13,7 @@ import pytest
 
 import rbmscape
 import rbmscape.errors
-from rbmscape.figures.registry import figure_names
+from rbmscape.figures.registry import all_figures, figure_names
 from rbmscape.runs.config import TrainingConfig
 from rbmscape.study.config import StudyConfig
 
@@ -74,6 +74,10 @@ def test_every_option_of_a_plan_has_its_meaning():
 def test_the_gallery_has_every_figure():
     page = generate.gallery_page()
     assert set(re.findall(r"^`(\w+)`, ", page, re.MULTILINE)) == set(figure_names())
+    for entry in all_figures():
+        assert f"**How to read it.** {entry.spec.reading}\n" in page, entry.name
+        assert len(entry.spec.reading) > 60, entry.name
+        assert bool(entry.spec.printed) == bool(entry.spec.paper), entry.name
     pictures = re.findall(r"\]\(\.\./(\S+\.png)\)", page)
     assert len(pictures) > 20
     assert all((ROOT / "docs" / picture).is_file() for picture in pictures)

@@ -70,6 +70,11 @@ SPEC = FigureSpec(
         "Overlap of the first left singular vectors with the principal components of the data, and the largest "
         "singular values, against updates, for every recipe of the study. The dashed line is the threshold λ = 4."
     ),
+    reading=(
+        "An overlap near 1 is a mode that has become the principal component of its rank; one that falls again has "
+        "moved on to what components do not tell. A dotted curve near 1 is a first mode that is uniform over the "
+        "hidden units."
+    ),
     order=260,
     analysis=("run", "data"),
     cost=lambda scene, _: scene.base(1.5) + scene.runs / len(scene.hidden) * scene.checkpoints * scene.factors(1),

@@ -71,6 +71,10 @@ SPEC = FigureSpec(
         "and around the data's mean activities; below 0 a mode does not relax. Stability map: dressed singular values "
         "by rank, threshold in black; and the update at which each rank crosses it."
     ),
+    reading=(
+        "A frequency that falls through 0 is a mode that the quadratic potential no longer holds. The black line of "
+        "the map says how many modes are unstable at each update."
+    ),
     order=270,
     analysis=("run", "data"),
     cost=lambda scene, _: scene.base(2.0) + scene.checkpoints * scene.factors(1.5),

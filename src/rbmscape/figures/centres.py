@@ -75,6 +75,10 @@ SPEC = FigureSpec(
         "modes, for every replica (dashed: 3). Right: u of the first mode after training: saddle, centre μ of random "
         "states, and mean and standard deviation of the test data, by size of the hidden layer."
     ),
+    reading=(
+        "Left, points above the dashed line are data that lie far from their saddles. Right, see whether μ and the "
+        "data lie on the same side of the saddle, and how that changes with size."
+    ),
     order=220,
     cost=lambda scene, _: scene.base(1.0) + sum(scene.factors(3 * scene.replicas, hidden) for hidden in scene.hidden),
     options=Options,

@@ -51,6 +51,10 @@ SPEC = FigureSpec(
         "coupling of neighbours is a dashed line); and the strongest ones drawn between their pixels. Of data that are "
         "no images, the strongest pairs by name, and the units on a circle."
     ),
+    reading=(
+        "A lattice or a chain shows as bands of the matrix and as a peak at the smallest distance. Couplings at large "
+        "distance are what training has not yet explained by short ones."
+    ),
     order=440,
     analysis=(),
     cost=lambda scene, _: scene.base(3e-8 * scene.n_visible**2 * scene.main + 1.0),

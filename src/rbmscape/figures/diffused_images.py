@@ -68,6 +68,10 @@ SPEC = FigureSpec(
         "D = 1/β and at smaller D, the smallest along time; equilibrium samples below. Means and standard deviations "
         "of u by mode, and free energies."
     ),
+    reading=(
+        "Rows that look like the samples below have the machine's states. Free energies far from those of the samples "
+        "say that the stationary states of the diffusion are others."
+    ),
     order=310,
     samples="main",
     analysis=(),

@@ -69,6 +69,10 @@ SPEC = FigureSpec(
         "column in units of its highest value), with the saddle at 0 and the mean μ of random states "
         "(circles), against updates. Modes are followed by the overlap of their vectors."
     ),
+    reading=(
+        "A value that leaves the grey bulk has been learned, one above 4 has become unstable. The order in which "
+        "modes leave is the order of learning."
+    ),
     order=210,
     samples="main",
     analysis=("run",),

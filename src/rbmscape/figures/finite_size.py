@@ -76,6 +76,10 @@ SPEC = FigureSpec(
         "Curie-Weiss, exact); and learning rate times critical update of the study's runs against the size of their "
         "hidden layer, predicted and measured."
     ),
+    reading=(
+        "Points of all sizes on one curve are a collapse; where they leave it the transition is not that of two equal "
+        "wells. A falling line in the last panel says that larger layers break the symmetry earlier."
+    ),
     order=480,
     cost=lambda scene, options: scene.base(
         2.0 + 3e-10 * len(OFFSETS) * options.n_chains * (options.burn_in + options.n_draws * options.thin)

@@ -46,6 +46,10 @@ SPEC = FigureSpec(
         "Test data, and equilibrium samples of the trained models (replica exchange along the training); white is 1. "
         "Data that are no images stand one a line."
     ),
+    reading=(
+        "Samples should look like data and differ from each other. Many alike, or none of some class, mean that "
+        "chains or model have lost states; the verdict in the title says whether they are in equilibrium."
+    ),
     order=200,
     samples="sizes",
     cost=lambda scene, _: scene.base(0.5) + 0.01 * sum(scene.factors(1, hidden) for hidden in scene.hidden),

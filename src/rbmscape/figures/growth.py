@@ -53,6 +53,10 @@ SPEC = FigureSpec(
         "with the law exp(η e t/4) that is exact for small weights (lines; crosses: a mode has fallen a tenth "
         "behind it); and measured rates against predicted ones. Clipped gradients grow more slowly."
     ),
+    reading=(
+        "Dots on a line grow as the linear theory says; where they fall behind (crosses), the mode has left the "
+        "linear regime. Right, points on the diagonal agree."
+    ),
     order=400,
     analysis=("run", "data"),
     cost=lambda scene, _: scene.base(3.0) + 0.3 * scene.following(),

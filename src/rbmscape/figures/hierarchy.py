@@ -80,6 +80,14 @@ SPEC = FigureSpec(
         "the largest connected patch (beside as many pixels in random places) and of the bounding box, and the "
         "number of pixels that share the change. Bars are standard errors over independent samples."
     ),
+    reading=(
+        "Turns of the first modes should change many pixels over the whole image, turns of later ones few; whether "
+        "these are local is told by their patch against that of as many random pixels."
+    ),
+    printed=(
+        "Samples, the same after a turn by π that concerns the two leading modes, and after ten turns that concern "
+        "later ones; no numbers."
+    ),
     order=90,
     paper="6",
     samples="main",

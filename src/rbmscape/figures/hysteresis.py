@@ -47,6 +47,10 @@ SPEC = FigureSpec(
         "dark (early) to bright (late); and against updates the area of the loop and the fields at which it jumps. "
         "Loops that are open where the field is zero have two states between which chains have to climb a barrier."
     ),
+    reading=(
+        "A loop that opens from nothing is a continuous transition; one that is wide at once is a jump, at which "
+        "tempering fails."
+    ),
     order=420,
     analysis=("run", "data"),
     cost=lambda scene, options: scene.base(1.5e-2 * options.n_checkpoints * options.n_fields) + scene.factors(8),

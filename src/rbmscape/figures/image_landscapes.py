@@ -59,6 +59,11 @@ SPEC = FigureSpec(
         "upper left corner, as on the right of the paper's figure 1. Magenta star: saddle point (hollow, with its "
         "coordinates, where it lies outside); white lines: principal axes u, along which the energy falls, and w."
     ),
+    reading=(
+        "The pentagon beside a line u lies in the valley of that mode; one close to the star is undecided in it. In "
+        "modes of small singular value all states lie in a cloud, and the landscape says nothing."
+    ),
+    printed=("One generated three on the landscapes 1, 2, 3, 4, 20, 30, 50, 100, 200, 300, 498 and 500."),
     order=20,
     paper="1, right",
     samples="main",

@@ -57,6 +57,10 @@ SPEC = FigureSpec(
     title="Completed pictures",
     caption="Held-out data, the half of each that was given (grey is missing), draws of the rest from the model given "
     "that half, and the probability of every unit.",
+    reading=(
+        "Draws of one row differ where the given half leaves the rest open. Grey probabilities are doubt, and a sharp "
+        "but wrong completion is an error of the model."
+    ),
     order=205,
     analysis=("data",),
     cost=lambda scene, options: scene.base(options.budget / 1e10),

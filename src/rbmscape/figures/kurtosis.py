@@ -58,6 +58,14 @@ SPEC = FigureSpec(
         "standard errors of the mean. Line: fit in 1/M, with its residuals on the right; dotted: the exact average 3 "
         "- 6/(M + 2)."
     ),
+    reading=(
+        "3 is a Gaussian. Points on the dotted line agree with the exact law; the line's intercept is the value for "
+        "an infinite layer."
+    ),
+    printed=(
+        "The kurtosis of y for M = 500 to 2000, from 7 million states each, with a fit in 1/M; the exact law is this "
+        "package's."
+    ),
     order=50,
     paper="3 e",
     cost=_cost,

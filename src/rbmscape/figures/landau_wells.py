@@ -96,6 +96,10 @@ SPEC = FigureSpec(
         "four checkpoints; its minima, and the curvature of the first modes, against updates. Bit states exist in the "
         "shaded range only."
     ),
+    reading=(
+        "Where a curve has one minimum the mode is symmetric, where it has two it is broken; the difference of their "
+        "depths is the explicit breaking. Outside the shaded range the curve has no states and no meaning."
+    ),
     order=240,
     samples="main",
     analysis=("run", "data"),

@@ -65,6 +65,14 @@ SPEC = FigureSpec(
         "2: test data coloured by class, equilibrium samples as hollow hexagons, the saddle point as a magenta star."
         " The untrained model has no biases, so that its saddles lie at the origin."
     ),
+    reading=(
+        "Untrained, data are a round cloud. Trained, compare the cloud with the axis u: data on both sides of the "
+        "star are split by the mode, data on one side are not; samples should cover what data cover."
+    ),
+    printed=(
+        "The same four modes, untrained on the left and trained on the right, with test data in colour and samples as "
+        "grey hexagons."
+    ),
     order=30,
     paper="2",
     samples="main",

@@ -41,6 +41,14 @@ SPEC = FigureSpec(
         "pale bars reach from the lower to the upper bound, and hollow points are those without a converged bracket in "
         "every replica."
     ),
+    reading=(
+        "A curve that still rises wants more epochs; curves closer to each other than their bars and bands are not "
+        "told apart. Hollow points are bounds: the true value may lie elsewhere."
+    ),
+    printed=(
+        "The same curves for M = 500, 784, 1200 and 3000 from AIS and reverse AIS, means and standard deviations of "
+        "five replicas, without a verdict on the estimates."
+    ),
     order=10,
     paper="1, left",
     results=("likelihood",),

@@ -61,6 +61,10 @@ SPEC = FigureSpec(
         "Density of u of a just unstable mode against time, in the harmonic potential and in the exact one (equations "
         "33 to 38); snapshots, and the lowest relaxation rates."
     ),
+    reading=(
+        "In the harmonic potential the density runs away from where it began, in the exact one it stops in a well. "
+        "The lowest rate above 0 is that at which the last memory of the start is lost."
+    ),
     order=290,
     analysis=(),
     cost=lambda scene, _: scene.base(5.0),

@@ -72,6 +72,10 @@ SPEC = FigureSpec(
         "last: harmonic (equation 39), with the others held, integrated out, or relaxed; points are -ln P of "
         "equilibrium samples with standard errors."
     ),
+    reading=(
+        "The curve on which the points lie is the right potential. Harmonic curves that bend down are modes that need "
+        "the full constraint."
+    ),
     order=280,
     samples="main",
     analysis=(),

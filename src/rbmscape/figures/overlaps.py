@@ -53,6 +53,10 @@ SPEC = FigureSpec(
         "dark (early) to bright (late), and the mean square of the centred overlap times the number of units against "
         "updates: 1 for independent units, of the order of their number where there are several wells."
     ),
+    reading=(
+        "One narrow peak is one well; a second one, or a broad foot, is several. A mean square that grows with the "
+        "number of units is order."
+    ),
     order=450,
     samples="main",
     analysis=("run", "data"),

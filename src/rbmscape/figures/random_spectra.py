@@ -51,6 +51,13 @@ SPEC = FigureSpec(
         "Histograms of the singular values of fresh random weights and the Marchenko-Pastur law (equation 20), as in "
         "the paper's figure 3 a to d; dotted: its edges. p-values are calibrated with spectra of random matrices."
     ),
+    reading=(
+        "The histogram follows the curve and ends at the dotted edges. A p-value below one in a hundred, or a value "
+        "beyond the edge, says that the weights are no longer random."
+    ),
+    printed=(
+        "The same histograms with the law for 784 visible and 500, 784, 1200 and 3000 hidden units, without p-values."
+    ),
     order=40,
     paper="3 a-d",
     cost=lambda scene, options: (

@@ -48,6 +48,10 @@ SPEC = FigureSpec(
         "number of samples over units (dots with standard errors), for three strengths of the teacher, with the limit "
         "of large systems (lines). A study of planted data adds its own trained models as stars."
     ),
+    reading=(
+        "Dots left of the threshold, where the curve is 0, have not found the direction. Stars below the curve are "
+        "trainings that do worse than the samples allow."
+    ),
     order=430,
     cost=lambda scene, options: scene.base(0.02 * options.n_replicas * len(options.strengths) * len(RATIOS) + 1.0),
     options=Options,

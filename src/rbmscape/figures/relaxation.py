@@ -72,6 +72,11 @@ SPEC = FigureSpec(
         "against theory, the same modes in the confined diffusion, and autocorrelation rates of Gibbs sampling "
         "against the mean field's. Bars are standard errors over chains."
     ),
+    reading=(
+        "Points on the diagonal relax as predicted. A negative rate is a mode that runs away; in the confined "
+        "diffusion the same mode has to relax. Gibbs rates below the diagonal are chains that are slower than the "
+        "mean field says."
+    ),
     order=300,
     analysis=("run", "data"),
     cost=lambda scene, options: (

@@ -94,6 +94,15 @@ SPEC = FigureSpec(
         "untrained matrices and of shuffled entries, and along training; and the histograms of one replica. Bars are "
         "standard deviations over replicas (with one replica, the estimate's standard error)."
     ),
+    reading=(
+        "Points at the level of untrained matrices are still symmetric under rotations of the singular vectors; the "
+        "higher above it, the more the weights depend on their basis, that is, on pixels. Shuffled entries keep the "
+        "values and lose the structure."
+    ),
+    printed=(
+        "The divergence against M, means of five replicas, with one dashed level of an untrained machine of M = 500, "
+        "and the histograms of one replica."
+    ),
     order=70,
     paper="4",
     analysis=("run", "data"),

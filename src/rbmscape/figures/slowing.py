@@ -61,6 +61,10 @@ SPEC = FigureSpec(
         "checkpoint and mode (arrows: longer than the chains can show), with -1/ln d² (dashed) and the exact bipartite "
         "Curie-Weiss model of as many units as the modes span (line); and the same against updates."
     ),
+    reading=(
+        "Points on the dashed curve are modes below their transition, near d = 1 they follow the line, and beyond it "
+        "arrows say that chains no longer change wells."
+    ),
     order=410,
     analysis=("run", "data"),
     cost=lambda scene, options: (

@@ -104,6 +104,8 @@ class FigureSpec:
     ----------
     title : heading in the report
     caption : what is drawn, in one or two sentences, with the paper's figure number where there is one
+    reading : how to read it: what to look for, and what follows from it
+    printed : what the paper's figure of that number shows, where there is one
     order : place in the report and among the tasks, rising; figures with the same one stand by name
     paper : number of the paper's figure that it shows, for example "3 a-d"; empty for a figure beyond the paper
     results : results of the study that it reads (``material.result(name)``)
@@ -118,6 +120,8 @@ class FigureSpec:
 
     title: str
     caption: str = field(repr=False)
+    reading: str = field(default="", repr=False)
+    printed: str = field(default="", repr=False)
     order: int = LAST
     paper: str = ""
     results: tuple[str, ...] = ()

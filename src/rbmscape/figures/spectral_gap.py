@@ -58,6 +58,10 @@ SPEC = FigureSpec(
         "The ten largest singular values along training for every recipe (thick: the first), one replica a size; "
         "shaded: the interval from 33 to 35, where the paper found none."
     ),
+    reading=(
+        "A gap is a distance between neighbouring lines that stays. One isolated line on top is a mode that the "
+        "optimiser has made; the shaded interval is where the paper saw nothing."
+    ),
     order=230,
     cost=lambda scene, options: (
         scene.base(1.0) + options.n_checkpoints * scene.factors(0.5 * scene.runs / len(scene.hidden))

@@ -62,6 +62,11 @@ SPEC = FigureSpec(
         "paper's figure 3 f; ticks above mark single modes, dotted is the law of the initial weights, the numbers are "
         "those of modes outside its bulk."
     ),
+    reading=(
+        "What lies to the right of the dotted law has been learned. A gap between single ticks and the rest is an "
+        "isolated mode; the same shape for two methods means that they learn as many modes."
+    ),
+    printed=("Spectra of trained machines by size and by training method; the methods are not named."),
     order=60,
     paper="3 f",
     analysis=(),

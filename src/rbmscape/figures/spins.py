@@ -50,6 +50,10 @@ SPEC = FigureSpec(
         "samples of the checkpoints (dots), of the training data (band) and, where they are known, exactly for this "
         "size of the lattice (dashed). Bars and bands are standard errors."
     ),
+    reading=(
+        "Dots inside the band agree with the data, and those on the dashed line with the exact model. Specific heat "
+        "and correlation length agree last, since they are properties of long waves."
+    ),
     order=470,
     samples="main",
     analysis=("run", "data"),

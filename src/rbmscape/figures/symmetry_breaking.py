@@ -59,6 +59,15 @@ SPEC = FigureSpec(
         "and of equilibrium samples (each column in units of its highest value), the saddle at 0 (dashed), and the "
         "minimum μ of the constraint potential, where random states lie (squares)."
     ),
+    reading=(
+        "One bright band that becomes two is the transition of the mode. Data and samples in the same bands agree; a "
+        "band of samples only is a state that the data do not have. The squares against the dashed line say on which "
+        "side of the saddle random states lie."
+    ),
+    printed=(
+        "The means and standard deviations of test data and Gibbs samples, the constraint's minimum and the saddle, "
+        "against epochs, for M = 500."
+    ),
     order=100,
     paper="7",
     samples="main",

@@ -24,6 +24,11 @@ class Options(OptionsOfOneSize):
 SPEC = FigureSpec(
     title="The first mode along training for other sizes",
     caption="As the figure before, for the other sizes of the hidden layer (the paper's figure 8).",
+    reading=(
+        "As the figure before: compare from size to size when the band splits, and how far the squares lie from the "
+        "data."
+    ),
+    printed=("The same for M = 784, 1200 and 3000."),
     order=110,
     paper="8",
     samples="sizes",

@@ -77,6 +77,10 @@ SPEC = FigureSpec(
         "(dashed); Binder cumulants; and critical updates: predicted where d is 1, measured where R is critical. Bars "
         "are standard errors, over replicas where there are several."
     ),
+    reading=(
+        "A mode orders where its d crosses 1, or where its R crosses the dashed size. Crosses that leave the line of "
+        "d show where Gaussian theory ends."
+    ),
     order=250,
     samples="replicas",
     analysis=("run", "data"),

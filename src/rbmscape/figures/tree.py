@@ -60,6 +60,10 @@ SPEC = FigureSpec(
         "branch have, widths how many it has. Right: the number of fixed points and the share of samples of their "
         "branch's class."
     ),
+    reading=(
+        "Where branches meet, the machine does not tell their samples apart; the earlier two classes part, the more "
+        "they differ. One colour a branch means that it has found the classes without labels."
+    ),
     order=460,
     analysis=("run", "data"),
     cost=lambda scene, options: scene.base(
