@@ -54,7 +54,10 @@ def determinism() -> str:
         (one["circumstances"], f"`{one['used'].split()[-1]}`", *(words[one["same"][name]] for name in names))
         for one in rows
     ]
-    pythons = "" if any("python" in one for one in rows) else "\nOther versions of Python were not run.\n"
+    left_out = "" if any("python" in one for one in rows) else "other versions of Python"
+    if not any("AVX-512" in one["circumstances"] for one in rows):
+        left_out = " and ".join(filter(None, (left_out, "kernels without AVX-512")))
+    pythons = f"\nNot run: {left_out}.\n" if left_out else ""
     return table(("circumstances", "precision", *names), body) + pythons
 
 

@@ -202,6 +202,7 @@ def stepping(step: Callable[[str, Path], None]) -> Iterator[None]:
 
 # What a directory says, times apart
 
+_PART = re.compile(r"\.\d+-[0-9a-f]{8}\.part$")
 _TIMES = ("seconds", "created", "updates_per_second", "digest", "check", "outputs", "time", "sampling_seconds")
 
 
@@ -254,7 +255,7 @@ def _page(content: bytes) -> bytes:
 
 def says(name: str, content: bytes, scratch: Path) -> str:
     """A digest of what a file says, times apart; of its bytes where it is none of the known kinds or damaged."""
-    ending = Path(name).suffix
+    ending = Path(_PART.sub("", name)).suffix
     try:
         if ending in (".json", ".jsonl"):
             content = repr([_plain(one) for one in _documents(content.decode())]).encode()
@@ -277,12 +278,12 @@ class Reader:
 
     def __call__(self, content: Tree) -> dict[str, str]:
         return {
-            re.sub(r"\.\d+-[0-9a-f]{8}\.part$", ".part", name): "" if c is None else self._one(name, c)
+            _PART.sub(TEMPORARY_SUFFIX, name): "" if c is None else self._one(name, c)
             for name, c in sorted(content.items())
         }
 
     def _one(self, name: str, content: bytes) -> str:
-        key = Path(name).suffix, content
+        key = Path(_PART.sub("", name)).suffix, content
         if key not in self._known:
             with tempfile.TemporaryDirectory() as scratch:
                 self._known[key] = says(name, content, Path(scratch))
