@@ -26,7 +26,8 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinxcontrib.bibtex",
 ]
-source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+# the first suffix is that of the pages that autosummary writes
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb", ".ipynb": "myst-nb"}
 nb_execution_mode = "off"  # outputs are stored, and compared by the tests
 exclude_patterns = ["_build", "api/_*"]  # fragments are included by pages
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]

@@ -224,8 +224,8 @@ def write_pages() -> None:
     folder = HERE / "api"
     folder.mkdir(exist_ok=True)
     known = {name for names in public_objects().values() for name in names}
-    for old in (folder / "generated").glob("*.rst"):  # of names that have moved or gone
-        if old.stem not in known:
+    for old in (folder / "generated").glob("*.*"):  # of names that have moved or gone, or in another format
+        if old.stem not in known or old.suffix != ".rst":
             old.unlink()
     pages = {
         "index.rst": reference_page(),
