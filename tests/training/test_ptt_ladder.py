@@ -303,11 +303,22 @@ def test_groups_that_are_offered_different_states_are_no_memory():
     generator = Stream(11, "memory").numpy()
     trace = torch.from_numpy(generator.standard_normal((200, 256, 1)))
     shifted = trace + torch.from_numpy(generator.standard_normal(GROUPS))[torch.arange(200) % GROUPS][:, None, None]
-    left = within_groups(shifted, GROUPS)
-    assert left.mean() == pytest.approx(float(shifted.mean()))
-    ess = [float(effective_sample_size(one.numpy(), "bulk")[0]) for one in (shifted, left)]
-    assert ess[0] < 0.1 * trace.numel()
-    assert ess[1] > 0.8 * trace.numel()
+    is_rare = (generator.random((200, 256, 1)) < 0.05) & (np.arange(200) % GROUPS < GROUPS // 2)[:, None, None]
+    rare = trace + 20.0 * torch.from_numpy(is_rare)
+    aligned = rare - rare.reshape(-1, GROUPS, 256).mean((0, 2))[torch.arange(200) % GROUPS][:, None, None]
+    for seen in (shifted, aligned):
+        left = within_groups(seen, GROUPS)
+        assert left.mean() == pytest.approx(0.5)
+        ess = [float(effective_sample_size(one, "bulk")[0]) for one in (seen.numpy(), left)]
+        assert ess[0] < 0.2 * trace.numel()
+        assert ess[1] > 0.8 * trace.numel()
+
+
+def test_chains_that_stay_where_they_are_keep_their_memory_within_groups():
+    """Negative control: chains of one group that never leave their places are as few draws as there are chains."""
+    generator = Stream(13, "memory").numpy()
+    stuck = torch.from_numpy(generator.standard_normal((200, 1, 1)) + 0.1 * generator.standard_normal((200, 256, 1)))
+    assert float(effective_sample_size(within_groups(stuck, GROUPS), "bulk")[0]) < 400.0
 
 
 def test_thin_places_ask_for_a_rung():

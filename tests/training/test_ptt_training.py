@@ -100,7 +100,7 @@ def test_a_far_too_large_rate_is_never_believed(data, monkeypatch):
     for module in (follower, climb):
         monkeypatch.setattr(module, "MAX_THIN", np.inf)
     monkeypatch.setattr(follower, "Effort", partial(climb.Effort, max_rounds=64, max_stages=4))
-    free = train(data, learning_rate=50.0, epochs=20)
+    free = train(data, learning_rate=200.0, epochs=20)
     off = [one for one in deviations(free) if abs(one[0]) > 4.0 and abs(one[1]) > 0.2]
     assert len(off) > 3
     assert not [one for one in off if one[2]]

@@ -6,7 +6,7 @@ from rbmscape.training.train import train
 
 __all__ = ["CONTINUED", "NUMERIC_CONTRACT", "TrainingConfig", "train", "train_many"]
 
-NUMERIC_CONTRACT = 2
+NUMERIC_CONTRACT = 3
 """What the runs of a study follow from in place of the source of training.
 
 Raise it when the same recipe, data and seed give other weights, also when `rbmscape.kernels.NUMERIC_CONTRACT` is

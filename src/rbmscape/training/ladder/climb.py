@@ -1,8 +1,8 @@
 """From the newest rung to a model: thermalise there, link both, and put rungs in between where they are too far apart.
 
 A freeze is a climb of one stage to the present model; a checkpoint's ln Z is a climb to the reported one that is thrown
-away.  Interpolated models ``(1-t) old + t new`` serve where the reservoir below is too thin for the new model, or where
-chains do not come to equilibrium there within some rounds.
+away.  Interpolated models ``(1-t) old + t new`` serve where the reservoir below is too thin for the new model, where
+chains do not come to equilibrium there within some rounds, or where both directions of the link contradict each other.
 """
 
 from __future__ import annotations
@@ -85,20 +85,24 @@ def climb(
     stages: list[Thermal] = []
     doubts: list[str] = []
     while reached < 1.0:
-        step, target, prepared = _next(machine, ladder.top, start, model, reached, step)
+        if doubts:  # nothing that follows could be trusted
+            step, target, prepared = 1.0 - reached, model, machine.prepare(model)
+        else:
+            step, target, prepared = _next(machine, ladder.top, start, model, reached, step)
         if step < SHORTEST or len(stages) == effort.max_stages:
             doubts.append(f"the model lies more than {len(stages)} rungs above the last one")
             step, target, prepared = 1.0 - reached, model, machine.prepare(model)
         reached = min(1.0, reached + step)
         here = stream.child(f"stage/{len(stages)}/{step}")
-        last = step < LONG or len(stages) == effort.max_stages
-        rounds = effort.max_rounds if last else min(PATIENCE, effort.max_rounds)
+        last = step < LONG or len(stages) == effort.max_stages or bool(doubts)
+        rounds = effort.max_rounds if last and not doubts else min(PATIENCE, effort.max_rounds)
         thermal = thermalise(machine, prepared, ladder.top, chains, modes, draws, rounds, here)
-        if thermal.doubts and not last:
+        link = connect(thermal.below, thermal.above)
+        found = [*thermal.doubts, *link_doubts(link)]
+        if found and not last:
             reached, step = reached - step, step / 2.0
             continue
-        link = connect(thermal.below, thermal.above)
-        doubts += [*thermal.doubts, *link_doubts(link)]
+        doubts += found
         rung = Rung(target, prepared, thermal.states, torch.empty(0), update).with_states(machine, thermal.states)
         ladder = extended(ladder, rung, link, effort.keep)
         chains = thermal.chains

@@ -12,7 +12,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rbmscape.kernels.interface import BoundPath
@@ -25,7 +27,8 @@ from rbmscape.training.ladder.rungs import Rung
 
 __all__ = ["MULTIPLE", "Thermal", "thermalise", "within_groups"]
 
-FIRST_ROUNDS = 32
+FloatArray = NDArray[np.float64]
+FIRST_ROUNDS = 96
 MULTIPLE = 20.0
 SPARE = 1.1
 
@@ -117,7 +120,7 @@ def thermalise(
             late = len(walk.trace) - goal // 2
             if late * draws // judged > max(0, late - 1) * draws // judged:
                 kept.add(walk, reservoir.shape[0])
-        seen = within_groups(torch.stack(walk.trace[-judged:], 1), reservoir.shape[0]).cpu().numpy()
+        seen = within_groups(torch.stack(walk.trace[-judged:], 1), reservoir.shape[0])
         ess, r_hat, drift = trace_diagnostics(seen, start)
         time = seen.shape[0] * seen.shape[1] / ess if ess > 0.0 else math.inf
         doubts = mixing_doubts(ess, r_hat, drift, "the new rung")
@@ -156,14 +159,22 @@ class _Round:
         walk.acceptance.append(offer.acceptance)
 
 
-def within_groups(trace: Tensor, n_groups: int) -> Tensor:
-    """A trace (C, T, k) less what the mean of each group of chains differs from the mean of all.
+def within_groups(trace: Tensor, n_groups: int) -> FloatArray:
+    """A trace (C, T, k) as ranks within each group of chains, in (0, 1), equal values with their mean rank.
 
-    Groups are offered different states, so that their means differ for ever: that is their error, and no memory.
+    Groups are offered different states, so that their distributions differ for ever: that is their error, and no
+    memory.  Aligned means would not do where some groups have a rare mode and others lack it, since what looks at
+    ranks then finds chains of one group above those of another however well they move.
     """
-    number = torch.arange(len(trace), device=trace.device) % n_groups
-    means = torch.stack([trace[number == group].mean((0, 1)) for group in range(n_groups)])
-    return trace - (means - means.mean(0))[number][:, None]
+    from scipy.stats import rankdata
+
+    values = trace.cpu().numpy()
+    ranks = np.empty(values.shape)
+    for group in range(n_groups):
+        part = values[group::n_groups]
+        flat = part.reshape(-1, part.shape[-1])
+        ranks[group::n_groups] = ((rankdata(flat, axis=0) - 0.5) / len(flat)).reshape(part.shape)
+    return ranks
 
 
 def _observe(walk: _Walk, modes: Tensor) -> Tensor:
