@@ -26,6 +26,7 @@ __all__ = [
     "number_array",
     "on_a_device",
     "place_of",
+    "real_array",
     "training_rows",
 ]
 
@@ -62,6 +63,20 @@ def number_array(values: Any, name: str) -> NDArray[Any]:
         found = "no columns" if array.size == 0 else f"{array.dtype} entries such as {shown(array.flat[0])}"
         raise DataError(f"{name} has {found}; give bools, integers or floats")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def real_array(values: Any, name: str, dtype: type[np.floating[Any]] = np.float64) -> NDArray[Any]:
+    """Finite real numbers of any shape, as floating-point numbers of a type.
+
+    Raises
+    ------
+    DataError : no array of real numbers, or entries that are NaN or infinite
+    """
+    with np.errstate(over="ignore"):
+        array = number_array(values, name).astype(dtype)
+    if not np.isfinite(array).all():
+        raise DataError(f"{name} holds NaN or infinite values; give finite numbers")
+    return array
 
 
 def is_frame(values: Any) -> bool:
@@ -153,7 +168,7 @@ def place_of(index: Sequence[int], columns: Sequence[Any] | None = None) -> str:
     if len(index) != 2:
         return f"index {tuple(int(i) for i in index)}"
     row, column = int(index[0]), int(index[1])
-    name = f" {str(columns[column])!r}" if columns is not None else ""
+    name = f" {shown(str(columns[column]))}" if columns is not None else ""
     return f"row {row}, column {column}{name} (counted from 0)"
 
 
@@ -223,7 +238,7 @@ def dense(values: Any, name: str) -> Any:
         needed = math.prod(values.shape) * values.dtype.itemsize
         check_memory(needed, f"{name} written out", "its shape may be wrong; choose rows or columns of it")
         return values.toarray()
-    if type(values).__module__.partition(".")[0] == "torch":
+    if type(values).__module__.partition(".")[0] == "torch" and hasattr(values, "is_meta"):
         import torch
 
         tensor = on_a_device(values, name).detach().cpu()

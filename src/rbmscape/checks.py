@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
+    "check_batches",
     "check_choice",
     "check_count",
     "check_mode",
     "check_positive",
     "check_width",
     "in_short",
+    "is_among",
+    "is_complex",
     "is_number",
     "is_whole",
     "shown",
@@ -27,6 +30,7 @@ __all__ = [
 
 
 _LONGEST: Final = 120
+_BEYOND: Final = 2**63
 
 
 def in_short(words: object) -> str:
@@ -52,8 +56,8 @@ def is_whole(value: object) -> bool:
     if isinstance(value, bool | str | bytes):
         return False
     try:
-        return int(value) == value  # type: ignore[call-overload, no-any-return]
-    except (TypeError, ValueError, OverflowError):
+        return getattr(value, "ndim", 0) == 0 and bool(int(value) == value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return False
 
 
@@ -63,17 +67,22 @@ def is_number(value: object) -> bool:
         return False
     try:
         float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         return False
-    return True
+    return getattr(value, "ndim", 0) == 0 and not is_complex(value)
+
+
+def is_complex(value: object) -> bool:
+    """Whether a number has an imaginary part, also where that is 0."""
+    kind = getattr(value, "dtype", None)
+    return isinstance(value, complex) or getattr(kind, "kind", "") == "c" or bool(getattr(kind, "is_complex", False))
 
 
 def check_positive(name: str, value: float) -> float:
     """Return value as a float, or raise InputError unless it is finite and above zero."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number above 0, found {value!r}; pass for example {name}=1.0") from None
+    if not is_number(value):
+        raise InputError(f"{name} must be a number above 0, found {shown(value)}; pass for example {name}=1.0")
+    number = float(value)
     if not (math.isfinite(number) and number > 0.0):
         raise InputError(f"{name} must be finite and above 0, found {number:g}; pass for example {name}=1.0")
     return number
@@ -81,24 +90,29 @@ def check_positive(name: str, value: float) -> float:
 
 def check_count(name: str, value: int, least: int = 1) -> int:
     """Return value as an int, or raise InputError unless it is a whole number >= least."""
-    if not is_whole(value) or value < least:
+    if not is_whole(value) or not least <= int(value) < _BEYOND:
         raise InputError(
-            f"{name} must be a whole number of at least {least}, found {value!r}; pass {name}={least} or more"
+            f"{name} must be a whole number of at least {least}, found {shown(value)}; pass {name}={least} or more"
         )
     return int(value)
 
 
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+def is_among(value: object, choices: Iterable[str]) -> bool:
+    """Whether a value is a word, and one of these."""
+    return isinstance(value, str) and value in choices
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """Return value, or raise InputError unless it is one of the choices."""
-    if value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(choices)}, found {value!r}; choose one of these")
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(choices)}, found {shown(value)}; choose one of these")
     return value
 
 
 def check_mode(mode: int, n_modes: int) -> int:
     """Return a mode index counted from 0, or raise InputError unless it exists."""
     if not is_whole(mode) or not 0 <= mode < n_modes:
-        raise InputError(f"mode {mode!r} does not exist, this model has {n_modes} modes; pass 0 to {n_modes - 1}")
+        raise InputError(f"mode {shown(mode)} does not exist, this model has {n_modes} modes; pass 0 to {n_modes - 1}")
     return int(mode)
 
 
@@ -106,6 +120,14 @@ def suggestion(wrong: object, valid: Iterable[object], otherwise: str) -> str:
     """Cure for an unknown name: the nearest valid one, or the sentence ``otherwise`` where none is near."""
     near = difflib.get_close_matches(str(wrong), [str(name) for name in valid], n=1)
     return f"did you mean {near[0]!r}?" if near else otherwise
+
+
+def check_batches(v: Tensor, h: Tensor) -> None:
+    """Raise ShapeError unless the axes before the last one broadcast against each other."""
+    pairs = zip(reversed(v.shape[:-1]), reversed(h.shape[:-1]), strict=False)
+    if not all(one == other or 1 in (one, other) for one, other in pairs):
+        found = f"{tuple(v.shape)} and {tuple(h.shape)}"
+        raise ShapeError(f"batch axes of v and h must fit each other, found shapes {found}; give as many of both")
 
 
 def check_width(name: str, array: Tensor, width: int) -> Tensor:

@@ -62,7 +62,7 @@ def check_memory(needed: float, what: str, cure: str) -> None:
     ------
     InputError : it is more than this machine has
     """
-    there = machine_memory()
+    there, needed = machine_memory(), float(needed)
     if there is not None and needed > there:
         raise InputError(
             f"{what} would need {format_bytes(needed)} of memory and this machine has {format_bytes(there)}; {cure}"

@@ -23,6 +23,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
+from rbmscape.checks import shown
 from rbmscape.errors import InputError
 
 __all__ = [
@@ -261,7 +262,7 @@ def make_reporter(progress: Progress) -> Reporter:
         return ConsoleBar() if progress else SilentReporter()
     if not isinstance(progress, Reporter):
         raise InputError(
-            f"progress must be True, False or an object with start, advance and stop, found {progress!r}; "
+            f"progress must be True, False or an object with start, advance and stop, found {shown(progress)}; "
             "see rbmscape.progress.Reporter"
         )
     return progress

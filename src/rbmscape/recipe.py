@@ -67,7 +67,10 @@ def plain_value(value: Any) -> Any:
     """Numbers and arrays of NumPy and torch as those of Python, which JSON and TOML can hold."""
     if isinstance(value, list | tuple):
         return tuple(plain_value(part) for part in value)
-    return value.tolist() if hasattr(value, "tolist") else value
+    try:
+        return value.tolist() if hasattr(value, "tolist") else value
+    except (RuntimeError, TypeError):  # a tensor without values, a class
+        return value
 
 
 def _parameters(fields: Mapping[str, FieldInfo]) -> str:

@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rbmscape.checks import is_whole
+from rbmscape.checks import is_whole, shown
 from rbmscape.errors import InputError
 
 __all__ = ["MULTIPLIERS", "ROUNDS", "WEYL", "Stream", "philox4x32", "uniform_from_bits"]
@@ -85,9 +85,9 @@ def uniform_from_bits(bits: Tensor) -> Tensor:
 
 def _checked(value: int, bits: int, what: str) -> int:
     if not is_whole(value):
-        raise InputError(f"{what} must be an integer, found {value!r}; pass one in [0, 2**{bits})")
+        raise InputError(f"{what} must be an integer, found {shown(value)}; pass one in [0, 2**{bits})")
     if not 0 <= int(value) < 2**bits:
-        raise InputError(f"{what} must lie in [0, 2**{bits}), found {value}")
+        raise InputError(f"{what} must lie in [0, 2**{bits}), found {shown(value)}")
     return int(value)
 
 

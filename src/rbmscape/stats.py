@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 
 __all__ = [
@@ -58,6 +59,7 @@ class Estimate(OneLine):
     def __float__(self) -> float:
         return float(self.value)
 
+    @checked
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Central normal interval of the given coverage."""
         from scipy.special import ndtri
@@ -65,6 +67,7 @@ class Estimate(OneLine):
         half = float(ndtri(0.5 + level / 2.0)) * self.stderr
         return self.value - half, self.value + half
 
+    @checked
     def z_score(self, exact: float) -> float:
         """(value - exact) / stderr; 0 for an exact hit, ±inf for a miss without an error bar."""
         difference = self.value - exact

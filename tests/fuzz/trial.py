@@ -75,9 +75,9 @@ def _run(trial: Trial, keys: list[Any], results: Connection) -> None:
 
 
 PRELOADED = (
-    "h5py", "numpy", "pandas", "pyarrow.parquet", "rbmscape.data.describe", "rbmscape.data.load",
+    "arviz_stats", "h5py", "numpy", "pandas", "pyarrow.parquet", "rbmscape.data.describe", "rbmscape.data.load",
     "rbmscape.interop.convert", "rbmscape.study.study", "rbmscape.training.train", "safetensors.torch", "scipy.sparse",
-    "torch",
+    "torch", "torch._dynamo",
 )  # fmt: skip
 """What the server of the processes loads once."""
 

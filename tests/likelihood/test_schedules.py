@@ -57,7 +57,7 @@ def test_adaptive_steps_lose_equally(path, annealer):
         ([0.1, 1.0], 10, "must run from 0 to 1, found 0.1 to 1"),
         ([0.0, 0.7, 0.6, 1.0], 10, "must increase strictly"),
         ([0.0], 10, "at least two temperatures"),
-        (["a", "b"], 10, "must hold numbers"),
+        (["a", "b"], 10, "give bools, integers or floats"),
     ],
 )
 def test_refuses(schedule, n_betas, message, path, annealer):

@@ -75,7 +75,7 @@ def test_bad_input_is_refused(options, words):
 
 
 def test_a_model_is_no_training():
-    with pytest.raises(InputError, match="takes a run, found RBM"):
+    with pytest.raises(InputError, match="must be a run, found RBM"):
         rs.training_signs(ferromagnet(0.1, 0.0))
 
 

@@ -64,7 +64,7 @@ def test_what_is_no_model_is_refused_in_one_sentence(name, value):
 
 
 def test_a_report_of_mixing_wants_a_run():
-    with pytest.raises(InputError, match="takes a run, found RBM"):
+    with pytest.raises(InputError, match="must be a run, found RBM"):
         rs.mixing_report(rs.RBM.random(12, 3), DATA)
 
 

@@ -158,7 +158,7 @@ def test_bad_input_is_refused():
         random_rotation(5, 11)
     with pytest.raises(InputError, match="needs two dimensions"):
         random_rotation(1, 1)
-    with pytest.raises(InputError, match="'axes' or 'haar'"):
+    with pytest.raises(InputError, match="one of axes, haar"):
         random_rotation(5, 2, "oblique")
     with pytest.raises(InputError, match="parallel"):
         Rotation.in_planes(np.ones((1, 4, 2)), 1.0)

@@ -254,7 +254,7 @@ def test_bad_input_is_refused():
         mode_coordinates(modes, gibbs_draws(rbm, n_chains=2, burn_in=0, n_draws=1), [5])
     with pytest.raises(InputError, match="modes run from 0 to 4"):
         critical_fluctuations(rbm, gibbs_draws(rbm, n_chains=2, burn_in=0, n_draws=1), n_modes=6)
-    with pytest.raises(InputError, match="positive numbers"):
+    with pytest.raises(InputError, match="n_draws must be a whole number of at least 1"):
         gibbs_draws(rbm, n_draws=0)
     with pytest.raises(ShapeError, match="start states"):
         gibbs_draws(rbm, start=np.zeros(6))

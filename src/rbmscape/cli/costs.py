@@ -107,6 +107,7 @@ def announce_steps(rbm: RBM, steps: float, n_states: int, *, rungs: int = 1, bou
     bound : whether fewer steps may suffice
     **how : engine and precision
     """
+    from rbmscape.runs.needs import FLOAT
     from rbmscape.sampling.budget import round_cost
     from rbmscape.study.needs import PROGRAM
 

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import column_order, place_of
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_choice
 from rbmscape.data.kinds import MISSING, as_rows, has_missing
 from rbmscape.data.packed import chosen_rows, packed_rows, row_blocks
-from rbmscape.data.validate import as_labels, checked_image_shape, checked_limit
+from rbmscape.data.validate import as_labels, checked_image_shape, checked_limit, checked_rows
 from rbmscape.data.weighting import as_weights, merged_rows, represented, rows_a_pass
 from rbmscape.errors import DataError, ShapeError
 
@@ -94,6 +96,7 @@ class Dataset(OneLine):
     states: str = "bits"
 
     @classmethod
+    @checked
     def from_array(
         cls,
         train: ArrayLike,
@@ -131,6 +134,7 @@ class Dataset(OneLine):
         return cls.from_contents(contents, name=name, image_shape=image_shape, **kinds)
 
     @classmethod
+    @checked
     def from_contents(
         cls,
         contents: Contents,
@@ -196,6 +200,7 @@ class Dataset(OneLine):
         """Training rows in one pass over the data: the sum of whole weights, else the number of rows."""
         return rows_a_pass(self.train_weights, len(self.train))
 
+    @checked
     def complete(self, purpose: str) -> Dataset:
         """The same data without weights, each row as often as it counts in a pass, for what knows plain rows only.
 
@@ -221,6 +226,7 @@ class Dataset(OneLine):
         none: dict[str, Any] = dict.fromkeys(("train_weights", "test_weights", "train_labels", "test_labels"))
         return replace(self, train=train, test=test, **none)
 
+    @checked
     def ordered_by(self, columns: Sequence[str] | None) -> Dataset:
         """The same data with the columns in the order of these names; as they are where either has no names.
 
@@ -234,8 +240,10 @@ class Dataset(OneLine):
         kept = None if columns is None else tuple(columns)
         return replace(self, train=self.train[:, order], test=self.test[:, order], columns=kept, origin=None)
 
+    @checked
     def part(self, name: str) -> Dataset:
         """The "train" or the "test" rows alone, as training rows with what belongs to them."""
+        check_choice("name", name, ("train", "test"))
         rows, weights = getattr(self, name), getattr(self, f"{name}_weights")
         none: dict[str, Any] = dict.fromkeys(("train_labels", "test_labels", "test_weights"))
         return replace(self, train=rows, test=rows[:0], train_weights=weights, **none)
@@ -273,6 +281,7 @@ class Dataset(OneLine):
                 digest.update(np.ascontiguousarray(weights, dtype="<f8").tobytes())
         return digest.hexdigest()
 
+    @checked
     def with_labels(self, labels: Iterable[Any]) -> Dataset:
         """The samples whose label is one of ``labels``; known attributes of the whole set are dropped.
 
@@ -283,13 +292,14 @@ class Dataset(OneLine):
         if self.train_labels is None:
             raise DataError(f"{self.name} has no labels to choose from; load it with labels=...")
         known = np.unique(self.train_labels)
-        wanted = np.asarray([_same_kind(label, known) for label in labels])
+        wanted = np.asarray(as_labels([_same_kind(label, known) for label in labels], len(list(labels)), "labels"))
         unknown = [label for label in wanted.tolist() if label not in known.tolist()]
         if unknown or not wanted.size:
             found = f"no label {unknown[0]!r}" if unknown else "no label was asked for"
             raise DataError(f"{self.name}: {found}; the labels are {', '.join(str(k) for k in known[:20].tolist())}")
         return self._rows(_positions(self.train_labels, wanted), _positions(self.test_labels, wanted))
 
+    @checked
     def limited(self, n_train: int | None = None, n_test: int | None = None) -> Dataset:
         """The first ``n_train`` and ``n_test`` samples, or all where None; for quick runs.
 
@@ -317,6 +327,7 @@ class Dataset(OneLine):
         ------
         DataError : all rows of a part have the weight 0
         """
+        test, train = checked_rows(test, "test"), checked_rows(train, "train")
         parts: dict[str, Any] = {
             f"{part}{name}": None if (array := getattr(self, f"train{name}")) is None else chosen_rows(array, rows)
             for part, rows in (("train", train), ("test", test))

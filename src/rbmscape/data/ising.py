@@ -23,6 +23,7 @@ from rbmscape.brief import OneLine
 from rbmscape.checks import is_number
 from rbmscape.data.dataset import Binary, Dataset
 from rbmscape.errors import DataError
+from rbmscape.memory import check_memory
 from rbmscape.rng import Stream
 
 __all__ = ["CRITICAL_TEMPERATURE", "IsingExact", "ising", "ising_exact", "spin_energies"]
@@ -130,6 +131,8 @@ def ising(
     _check(image_shape, temperature)
     if n_train < 1 or n_test < 0:
         raise DataError(f"the Ising set needs training samples, found n_train={n_train} and n_test={n_test}")
+    needed = (n_train + n_test) * image_shape[0] * image_shape[1]
+    check_memory(needed, f"{n_train + n_test} states", "draw fewer")
     exact = ising_exact(image_shape, temperature)
     stream = Stream(seed, "data/ising")
     train, test = (

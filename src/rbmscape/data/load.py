@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rbmscape.arguments import checked, checked_path
 from rbmscape.arrays import is_frame
-from rbmscape.checks import suggestion
+from rbmscape.checks import shown, suggestion
 from rbmscape.data.binary_mnist import embedded_mnist
 from rbmscape.data.dataset import Contents, Dataset
 from rbmscape.data.ising import ising
@@ -45,6 +46,7 @@ _APPLIES = {
 """Options that mean something for each source; the others are refused there."""
 
 
+@checked
 def load_dataset(
     source: str | os.PathLike[str] | ArrayLike,
     *,
@@ -167,11 +169,11 @@ def _kind(source: Any) -> str:
     name = os.fspath(source)
     if isinstance(source, str) and name.lower() in DATASET_NAMES:
         return name.lower()
-    path = Path(name)
-    if name and (path.exists() or path.suffix.lower() in FORMATS or len(path.parts) > 1):
+    path = Path(checked_path("source", source)) if name else None
+    if path and (path.exists() or path.suffix.lower() in FORMATS or len(path.parts) > 1):
         return "a file"
     cure = suggestion(name.lower(), DATASET_NAMES, f"use {', '.join(DATASET_NAMES)} or the path of a file")
-    raise DataError(f"there is no data set and no file called {name!r}; {cure}")
+    raise DataError(f"there is no data set and no file called {shown(name)}; {cure}")
 
 
 def _refuse_options(kind: str, options: dict[str, Any]) -> None:

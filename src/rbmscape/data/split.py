@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.arrays import dense
 from rbmscape.checks import is_number
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DataError
@@ -52,7 +53,7 @@ def split(
     if groups is not None:
         if stratify:
             raise DataError("groups and stratify were both given; choose one of them")
-        order, n_test = _by_groups(np.asarray(groups), order, test_fraction, dataset.name)
+        order, n_test = _by_groups(np.asarray(dense(groups, "groups")), order, test_fraction, dataset.name)
     elif stratify:
         order, n_test = _by_classes(dataset, order, test_fraction)
     else:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rbmscape.checks import is_whole
+from rbmscape.arrays import real_array
+from rbmscape.checks import is_whole, shown
 from rbmscape.data.dataset import Binary, Dataset
 from rbmscape.errors import DataError
+from rbmscape.memory import check_memory
 from rbmscape.rng import Stream
 
 __all__ = ["bars_and_stripes", "planted"]
@@ -105,6 +107,8 @@ def planted(
     signs = _balanced_signs(n_visible, rank, stream.numpy(0))
     directions = signs / math.sqrt(n_visible)
     weights = directions * values
+    needed = (n_train + n_test) * (n_visible + 8 * rank)
+    check_memory(needed, f"{n_train + n_test} samples of {n_visible} units", "draw fewer")
     train, train_labels = _draw(weights, n_train, stream.numpy(1))
     test, test_labels = _draw(weights, n_test, stream.numpy(2))
     half_field = 0.25 * weights.sum(axis=1)
@@ -169,9 +173,9 @@ def _checked_plan(n_visible: int, rank: int, strengths: Sequence[float] | None, 
         raise DataError(
             f"n_visible is {n_visible} but {rank} planted modes need a multiple of {period}; choose n_visible={nearest}"
         )
-    values = np.linspace(4.0 + 4.0 * rank, 8.0, rank) if strengths is None else np.array(strengths, dtype=np.float64)
+    values = np.linspace(4.0 + 4.0 * rank, 8.0, rank) if strengths is None else real_array(strengths, "strengths")
     if values.shape != (rank,) or not np.isfinite(values).all() or not (values > 0.0).all():
-        raise DataError(f"strengths are {strengths!r}; give {rank} positive singular values, one a mode")
+        raise DataError(f"strengths are {shown(strengths)}; give {rank} positive singular values, one a mode")
     return np.sort(values)[::-1].copy()
 
 

@@ -6,11 +6,11 @@ import csv
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rbmscape.arrays import frame_array
 from rbmscape.brief import OneLine
-from rbmscape.checks import in_short, suggestion
+from rbmscape.checks import in_short, shown, suggestion
 from rbmscape.errors import DataError, FormatError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "read_csv", "read_parquet", "split_frame"]
 
+_LONGEST_LINE: Final = 2**26
+_BLOCK: Final = 2**20
 _VALUE_WORDS = frozenset({"", "true", "false", "na", "n/a", "#n/a", "nan", "null", "none", "<na>"})
 
 
@@ -44,6 +46,7 @@ def read_csv(path: Path, labels: str | None = None) -> Columns:
     """
     import pandas as pd
 
+    _refuse_endless_lines(path)
     first, second, separator = _first_lines(path)
     header = (labels in first and not _is_value(str(labels))) or _is_header(first, second)
     try:
@@ -81,6 +84,29 @@ def read_parquet(path: Path, labels: str | None = None) -> Columns:
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path} is no readable .parquet file ({type(error).__name__}); write it again") from error
     return split_frame(path, frame, tuple(str(name) for name in frame.columns), labels)
+
+
+def _refuse_endless_lines(path: Path) -> None:
+    """A line is read as a whole; one that is longer than those of a million columns is none.
+
+    Raises
+    ------
+    FormatError : there is such a line
+    """
+    if path.stat().st_size <= _LONGEST_LINE:
+        return
+    number, length = 1, 0
+    with open(path, "rb") as handle:
+        while block := handle.read(_BLOCK):
+            first = block.find(b"\n")
+            length += len(block) if first < 0 else first
+            if length > _LONGEST_LINE:
+                raise FormatError(
+                    f"line {number} of {path} has more than {_LONGEST_LINE / 1e6:.0f} MB; write one row a line, "
+                    "ended by a line feed"
+                )
+            if first >= 0:
+                number, length = number + block.count(b"\n"), len(block) - 1 - block.rfind(b"\n")
 
 
 def _first_lines(path: Path) -> tuple[list[str], list[str], str]:
@@ -177,8 +203,8 @@ def _position(path: Path | str, known: tuple[str, ...], labels: str) -> int:
         position = len(known)
     if not -len(known) <= position < len(known):
         raise DataError(
-            f"{path} has no column {labels!r} for the labels; "
-            + suggestion(labels, known, f"it has {len(known)} columns, the first is {known[0]!r}")
+            f"{path} has no column {shown(labels)} for the labels; "
+            + suggestion(labels, known, f"it has {len(known)} columns, the first is {shown(known[0])}")
         )
     return position % len(known)
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rbmscape.arrays import number_array, place_of
-from rbmscape.checks import is_whole
+from rbmscape.checks import in_short, is_whole, shown
 from rbmscape.data.packed import LARGE, PackedBits, pack_sparse
 from rbmscape.errors import DataError, ShapeError
 
-__all__ = ["Table", "as_binary", "as_labels", "checked_image_shape", "checked_limit"]
+__all__ = ["Table", "as_binary", "as_labels", "checked_image_shape", "checked_limit", "checked_rows"]
 
 _ROWS_A_BLOCK = 4096  # bounds the memory of the checks: float64 data of any length need one mask of this many rows
 
@@ -88,7 +88,10 @@ def as_labels(labels: ArrayLike | None, n_samples: int, where: str) -> NDArray[A
     """
     if labels is None:
         return None
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{where}: no list of labels ({in_short(error)}); give one label a sample") from None
     if array.shape != (n_samples,):
         raise DataError(f"{where}: shape {array.shape} for {n_samples} samples; give one label a sample")
     if array.dtype.kind == "f":
@@ -103,12 +106,11 @@ def as_labels(labels: ArrayLike | None, n_samples: int, where: str) -> NDArray[A
             raise DataError(f"{where}: the label {array[large][0]} is beyond 64-bit integers; give labels as strings")
         return array.astype(np.int64)
     text = array.astype(object)
-    if array.dtype.kind == "S":
-        return np.char.decode(array.astype(np.bytes_), "utf-8")
     if all(isinstance(entry, str | bytes) for entry in text):
-        return np.array([entry.decode() if isinstance(entry, bytes) else entry for entry in text], dtype=np.str_)
+        words = [entry.decode(errors="replace") if isinstance(entry, bytes) else entry for entry in text]
+        return np.array(words, dtype=np.str_)
     bad = next((entry for entry in text if not isinstance(entry, str | bytes)), None)
-    raise DataError(f"{where}: the label {bad!r} is neither a number nor a string; give integers or strings")
+    raise DataError(f"{where}: the label {shown(bad)} is neither a number nor a string; give integers or strings")
 
 
 def checked_image_shape(shape: Sequence[int] | None, n_visible: int) -> tuple[int, int] | None:
@@ -121,7 +123,7 @@ def checked_image_shape(shape: Sequence[int] | None, n_visible: int) -> tuple[in
     if shape is None:
         return None
     if not hasattr(shape, "__len__") or len(shape) != 2 or any(not is_whole(side) or side < 1 for side in shape):
-        raise ShapeError(f"image_shape is {shape!r}; give (height, width), two positive integers")
+        raise ShapeError(f"image_shape is {shown(shape)}; give (height, width), two positive integers")
     height, width = (int(side) for side in shape)
     if height * width != n_visible:
         raise ShapeError(
@@ -139,8 +141,20 @@ def checked_limit(limit: int | None, available: int, name: str, *, smallest: int
     DataError : it is outside [smallest, available]
     """
     if limit is not None and not (is_whole(limit) and smallest <= limit <= available):
-        raise DataError(f"{name} is {limit!r} but {available} samples are there; choose {smallest} to {available}")
+        raise DataError(f"{name} is {shown(limit)} but {available} samples are there; choose {smallest} to {available}")
     return None if limit is None else int(limit)
+
+
+def checked_rows(rows: Any, name: str) -> NDArray[np.intp]:
+    """Numbers of rows.
+
+    Raises
+    ------
+    DataError : they are none
+    """
+    if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind not in "iub":
+        raise DataError(f"{name} must be the numbers of rows as an array, found {shown(rows)}; pass one")
+    return rows
 
 
 def _check_threshold(threshold: Any) -> None:
@@ -151,7 +165,7 @@ def _check_threshold(threshold: Any) -> None:
         or not isinstance(threshold, int | float | np.number)
         or not math.isfinite(threshold)
     ):
-        raise DataError(f"threshold is {threshold!r}; give a finite number such as 0.5")
+        raise DataError(f"threshold is {shown(threshold)}; give a finite number such as 0.5")
 
 
 def _check_block(

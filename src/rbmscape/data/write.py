@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rbmscape.arguments import checked
 from rbmscape.data.packed import PackedBits, packed_rows, row_blocks
 from rbmscape.data.validate import as_binary
 from rbmscape.errors import DataError
@@ -16,6 +17,7 @@ from rbmscape.files import atomic_file
 __all__ = ["write_packed"]
 
 
+@checked
 def write_packed(data: ArrayLike | PackedBits, path: str | os.PathLike[str]) -> None:
     """Write bits as an .npy file of a bit a unit, which ``load_dataset(path, n_visible=N)`` maps instead of reading.
 

@@ -24,6 +24,7 @@ __all__ = ["BandedLevels"]
 FloatArray = NDArray[np.float64]
 _POLES = 24
 _NEGLIGIBLE = 50.0  # decay, in powers of e, after which nothing is left of a level
+_ENDLESS = 1e290  # keeps products with rates finite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,6 +141,7 @@ class BandedLevels(OneLine):
     def evolve(self, start: FloatArray, times: FloatArray, levels: tuple[FloatArray, FloatArray]) -> FloatArray:
         """exp(-tH) start, (n_times, n_nodes), given what `lowest` or `all_levels` returned."""
         rates, vectors = levels
+        times = np.minimum(times, _ENDLESS)
         amplitudes = vectors.T @ start
         if rates.size == self._bands.shape[1]:
             return np.asarray((np.exp(-times[:, None] * rates) * amplitudes) @ vectors.T)

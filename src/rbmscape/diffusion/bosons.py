@@ -22,8 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_count, check_positive
+from rbmscape.checks import check_count, check_positive, is_whole, shown
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
@@ -126,6 +127,7 @@ class Bosons(OneLine):
         """Lowest level: 0 if every mode is stable, else Σ |ω| over the unstable ones."""
         return float(-self.frequencies[~self.stable].sum())
 
+    @checked
     def energy(self, occupations: Mapping[int, int]) -> float:
         """𝓔(n) = Σ ω_i n_i (48), with |ω_i|(n_i + 1) for unstable bosons.
 
@@ -139,14 +141,17 @@ class Bosons(OneLine):
         """
         total = self.ground_energy
         for boson, quanta in occupations.items():
-            if not 0 <= boson < self.frequencies.size or quanta < 0:
+            whole = is_whole(boson) and is_whole(quanta)
+            if not whole or not 0 <= boson < self.frequencies.size or quanta < 0:
                 raise InputError(
-                    f"occupations map bosons 0 to {self.frequencies.size - 1} to numbers >= 0, got {boson}: {quanta}; "
+                    f"occupations map bosons 0 to {self.frequencies.size - 1} to numbers >= 0, got "
+                    f"{shown(boson)}: {shown(quanta)}; "
                     f"correct this entry"
                 )
             total += abs(float(self.frequencies[boson])) * quanta
         return total
 
+    @checked
     def levels(self, n_levels: int = 10) -> tuple[Level, ...]:
         """The lowest levels, states of equal energy one by one."""
         check_count("n_levels", n_levels)
@@ -206,6 +211,7 @@ def schrodinger_matrix(curvature: Tensor) -> Tensor:
     return half @ half
 
 
+@checked
 def boson_spectrum(
     rbm: RBM,
     beta: float = 1.0,

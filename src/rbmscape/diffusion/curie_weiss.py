@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_count
+from rbmscape.checks import check_count, is_number, shown
 from rbmscape.errors import InputError
 from rbmscape.model.rbm import RBM
 
@@ -61,10 +62,11 @@ class CurieWeiss(OneLine):
     def __post_init__(self) -> None:
         check_count("n_visible", self.n_visible)
         check_count("n_hidden", self.n_hidden)
-        if not (math.isfinite(self.dressed) and self.dressed >= 0 and math.isfinite(self.field)):
+        numbers = is_number(self.dressed) and is_number(self.field)
+        if not numbers or not (math.isfinite(self.dressed) and self.dressed >= 0 and math.isfinite(self.field)):
             raise InputError(
-                f"the dressed value must be finite and not negative and the field finite, found {self.dressed} and "
-                f"{self.field}"
+                f"the dressed value must be finite and not negative and the field finite, found "
+                f"{shown(self.dressed)} and {shown(self.field)}"
             )
 
     def rbm(self) -> RBM:
@@ -107,6 +109,7 @@ class CurieWeiss(OneLine):
         back: FloatArray = np.asarray(binom.pmf(up, self.n_visible, visible[:, None]))
         return there @ back
 
+    @checked
     def eigenvalues(self, count: int = 2) -> FloatArray:
         """Leading eigenvalues of the Gibbs kernel, falling, the first one 1; (count,).
 
@@ -130,6 +133,7 @@ class CurieWeiss(OneLine):
         second = float(self.eigenvalues(2)[1])
         return -1 / math.log(second) if 0 < second < 1 else (0.0 if second <= 0 else math.inf)
 
+    @checked
     def magnetisation(self, start: float = 1.0, iterations: int = 100_000) -> tuple[float, float]:
         """Mean-field magnetisations of both layers, followed from a start: m = tanh(d√(M/N) n + h), n likewise.
 

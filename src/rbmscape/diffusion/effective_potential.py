@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_positive
 from rbmscape.diffusion.constraint import ConstraintDerivatives
@@ -43,6 +44,7 @@ class EffectivePotential(OneLine):
     InputError : beta is not above 0, dtype is neither float32 nor float64
     """
 
+    @checked
     def __init__(
         self, rbm: RBM, beta: float = 1.0, *, modes: Modes | None = None, dtype: torch.dtype = torch.float64
     ) -> None:

@@ -19,6 +19,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
+from rbmscape.arrays import number_array, real_array
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_choice, check_count, check_positive
 from rbmscape.diffusion.banded_levels import BandedLevels
@@ -60,6 +62,7 @@ class FokkerPlanck1D(OneLine):
     one second for 64 levels on 20 001 nodes.  `evolve` and `autocorrelation` are complete in both cases.
     """
 
+    @checked
     def __init__(
         self,
         potential: Callable[[FloatArray], ArrayLike] | ArrayLike,
@@ -97,7 +100,7 @@ class FokkerPlanck1D(OneLine):
         )
 
     def _check_grid(self, grid: ArrayLike) -> FloatArray:
-        points = np.asarray(grid, dtype=np.float64)
+        points = real_array(grid, "grid")
         if points.ndim != 1 or points.size < 2:
             raise ShapeError(
                 f"grid must be a vector of at least 2 points, got shape {points.shape}; use numpy.linspace"
@@ -111,7 +114,7 @@ class FokkerPlanck1D(OneLine):
     ) -> Callable[[FloatArray], ArrayLike]:
         if callable(potential):
             return potential
-        values = np.asarray(potential, dtype=np.float64)
+        values = number_array(potential, "potential").astype(np.float64)
         if values.shape != self.grid.shape:
             raise ShapeError(
                 f"the potential has shape {values.shape}, the grid {self.grid.shape}; give one value a grid point"
@@ -135,7 +138,8 @@ class FokkerPlanck1D(OneLine):
         """Ends of the elements, each grid interval cut where βU is steep, and the nodes that are grid points."""
         probes = self.grid[:-1, None] + np.diff(self.grid)[:, None] * np.linspace(0, 1, 9)
         change = self.beta * np.abs(np.diff(self._finite(probes), axis=1)).sum(1)
-        cuts = np.maximum(1, np.ceil(change / (_STEEPEST * self._order))).astype(np.int64)
+        wanted = np.minimum(np.ceil(change / (_STEEPEST * self._order)), _MAX_NODES)
+        cuts = np.maximum(1, wanted).astype(np.int64)
         at_grid = np.concatenate([[0], np.cumsum(cuts)]) * self._order
         if at_grid[-1] >= _MAX_NODES:
             raise InputError(
@@ -211,13 +215,15 @@ class FokkerPlanck1D(OneLine):
         weight = np.exp(-(self._height - self._lowest))
         return np.asarray(weight / (self._quadrature @ weight))
 
+    @checked
     def moment(self, power: int = 1, about: float = 0.0) -> float:
-        """⟨(z - about)^power⟩ in the stationary state, by the quadrature of the elements."""
+        """⟨(z - about)^power⟩ in the stationary state, by the quadrature of the elements; power >= 0."""
+        check_count("power", power, 0)
         return float(self._quadrature @ (self._density * (self.nodes - about) ** power))
 
     def autocorrelation(self, times: ArrayLike) -> FloatArray:
         """⟨z(t) z(0)⟩ - ⟨z⟩² in the stationary state at times (...,), divided by its value at t = 0."""
-        moments = np.asarray(times, dtype=np.float64)
+        moments = _moments(times)
         start = np.sqrt(self._density * self._quadrature) * (self.nodes - self.moment())
         overlap = self._decayed(start, moments.ravel()) @ start
         return np.asarray(overlap / (start @ start)).reshape(moments.shape)
@@ -240,9 +246,9 @@ class FokkerPlanck1D(OneLine):
             expansion cannot resolve
         """
         start = np.asarray(p0(self.nodes) if callable(p0) else self._from_grid(p0), dtype=np.float64)
-        moments = np.asarray(times, dtype=np.float64)
-        if np.any(moments < 0) or np.any(start < 0) or not np.all(np.isfinite(start)):
-            raise InputError("evolve needs times >= 0 and a finite density >= 0, got negative ones; correct them")
+        moments = _moments(times).reshape(-1)
+        if np.any(start < 0) or not np.all(np.isfinite(start)):
+            raise InputError("evolve needs times >= 0 and a finite density >= 0, got others; correct them")
         mass = float(self._quadrature @ start)
         if mass <= 0.0:
             raise InputError("the starting density has no mass on the grid; move it inside")
@@ -259,10 +265,18 @@ class FokkerPlanck1D(OneLine):
         return np.asarray((decayed * shape)[:, self._at_grid])
 
     def _from_grid(self, values: ArrayLike) -> FloatArray:
-        density = np.asarray(values, dtype=np.float64)
+        density = number_array(values, "p0").astype(np.float64)
         if density.shape != self.grid.shape:
             raise ShapeError(f"p0 has shape {density.shape}, the grid {self.grid.shape}; give one value a grid point")
         return np.asarray(np.interp(self.nodes, self.grid, density))
+
+
+def _moments(times: ArrayLike) -> FloatArray:
+    """Times, checked."""
+    moments = real_array(times, "times")
+    if np.any(moments < 0):
+        raise InputError("times must not be negative; correct them")
+    return moments
 
 
 def _lobatto(order: int) -> tuple[FloatArray, FloatArray, FloatArray]:

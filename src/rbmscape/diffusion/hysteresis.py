@@ -23,6 +23,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
+from rbmscape.arrays import real_array
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_choice, check_count, check_mode, check_positive
 from rbmscape.diffusion.tap import MeanFieldProblem
@@ -91,6 +93,7 @@ class Hysteresis(OneLine):
         return self.area.value > max(_OPEN, 3 * self.area.stderr)
 
 
+@checked
 def hysteresis(
     rbm: RBM,
     mode: int = 0,
@@ -135,8 +138,8 @@ def hysteresis(
         largest = closing_field(rbm, mode, modes=basis, order=order, beta=beta)
         grid: FloatArray = np.linspace(-largest, largest, check_count("n_fields", n_fields, 5))
     else:
-        grid = np.asarray(fields, dtype=np.float64)
-        if grid.ndim != 1 or grid.size < 5 or (np.diff(grid) <= 0).any() or not np.isfinite(grid).all():
+        grid = real_array(fields, "fields")
+        if grid.ndim != 1 or grid.size < 5 or (np.diff(grid) <= 0).any():
             raise InputError(f"fields must be five or more rising numbers, found shape {grid.shape}; sort them")
     if method == "gibbs":
         check_count("n_chains", n_chains, 2)

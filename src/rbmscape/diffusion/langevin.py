@@ -18,12 +18,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_choice, check_count, check_positive
+from rbmscape.checks import check_choice, check_count, check_positive, is_among, shown
 from rbmscape.diffusion.bosons import boson_spectrum
 from rbmscape.diffusion.mean_field import MeanField, MeanFieldSolution
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
 from rbmscape.errors import InputError, ShapeError
+from rbmscape.memory import check_memory
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
@@ -117,6 +119,7 @@ class _Plan:
         return sorted({0, self.n_steps, *self.record_steps, *self.snapshot_steps})
 
 
+@checked
 def langevin(
     rbm: RBM,
     potential: Literal["gaussian", "entropic"] = "entropic",
@@ -172,10 +175,13 @@ def langevin(
     check_choice("potential", potential, ("gaussian", "entropic"))
     plan = _plan(rbm, beta, diffusion, dt, n_steps, record_every, n_snapshots, n_kept, mode_indices, seed, progress)
     check_count("n_chains", n_chains)
+    check_memory(24 * n_chains * (rbm.n_visible + rbm.n_hidden), f"{n_chains} trajectories", "take fewer at a time")
     modes = Modes.of(rbm) if modes is None else modes
     _check_modes(plan, modes)
     point = reference_point(rbm, reference, data, plan.beta)
     entropic = potential == "entropic"
+    if not any(dtype is known for known in (None, torch.float32, torch.float64)):
+        raise InputError(f"dtype must be torch.float32 or torch.float64, found {shown(dtype)}; leave it out")
     kind = dtype or (torch.float32 if entropic else torch.float64)
     m, n = _start(rbm, start, point, n_chains, kind, plan.stream)
     recorder = _Recorder(plan, modes, n_chains, kind)
@@ -242,20 +248,20 @@ def _start(
 ) -> tuple[Tensor, Tensor]:
     """Writable activities of all chains."""
     widths = (rbm.n_visible, rbm.n_hidden)
-    if start == "random":
+    if is_among(start, ("random",)):
         child = stream.child("start")
         draws = [child.uniform(k, n_chains, width, device=rbm.device).to(dtype) for k, width in enumerate(widths)]
         return draws[0], draws[1]
-    if start == "reference":
+    if is_among(start, ("reference",)):
         layers: list[Tensor] = [point.m, point.n]
-    elif isinstance(start, tuple):
+    elif isinstance(start, tuple) and len(start) == 2:
         names = ("visible", "hidden")
         layers = [
             as_layer(layer, width, name, torch.float64, rbm.device)
             for layer, width, name in zip(start, widths, names, strict=True)
         ]
     else:
-        raise InputError(f"start must be 'reference', 'random' or a pair (m, n), got {start!r}; pass one of these")
+        raise InputError(f"start must be 'reference', 'random' or a pair (m, n), got {shown(start)}; pass one of these")
     for layer in layers:
         if layer.ndim > 2 or (layer.ndim == 2 and layer.shape[0] != n_chains):
             raise ShapeError(

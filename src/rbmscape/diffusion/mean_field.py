@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count, check_positive
@@ -172,6 +173,7 @@ def _same(state: Ensemble, first: int, second: int) -> bool:
     )
 
 
+@checked
 def mean_field(
     rbm: RBM,
     beta: float = 1.0,

@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count, check_positive
 from rbmscape.diffusion.bosons import dressed_weights
@@ -90,6 +91,7 @@ def theory_rate(dressed: float, visible_units: float, hidden_units: float) -> fl
     return math.inf if time == 0 else 1 / time
 
 
+@checked
 def slow_modes(
     rbm: RBM,
     start: Arrays,

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from rbmscape.arrays import training_rows
+from rbmscape.arguments import checked
+from rbmscape.arrays import number_array, training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_choice, check_count, check_positive
 from rbmscape.diffusion.tap import Ensemble, MeanFieldProblem, iterate
@@ -193,6 +194,7 @@ def _quoted(name: str) -> str:
     return name if all(letter.isalnum() or letter in "_.-" for letter in name) else "'" + name.replace("'", "''") + "'"
 
 
+@checked
 def fixed_points(
     rbm: RBM,
     v: Arrays,
@@ -278,6 +280,7 @@ def _merged(state: Ensemble, tolerance: float, distinct: float) -> FixedPoints:
     )
 
 
+@checked
 def fixed_point_tree(
     models: Sequence[RBM | Callable[[], RBM]],
     updates: Sequence[int],
@@ -300,7 +303,7 @@ def fixed_point_tree(
     InputError : fewer than two checkpoints, updates that do not rise, or an option that cannot be used
     ShapeError : data that do not fit the models
     """
-    times = np.asarray(updates, dtype=np.int64)
+    models, times = list(models), number_array(updates, "updates").astype(np.int64)
     if len(models) < 2 or times.size != len(models) or (np.diff(times) <= 0).any():
         raise InputError(
             f"a tree needs two or more checkpoints with rising updates, found {len(models)} models and {times.size} "
@@ -311,8 +314,8 @@ def fixed_point_tree(
     n: Arrays | None = None
     with reporting(progress, "checkpoints", len(models)) as advance:
         for model in reversed(models):
-            rbm = model if isinstance(model, RBM) else model()
-            m = training_rows(m, "data", rbm.columns)
+            rbm = model() if callable(model) else model
+            m = training_rows(m, "data", getattr(rbm, "columns", None))
             found = fixed_points(rbm, m, n, **options)
             levels.append(found)
             m, n = found.m, found.n

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from rbmscape.arguments import checked
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import InputError, NoChainsError, RunExistsError
 from rbmscape.files import write_bytes
@@ -18,6 +19,7 @@ from rbmscape.runs.run import Run
 __all__ = ["read_model", "write_model"]
 
 
+@checked
 def read_model(
     source: str | os.PathLike[str] | object,
     *,
@@ -84,6 +86,7 @@ def read_model(
     return found
 
 
+@checked
 def write_model(
     model: RBM | Run | object,
     path: str | os.PathLike[str],

@@ -59,7 +59,10 @@ def read_array(item: Any, name: str, path: Path) -> NDArray[Any]:
         raise FormatError(f"{path}: {name} is no array; the file is damaged or of another kind")
     if item.dtype.kind not in "biuf":
         raise FormatError(f"{path}: {name} holds no numbers (dtype {item.dtype}); the file is of another kind")
-    return np.asarray(own_values(item, name, path))
+    values = np.asarray(own_values(item, name, path))
+    if values.dtype.itemsize > np.dtype(np.float64).itemsize:
+        raise FormatError(f"{path}: {name} holds numbers of more than 64 bits ({values.dtype}); write float64")
+    return values
 
 
 def read_text(item: Any, name: str, path: Path) -> str:

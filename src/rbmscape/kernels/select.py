@@ -18,6 +18,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from rbmscape.checks import is_among, shown
 from rbmscape.errors import EngineError
 
 if TYPE_CHECKING:
@@ -223,10 +224,9 @@ def select_engine(engine: str | Engine = "auto", precision: str = "auto", device
     device = torch.device(device)
     if isinstance(engine, Engine):
         return _checked(engine, precision, device)
-    if engine not in ENGINES:
-        raise EngineError(f"engine must be one of {', '.join(ENGINES)}, found {engine!r}")
-    if precision not in PRECISIONS:
-        raise EngineError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
+    for name, value, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
+        if not is_among(value, known):
+            raise EngineError(f"{name} must be one of {', '.join(known)}, found {shown(value)}")
     entries = _entries(engine, device)
     choices = [(entry, one) for entry in entries for one in entry.precisions if _wanted(entry, one, precision, device)]
     if not choices:

@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError
@@ -50,8 +51,9 @@ from rbmscape.likelihood.estimate import (
 )
 from rbmscape.likelihood.path import AnnealingPath, log_weight
 from rbmscape.likelihood.schedules import Schedule, make_schedule
+from rbmscape.memory import check_memory
 from rbmscape.model.rbm import RBM
-from rbmscape.model.trained import Trained, one_model
+from rbmscape.model.trained import Trained, listed_models, one_model
 from rbmscape.progress import Advance, AtMost, Progress, reporting
 from rbmscape.rng import Stream
 from rbmscape.sampling.equilibrate import Machine
@@ -110,6 +112,7 @@ class Bracket(OneLine):
         """upper - lower in nats; may be slightly negative, by chance."""
         return self.upper.value - self.lower.value
 
+    @checked
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """From the lower end of the lower bound's interval to the upper end of the upper bound's.
 
@@ -117,6 +120,8 @@ class Bracket(OneLine):
         mean weight of annealing is Z in expectation, so that it exceeds Z by a factor of c with the probability 1/c
         at most (Markov), and the log-likelihood is above the upper bound + ln c no more often.
         """
+        if not 0.0 < level < 1.0:
+            raise InputError(f"level must lie between 0 and 1, found {level}; pass for example level=0.95")
         if not self.converged:
             return -math.inf, self.upper.value - math.log1p(-level)
         lower, upper = self.lower.interval(level), self.upper.interval(level)
@@ -137,6 +142,7 @@ class Bracket(OneLine):
         return f"{self.best} ({self._bounds()}); converged"
 
 
+@checked
 def likelihood_bracket(
     rbm: RBM | Trained,
     data: Dataset | Tensor | Any | None = None,
@@ -183,12 +189,13 @@ def likelihood_bracket(
     """
     n_chains, n_betas = check_count("n_chains", n_chains, 2), check_count("n_betas", n_betas, 2)
     _check(n_betas, max_betas, tolerance)
+    check_memory(16.0 * (n_chains + n_betas), f"{n_chains} chains", "take fewer")
     if isinstance(rbm, Trained):
         model, data = rbm.load(), rbm.dataset() if data is None else data
         models = models_of(rbm) if models is None else models
     else:
         model = one_model(rbm, "likelihood_bracket")
-    models = models if models is None or isinstance(models, KeptLadder) else list(models)
+    models = models if models is None or isinstance(models, KeptLadder) else listed_models(models)
     rows = scored_data(model, data)
     stream = Stream(seed, "bracket")
     chosen = select_engine(engine, precision, model.device)

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import in_order
 from rbmscape.checks import check_choice, check_count
 from rbmscape.data.packed import PackedBits
@@ -33,6 +34,7 @@ from rbmscape.likelihood.bar import bennett
 from rbmscape.likelihood.equilibrium import reverse_starts
 from rbmscape.likelihood.path import AnnealingPath, log_weight, pilot_states
 from rbmscape.likelihood.schedules import Schedule, make_schedule
+from rbmscape.memory import check_memory
 from rbmscape.model.exact import exact_log_partition
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import one_model
@@ -115,6 +117,7 @@ class LogPartition(Estimate):
         return f"{Estimate._headline(self)}, {self.method}{doubts}"
 
 
+@checked
 def log_partition(
     rbm: RBM,
     method: str = "auto",
@@ -171,11 +174,12 @@ def log_partition(
         method = "exact" if is_summable(rbm) else "ais"
     if method == "exact":
         return LogPartition(exact_log_partition(rbm), 0.0)
+    check_memory(16.0 * (check_count("n_chains", n_chains) + n_betas), f"{n_chains} chains", "take fewer")
     stream = Stream(seed, "likelihood")
     chosen = select_engine(engine, precision, rbm.device)
     annealer, path = chosen.annealer(), fitted_path(rbm, data, stream.child("base"), chosen)
     temperatures = make_schedule(schedule, path, n_betas, stream.child("schedule"), annealer)
-    n_starts = min(n_chains, MAX_CHAINS) if starts is None else len(starts)
+    n_starts = min(n_chains, MAX_CHAINS) if starts is None else len(binary_rows(rbm, starts, "starts"))
     annealed = {"ais": n_chains, "reverse_ais": n_starts, "bar": n_chains + n_starts}[method]
     forward = backward = None
     doubts: tuple[str, ...] = ()
@@ -193,6 +197,7 @@ def log_partition(
     return found.doubted(doubts)
 
 
+@checked
 def log_likelihood(
     rbm: RBM,
     data: Dataset | Tensor | Any,

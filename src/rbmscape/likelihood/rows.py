@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import in_order
 from rbmscape.brief import OneLine
 from rbmscape.data.kinds import MISSING, has_missing
@@ -100,6 +101,7 @@ class AnomalyScores(OneLine):
         return f"{self.excess.numel()} rows beside {self.n_reference}, smallest p-value {float(self.p_value.min()):.2g}"
 
 
+@checked
 def log_probability(
     rbm: RBM | Trained,
     v: Dataset | Arrays,

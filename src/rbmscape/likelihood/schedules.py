@@ -15,7 +15,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rbmscape.checks import check_count
+from rbmscape.arrays import real_array
+from rbmscape.checks import check_count, shown
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer
 from rbmscape.likelihood.annealing import anneal
@@ -78,15 +79,12 @@ def make_schedule(
     """
     if isinstance(schedule, str):
         if schedule not in SCHEDULES:
-            raise InputError(f"schedule must be one of {', '.join(SCHEDULES)} or an array, found {schedule!r}")
+            raise InputError(f"schedule must be one of {', '.join(SCHEDULES)} or an array, found {shown(schedule)}")
         n_betas = check_count("n_betas", n_betas, 2)
         if schedule == "adaptive":
             return adaptive_schedule(path, n_betas, stream, annealer)
         return uniform_schedule(n_betas) if schedule == "uniform" else piecewise_schedule(n_betas)
-    try:
-        values = np.asarray(schedule, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"schedule must hold numbers from 0 to 1, found {schedule!r}") from None
+    values = real_array(schedule, "schedule")
     _check(values)
     return values
 

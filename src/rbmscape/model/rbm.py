@@ -14,12 +14,14 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import in_order
 from rbmscape.brief import OneLine
 from rbmscape.cards import card, curve, image_shape_of, images
-from rbmscape.checks import check_count, in_short, is_number, shown
+from rbmscape.checks import check_batches, check_count, in_short, is_number, shown
 from rbmscape.errors import EngineError, FormatError, InputError, ShapeError
 from rbmscape.files import read_tensors, write_tensors
+from rbmscape.memory import check_memory
 from rbmscape.model.arrays import Arrays, as_float_tensor, as_layer
 
 __all__ = ["CHECKPOINT_FORMAT", "PARAMETER_NAMES", "RBM", "RUN_SCHEMA", "named_columns"]
@@ -92,6 +94,7 @@ class RBM(OneLine):
         return cast
 
     @classmethod
+    @checked
     def random(cls, n_visible: int, n_hidden: int, std: float = 0.01, seed: int = 0) -> RBM:
         """Untrained model: W ~ Normal(0, std²) in float32, zero biases.
 
@@ -103,6 +106,7 @@ class RBM(OneLine):
 
         for name, count in (("n_visible", n_visible), ("n_hidden", n_hidden)):
             check_count(name, count)
+        check_memory(12 * n_visible * n_hidden, f"{n_visible} x {n_hidden} weights", "choose smaller layers")
         if not is_number(std) or not 0.0 <= std < float("inf"):
             raise InputError(f"std must be a finite number of at least 0, found {std!r}; 0.01 is usual")
         draws = Stream(seed, "model/weights").numpy(0).standard_normal((n_visible, n_hidden))
@@ -215,9 +219,11 @@ class RBM(OneLine):
         ShapeError : a last axis does not fit the model
         """
         visible, hidden = self._real(v, "visible"), self._real(h, "hidden")
+        check_batches(visible, hidden)
         coupled = ((visible @ self._weights + self._hidden_bias) * hidden).sum(-1)
         return -(visible @ self._visible_bias) - coupled
 
+    @checked
     def free_energy(self, v: Arrays, beta: float = 1.0) -> Tensor:
         """F(v) = -a·v - (1/beta) Σ_j softplus(beta (b_j + (Wᵀv)_j)), so that p(v) = exp(-beta F(v)) / Z.
 
@@ -240,10 +246,12 @@ class RBM(OneLine):
         softplus = torch.nn.functional.softplus(beta * fields).sum(-1) / beta
         return -(visible @ self._visible_bias) - softplus
 
+    @checked
     def hidden_probability(self, v: Arrays, beta: float = 1.0) -> Tensor:
         """p(h_j = 1 | v) = σ(beta (Wᵀv + b)_j) (equations 10 and 11), (..., M); exact."""
         return torch.sigmoid(beta * self.hidden_field(self.as_visible(v)))
 
+    @checked
     def visible_probability(self, h: Arrays, beta: float = 1.0) -> Tensor:
         """p(v_i = 1 | h) = σ(beta (Wh + a)_i), (..., N); exact."""
         return torch.sigmoid(beta * self.visible_field(self.as_hidden(h)))
@@ -256,13 +264,13 @@ class RBM(OneLine):
         InputError : the dtype is neither
         EngineError : the device is not there
         """
-        if dtype not in (None, torch.float32, torch.float64):
-            raise InputError(f"an RBM's dtype is torch.float32 or torch.float64, found {dtype}")
+        if not any(dtype is kind for kind in (None, torch.float32, torch.float64)):
+            raise InputError(f"an RBM's dtype is torch.float32 or torch.float64, found {shown(dtype)}")
         try:
             moved = self._weights.to(device=device or self.device, dtype=dtype or self.dtype)
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, TypeError) as error:
             raise EngineError(
-                f"device {str(device)!r} cannot be used ({in_short(error)}); leave the model on {self.device}"
+                f"device {shown(device)} cannot be used ({in_short(error)}); leave the model on {self.device}"
             ) from error
         return RBM(moved, self._visible_bias, self._hidden_bias, columns=self._columns)
 
@@ -270,6 +278,7 @@ class RBM(OneLine):
         """The same model with the layers exchanged: W -> Wᵀ, a <-> b; without names of units."""
         return RBM(self._weights.T, self._hidden_bias, self._visible_bias)
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters to a safetensors file, atomically.
 
@@ -285,6 +294,7 @@ class RBM(OneLine):
         return {"format": MODEL_FORMAT, "schema": str(MODEL_SCHEMA), **named_columns(self._columns)}
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> RBM:
         """Read a model that `save` wrote, or any checkpoint of a run; nothing in the file is executed.
 

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
+from rbmscape.arrays import real_array
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_batches, check_width
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import one_model
@@ -43,7 +46,10 @@ class SpinParameters(OneLine):
 
     def energy(self, v: Arrays, h: Arrays) -> Tensor:
         """E(s, t) of spins -1 and 1, equal to that of the bits; (...,) for v (..., N) and h (..., M)."""
-        s, t = (torch.as_tensor(x, dtype=torch.float64) for x in (v, h))
+        s, t = (torch.from_numpy(real_array(x, name)) for x, name in ((v, "v"), (h, "h")))
+        check_width("v", s, self.couplings.shape[0])
+        check_width("h", t, self.couplings.shape[1])
+        check_batches(s, t)
         bilinear = ((s @ self.couplings) * t).sum(-1)
         return self.constant - s @ self.visible_fields - t @ self.hidden_fields - bilinear
 
@@ -52,6 +58,7 @@ class SpinParameters(OneLine):
         return f"{n_visible} x {n_hidden} spins, largest coupling {float(self.couplings.abs().max()):.3g}"
 
 
+@checked
 def spin_parameters(rbm: RBM) -> SpinParameters:
     """Couplings and fields of a model in spins -1 and 1, exact.
 

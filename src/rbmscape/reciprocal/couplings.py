@@ -29,6 +29,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from rbmscape.arguments import checked
+from rbmscape.arrays import number_array
 from rbmscape.checks import is_whole
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
@@ -45,6 +47,7 @@ _NODES_AT_ONCE: Final = 2048
 _TERMS_AT_ONCE: Final = 2**22
 
 
+@checked
 def effective_couplings(
     rbm: RBM, order: int = 2, states: str = "bits", units: ArrayLike | Sequence[Sequence[int]] | None = None
 ) -> FloatArray:
@@ -96,7 +99,7 @@ def _table(units: ArrayLike | Sequence[Sequence[int]] | None, order: int, rbm: R
                 "all; name the ones of interest with units=[(i, j, ...), ...]"
             )
         return None
-    table = torch.as_tensor(np.asarray(units))
+    table = torch.from_numpy(number_array(units, "units").copy())
     if table.ndim != 2 or table.shape[1] != order or table.is_floating_point():
         raise ShapeError(
             f"units must be a table of whole numbers, {order} a row for order={order}, found shape {tuple(table.shape)}"

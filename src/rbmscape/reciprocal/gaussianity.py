@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.select import has_fast_bf16
@@ -56,6 +57,7 @@ class KurtosisPair(OneLine):
         return iter((self.x, self.y))
 
 
+@checked
 def kurtosis(rbm: RBM | Modes) -> KurtosisPair:
     """Exact kurtosis of every reciprocal coordinate over uniformly random states, ``3 - 2 Σ_k U_ki⁴``.
 

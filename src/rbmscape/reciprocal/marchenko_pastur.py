@@ -14,13 +14,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
+from rbmscape.arrays import real_array
 from rbmscape.brief import OneLine
+from rbmscape.checks import check_count, is_number, shown
 from rbmscape.errors import InputError
+from rbmscape.memory import check_memory
 
 __all__ = ["MarchenkoPastur"]
 
 FloatArray = NDArray[np.float64]
 BISECTIONS = 60
+_FAR = 1e150  # whose square is finite
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,11 +47,11 @@ class MarchenkoPastur(OneLine):
     std: float
 
     def __post_init__(self) -> None:
-        if min(self.n_visible, self.n_hidden) < 1:
-            raise InputError(f"both layers need at least one unit, found {self.n_visible} and {self.n_hidden}")
-        if not (math.isfinite(self.std) and self.std > 0.0):
+        check_count("n_visible", self.n_visible)
+        check_count("n_hidden", self.n_hidden)
+        if not (is_number(self.std) and math.isfinite(self.std) and self.std > 0.0):
             raise InputError(
-                f"std must be a finite number > 0, found {self.std}; zero weights have no spectrum to compare"
+                f"std must be a finite number > 0, found {shown(self.std)}; zero weights have no spectrum to compare"
             )
 
     @property
@@ -67,9 +72,10 @@ class MarchenkoPastur(OneLine):
 
     def pdf(self, singular_values: ArrayLike) -> FloatArray:
         """Density ϱ(λ) of equation 20, same shape as the input; 0 outside the edges, finite at λ = 0 for N = M."""
-        squares = np.square(np.asarray(singular_values, dtype=np.float64))
+        values = real_array(singular_values, "singular_values")
         low, high = (edge**2 for edge in self.edges)
-        inside = (np.asarray(singular_values) >= 0) & (squares <= high) & (squares >= low)
+        squares = np.square(np.clip(values, -_FAR, _FAR))
+        inside = (values >= 0) & (squares <= high) & (squares >= low)
         spread = np.where(inside, (high - squares) * (squares - low), 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             # for N = M the factor λ of the square root cancels the one below
@@ -78,7 +84,7 @@ class MarchenkoPastur(OneLine):
 
     def cdf(self, singular_values: ArrayLike) -> FloatArray:
         """Fraction of singular values <= λ, closed form, same shape as the input."""
-        values = np.asarray(singular_values, dtype=np.float64)
+        values = np.minimum(real_array(singular_values, "singular_values"), _FAR)
         low, high = (edge**2 for edge in self.edges)
         squares = np.clip(np.square(np.maximum(values, 0.0)), low, high)
         return np.asarray(
@@ -104,7 +110,7 @@ class MarchenkoPastur(OneLine):
         ------
         InputError : a fraction outside [0, 1]
         """
-        wanted = np.asarray(fractions, dtype=np.float64)
+        wanted = real_array(fractions, "fractions")
         if not bool(np.all((wanted >= 0.0) & (wanted <= 1.0))):
             raise InputError("fractions must lie between 0 and 1")
         low_angle, high_angle = np.zeros_like(wanted), np.full_like(wanted, math.pi)
@@ -116,12 +122,15 @@ class MarchenkoPastur(OneLine):
         squares = long + short + 2.0 * math.sqrt(long * short) * np.cos(0.5 * (low_angle + high_angle))
         return np.asarray(self.std * np.sqrt(np.maximum(squares, 0.0)))
 
+    @checked
     def rvs(self, size: int, seed: int = 0) -> FloatArray:
         """(size,) independent draws from the law (a real spectrum is far more evenly spaced: :meth:`spectrum`)."""
         from rbmscape.rng import Stream
 
+        check_memory(100 * check_count("size", size, 0), f"{size} draws", "take fewer at a time")
         return self.ppf(Stream(seed, "reciprocal/marchenko-pastur").numpy(0).random(size))
 
+    @checked
     def spectrum(self, generator: np.random.Generator) -> FloatArray:
         """(L,) falling singular values of one fresh N(0, σ²) matrix, without making the matrix.
 

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Engine
@@ -120,6 +121,7 @@ class MixingReport(OneLine):
         return "; ".join((self.sentence, *(() if self.signs is None else self.signs.findings)))
 
 
+@checked
 def mixing_report(
     run: Run,
     data: Dataset | Tensor | Any | None = None,
@@ -158,8 +160,6 @@ def mixing_report(
     InputError : fewer than 20 chains, no factors, or factors that do not rise
     DataError : the data are not given and cannot be loaded again, or have changed since
     """
-    if not isinstance(run, Run):
-        raise InputError(f"mixing_report takes a run, found {type(run).__name__}; pass rbmscape.Run.open(directory)")
     rbm = run.load(update)
     rows = data if data is not None else run.dataset()
     found = mixing_audit(

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rbmscape.arrays import in_order
+from rbmscape.arguments import checked
+from rbmscape.arrays import in_order, real_array
 from rbmscape.brief import OneLine
 from rbmscape.cards import card, curve, image_shape_of, images
 from rbmscape.checks import check_choice
@@ -78,6 +79,7 @@ class Modes(OneLine):
         return card("Modes", {"": self._headline()}, curve(range(len(values)), values, "singular values"), vectors)
 
     @classmethod
+    @checked
     def of(cls, rbm: RBM, unpaired: str = "auto") -> Modes:
         """Singular value decomposition of a model's weights in the canonical gauge; exact to rounding.
 
@@ -131,6 +133,7 @@ class Modes(OneLine):
         """Whether both bases are complete, so that states can be had back from coordinates."""
         return self.n_modes == max(self.n_visible, self.n_hidden)
 
+    @checked
     def check_complete(self, purpose: str) -> None:
         """Refuse what needs all unpaired modes where there is one for all.
 
@@ -204,14 +207,19 @@ class Modes(OneLine):
             )
         return self.from_xy(x, hidden @ self.right)
 
-    def hidden_means(self, x: Tensor) -> Tensor:
+    def hidden_means(self, x: Arrays) -> Tensor:
         """(..., M) conditional means ``σ(V(Σᵀx + b0)) = σ(Wᵀv + b)`` of the hidden units given ``x = Uᵀv``."""
+        x = as_layer(x, self.left.shape[1], "reciprocal visible", torch.float64, self.device)
         paired = self.n_paired
         fields = (x[..., :paired] * self.singular_values) @ self.right[:, :paired].mT
         return torch.sigmoid(fields + self.right @ self.hidden_bias)
 
-    def from_xy(self, x: Tensor, y: Tensor) -> Coordinates:
-        """Coordinates with the given (..., N) x and (..., M) y."""
+    def from_xy(self, x: Arrays, y: Arrays) -> Coordinates:
+        """Coordinates with the given (..., N) x and (..., M) y, whose batch axes are the same."""
+        x = as_layer(x, self.left.shape[1], "reciprocal visible", torch.float64, self.device)
+        y = as_layer(y, self.right.shape[1], "reciprocal hidden", torch.float64, self.device)
+        if x.shape[:-1] != y.shape[:-1]:
+            raise ShapeError(f"x and y need the same batch axes, found shapes {tuple(x.shape)} and {tuple(y.shape)}")
         along_x = x[..., : self.n_paired] - self.saddle_x
         along_y = y[..., : self.n_paired] - self.saddle_y
         u, w = rotate(along_x, along_y)
@@ -235,6 +243,7 @@ class Modes(OneLine):
             y = torch.cat([y, unpaired], dim=-1)
         return Coordinates(x=x, y=y, u=u, w=w)
 
+    @checked
     def restore(self, coordinates: Coordinates) -> tuple[Tensor, Tensor]:
         """(v, h) = (U x, V y): the inverse of :meth:`project`, exact to rounding, float64, (..., N) and (..., M).
 
@@ -245,6 +254,7 @@ class Modes(OneLine):
         self.check_complete("to restore states")
         return coordinates.x @ self.left.mT, coordinates.y @ self.right.mT
 
+    @checked
     def mode_energy(self, i: int, x: Arrays, y: Arrays) -> Tensor:
         """E_i at values x of x_i and y of y_i (equation 16), in k_B T at beta = 1; x and y broadcast.
 
@@ -256,10 +266,7 @@ class Modes(OneLine):
         """
         if not 0 <= i < self.n_modes:
             raise InputError(f"mode index must be from 0 to {self.n_modes - 1}, found {i}")
-        along_x, along_y = (
-            torch.as_tensor(np.asarray(c) if not isinstance(c, Tensor) else c).to(self.device, torch.float64)
-            for c in (x, y)
-        )
+        along_x, along_y = (torch.from_numpy(real_array(c, name)).to(self.device) for c, name in ((x, "x"), (y, "y")))
         if i >= self.n_paired:
             if self.n_visible > self.n_hidden:
                 return -self.visible_bias[i] * along_x
@@ -270,6 +277,7 @@ class Modes(OneLine):
             - self.singular_values[i] * along_x * along_y
         )
 
+    @checked
     def mode_energies(self, coordinates: Coordinates) -> Tensor:
         """(..., max(N, M)) terms of the energy (equation 16); their sum is E(v, h)."""
         paired, x, y = self.n_paired, coordinates.x, coordinates.y
@@ -288,6 +296,7 @@ class Modes(OneLine):
         """Mean of uniformly random binary states, ``μ_x = ½ Uᵀ1``, ``μ_y = ½ Vᵀ1`` (equation 51), exact; no batch."""
         return self.from_xy(0.5 * self.left.sum(dim=0), 0.5 * self.right.sum(dim=0))
 
+    @checked
     def aligned_to(self, other: Modes, leading: int | None = None) -> Modes:
         """The same modes in the order and with the signs that continue ``other``'s.
 

@@ -28,8 +28,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_count
+from rbmscape.checks import check_count, shown
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
@@ -141,6 +142,7 @@ class TrainingSigns(OneLine):
         return xr.Dataset(values, coords=coords, attrs={"n_chains": self.n_chains})
 
 
+@checked
 def training_signs(
     run: Run,
     data: Dataset | Tensor | Any | None = None,
@@ -170,8 +172,6 @@ def training_signs(
     InputError : fewer than 20 chains, no checkpoint, or factors that do not rise
     DataError : the data have missing entries, are not given and cannot be loaded, or have changed since
     """
-    if not isinstance(run, Run):
-        raise InputError(f"training_signs takes a run, found {type(run).__name__}; pass rbmscape.Run.open(directory)")
     check_lengths(n_chains, factors, run.config.gibbs_steps)
     found = run.dataset() if data is None else data
     count = min(check_count("n_checkpoints", n_checkpoints), len(run.updates))
@@ -219,7 +219,9 @@ def check_lengths(n_chains: int, factors: Sequence[int], training_steps: int) ->
     """
     check_count("n_chains", n_chains, 20)
     if not factors or list(factors) != sorted(set(factors)) or factors[0] < 1:
-        raise InputError(f"factors must be rising integers from 1 on, found {list(factors)}; (1, 10, 100) is usual")
+        raise InputError(
+            f"factors must be rising integers from 1 on, found {shown(list(factors))}; (1, 10, 100) is usual"
+        )
     if training_steps < 1:
         raise InputError(f"training_steps must be positive, found {training_steps}")
 

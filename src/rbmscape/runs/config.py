@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rbmscape.arguments import checked
 from rbmscape.kernels.select import ENGINES, PRECISIONS
 from rbmscape.recipe import Recipe
 from rbmscape.runs.optimizers import OPTIMIZERS, OptimizerName
@@ -290,6 +291,7 @@ class TrainingConfig(Recipe):
         return TrainingConfig(**(self.model_dump(exclude_unset=True) | changes))
 
     @classmethod
+    @checked
     def from_mapping(cls, values: Mapping[str, Any]) -> TrainingConfig:
         """From parsed JSON or TOML.
 
@@ -299,6 +301,7 @@ class TrainingConfig(Recipe):
         """
         return cls(**dict(values))
 
+    @checked
     def updates_per_epoch(self, n_train: int) -> int:
         """Parameter updates in one pass over ``n_train`` samples; what does not fill a last minibatch is left out."""
         return max(1, n_train // self.batch_size)
@@ -313,6 +316,7 @@ class TrainingConfig(Recipe):
             chosen = tuple(epoch for k in range(count) if (epoch := round(math.sqrt(2.0) ** k)) <= self.epochs)
         return tuple(sorted({*chosen, self.epochs}))
 
+    @checked
     def checkpoint_updates(self, updates_per_epoch: int) -> tuple[int, ...]:
         """Updates after which a checkpoint is kept: 0, log-spaced ones in the first epoch, and the chosen epochs."""
         last_early = min(updates_per_epoch, self.epochs * updates_per_epoch)

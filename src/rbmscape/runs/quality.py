@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import in_order
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
@@ -182,6 +183,7 @@ def _beside(samples: Estimate, data: Estimate) -> str:
     return f"correlation with held-out data {_known(samples)}, of training data {_known(data)}"
 
 
+@checked
 def quality(
     run: Run | RBM,
     data: Dataset | Arrays | None = None,

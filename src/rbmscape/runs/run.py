@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from rbmscape.arguments import checked
 from rbmscape.cards import card, curve
 from rbmscape.checks import in_short, is_whole
 from rbmscape.errors import (
@@ -96,6 +97,7 @@ class Run:
             warnings.warn(finding.words, DamagedFileWarning, stacklevel=3)
 
     @classmethod
+    @checked
     def open(cls, directory: str | os.PathLike[str]) -> Run:
         """Open a run's directory.
 
@@ -210,6 +212,7 @@ class Run:
         self._require()
         return read_json(self._layout.audit) if self._layout.audit.is_file() else None
 
+    @checked
     def load(self, update: int | Literal["best"] = -1, averaged: bool = True) -> RBM:
         """The model of one checkpoint.
 
@@ -281,11 +284,13 @@ class Run:
             )
         return found
 
+    @checked
     def models(self, updates: Sequence[int] | None = None, averaged: bool = True) -> Iterator[RBM]:
         """Models of the given checkpoints (all by default), in order of training."""
         for update in self.updates if updates is None else updates:
             yield self.load(update, averaged)
 
+    @checked
     def path(self, update: int | Literal["best"] = -1) -> KeptLadder | list[RBM]:
         """What leads from independent units to the model of a checkpoint, for those who sample or measure it.
 

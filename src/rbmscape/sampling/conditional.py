@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_choice, check_count, check_positive
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
+from rbmscape.memory import check_memory
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.exact import MAX_ENUMERATED_UNITS, exact_moments, exact_samples
 from rbmscape.model.missing import PartialRows, conditional_model, partial_rows
@@ -102,8 +104,16 @@ class ConditionalSamples(OneLine):
         """How they were made and whether they are in equilibrium, as attributes for a file."""
         return {**self.how, **self.verdict.facts}
 
+    @checked
     def row(self, index: int) -> Samples:
-        """The samples of one row, counted from 0 in the order of the flattened batch axes."""
+        """The samples of one row, counted from 0 in the order of the flattened batch axes.
+
+        Raises
+        ------
+        InputError : there is no such row
+        """
+        if not -len(self.methods) <= index < len(self.methods):
+            raise InputError(f"there is no row {index}; {len(self.methods)} rows were completed")
         v, h = (states.reshape(-1, *states.shape[-2:])[index] for states in (self.v, self.h))
         how = dict(self.how) | {"samples_method": self.methods[index]}
         return Samples(self.model, Draws(v[:, None], h[:, None]), how, self.verdicts[index])
@@ -115,6 +125,7 @@ class ConditionalSamples(OneLine):
         return f"{n_samples} samples of {many}, {self.verdict}"
 
 
+@checked
 def conditional_samples(
     rbm: RBM | Trained,
     known: Arrays,
@@ -212,6 +223,8 @@ class _Found:
     @classmethod
     def empty(cls, rbm: RBM, rows: PartialRows, n_samples: int) -> _Found:
         n, device = len(rows.states), rbm.device
+        needed = 2 * n * n_samples * (rbm.n_visible + rbm.n_hidden)
+        check_memory(needed, f"{n_samples} completions of {n} rows", "draw fewer at a time")
         hidden = torch.zeros(n, n_samples, rbm.n_hidden, dtype=torch.uint8, device=device)
         visible = rows.states[:, None].repeat(1, n_samples, 1)
         probability = rows.states.to(torch.float64)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import torch
 
 from rbmscape.brief import OneLine
-from rbmscape.errors import InputError, ShapeError
+from rbmscape.checks import check_count
+from rbmscape.errors import ShapeError
 from rbmscape.kernels.interface import Engine
+from rbmscape.memory import check_memory
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
@@ -74,10 +76,10 @@ def gibbs_draws(
     ShapeError : start states that do not fit
     EngineError : engine or precision is not available on this machine
     """
-    if min(n_chains, n_draws, thin) < 1 or burn_in < 0:
-        raise InputError(
-            f"found {n_chains} chains, {n_draws} draws, thin={thin}, burn_in={burn_in}; use positive numbers"
-        )
+    n_chains, n_draws = check_count("n_chains", n_chains), check_count("n_draws", n_draws)
+    thin, burn_in = check_count("thin", thin), check_count("burn_in", burn_in, 0)
+    needed = n_chains * n_draws * (rbm.n_visible + rbm.n_hidden)
+    check_memory(needed, f"{n_draws} draws of {n_chains} chains", "take fewer chains or draws")
     stream = Stream(seed, "symmetry/draws")
     sampler = gibbs.make_sampler(rbm, n_chains, stream, beta, engine, precision)
     chains = gibbs.init(_start(rbm, start, n_chains, stream))

@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError
 from rbmscape.kernels.interface import Annealer, Engine
 from rbmscape.kernels.select import select_engine
+from rbmscape.memory import check_memory
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import Trained, one_model
 from rbmscape.progress import Advance, Progress, reporting
@@ -41,6 +43,7 @@ MAX_CHAINS = 200
 """Chains that are tempered together; replicas cost a rung each, so that more samples come from longer chains."""
 
 
+@checked
 def equilibrium_samples(
     models: RBM | Sequence[RBM] | KeptLadder | Trained,
     n_samples: int = 200,
@@ -82,6 +85,7 @@ def equilibrium_samples(
     path, rbm = _path(models)
     known = known_states(models) if others is None else binary_rows(rbm, others, "others")
     n_samples = check_count("n_samples", n_samples)
+    check_memory(2 * n_samples * (rbm.n_visible + rbm.n_hidden), f"{n_samples} samples", "draw fewer at a time")
     chosen = select_engine(engine, precision, rbm.device)
     annealer = chosen.annealer()
     stream = Stream(seed, "equilibrium")

@@ -19,6 +19,7 @@ from torch import Tensor
 from rbmscape.brief import OneLine
 from rbmscape.kernels.interface import BoundSampler, Engine
 from rbmscape.kernels.select import select_engine
+from rbmscape.memory import check_memory
 from rbmscape.model.rbm import RBM
 from rbmscape.rng import Stream
 
@@ -86,6 +87,7 @@ def make_sampler(
     EngineError : engine or precision is not available on this machine
     """
     chosen = select_engine(engine, precision, rbm.device)
+    _check_chains(n_chains, rbm.n_visible + rbm.n_hidden)
     return GibbsSampler(chosen, chosen.bind(rbm, n_chains), stream, beta)
 
 
@@ -93,8 +95,13 @@ def random_start(
     n_chains: int, n_visible: int, stream: Stream, first_chain: int = 0, device: torch.device | str = "cpu"
 ) -> Tensor:
     """(n_chains, n_visible) uint8 states with independent fair bits, from draw 0 of the child stream ``start``."""
+    _check_chains(n_chains, 4 * n_visible)
     uniform = stream.child("start").uniform(0, n_chains, n_visible, first_chain, device)
     return (uniform < 0.5).to(torch.uint8)
+
+
+def _check_chains(n_chains: int, bytes_a_chain: int) -> None:
+    check_memory(n_chains * bytes_a_chain, f"{n_chains} chains", "take fewer at a time")
 
 
 def init(v: Tensor, first_chain: int = 0) -> Chains:

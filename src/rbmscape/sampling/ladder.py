@@ -29,6 +29,7 @@ from rbmscape.errors import InputError, LadderError
 from rbmscape.kernels.interface import Annealer, BoundPath
 from rbmscape.model.interpolate import interpolated
 from rbmscape.model.rbm import RBM
+from rbmscape.model.trained import one_model
 from rbmscape.progress import Advance, silent
 from rbmscape.rng import Stream
 from rbmscape.sampling.rung_models import RungModels
@@ -116,6 +117,8 @@ def ladder_models(rbm: RBM, models: Sequence[RBM] | None) -> list[RBM]:
         return [RBM(0.0 * rbm.weights, 0.0 * rbm.visible_bias, 0.0 * rbm.hidden_bias), rbm]
     if len(models) == 0:
         raise InputError("models is empty; pass the checkpoints of the training, or None to temper in temperature")
+    for model in models:
+        one_model(model, "tempering along the training")
     return [*(model for model in models if not _same(model, rbm)), rbm]
 
 

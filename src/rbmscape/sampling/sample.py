@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import in_order, number_array
 from rbmscape.checks import check_choice, check_count, is_number
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.kernels.interface import Engine
 from rbmscape.kernels.select import select_engine
+from rbmscape.memory import check_memory
 from rbmscape.model.rbm import RBM
 from rbmscape.model.trained import Trained, one_model
 from rbmscape.progress import Progress, reporting
@@ -36,6 +38,7 @@ USUAL_STEPS = 1000
 _REPORTS = 50  # progress reports a chunk
 
 
+@checked
 def sample(
     rbm: RBM | Trained,
     n_chains: int = 100,
@@ -101,6 +104,7 @@ def _gibbs(
     progress: Progress,
 ) -> Samples:
     """Chains advanced in chunks."""
+    check_memory(n_chains * (rbm.n_visible + rbm.n_hidden), f"{n_chains} chains", "draw fewer at a time")
     states = _start_states(start, rbm, n_chains, stream)
     visible = torch.empty(n_chains, rbm.n_visible, dtype=torch.uint8, device=rbm.device)
     hidden = torch.empty(n_chains, rbm.n_hidden, dtype=torch.uint8, device=rbm.device)

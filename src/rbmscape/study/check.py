@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from shlex import quote
 
+from rbmscape.arguments import checked
 from rbmscape.errors import DamagedError, RunNotFoundError
 from rbmscape.runs.check import Finding, check_run
 from rbmscape.study.store import StudyStore
@@ -13,6 +14,7 @@ from rbmscape.study.store import StudyStore
 __all__ = ["check"]
 
 
+@checked
 def check(directory: str | os.PathLike[str]) -> list[Finding]:
     """Compare every file of a run or of a study with its digest, its name, and the files beside it.
 

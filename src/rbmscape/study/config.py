@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from rbmscape.arguments import checked
+from rbmscape.checks import shown
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError
 from rbmscape.figures.material import DEFAULT_RECIPE, RunKey
@@ -174,6 +176,10 @@ class LikelihoodPlan(LikelihoodMethod):
         return {update: self.final if self.final and update == updates[-1] else self for update in updates}
 
 
+MOST_RUNS = 100_000
+MOST_RECIPES = 1000
+
+
 def _default_recipes() -> dict[str, dict[str, Any]]:
     return {DEFAULT_RECIPE: {}}
 
@@ -220,8 +226,10 @@ class StudyConfig(_Plan):
     name: str = "study"
     data: DataPlan = Field(default_factory=DataPlan)
     hidden: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
-    replicas: PositiveInt = 2
-    recipes: Annotated[dict[str, Values], Field(min_length=1)] = Field(default_factory=_default_recipes)
+    replicas: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 2
+    recipes: Annotated[dict[str, Values], Field(min_length=1, max_length=MOST_RECIPES)] = Field(
+        default_factory=_default_recipes
+    )
     scopes: dict[str, Scope] = Field(default_factory=dict)
     likelihood: LikelihoodPlan = Field(default_factory=LikelihoodPlan)
     figures: tuple[str, ...] | None = None
@@ -261,6 +269,7 @@ class StudyConfig(_Plan):
         return self
 
     @classmethod
+    @checked
     def from_mapping(cls, values: Mapping[str, Any]) -> StudyConfig:
         """From parsed JSON or TOML; ConfigError as for the class."""
         return cls(**dict(values))
@@ -282,13 +291,17 @@ class StudyConfig(_Plan):
                 for replica in range(min(self.replicas, scope.replicas or self.replicas)):
                     yield RunKey(recipe, hidden, replica)
 
+    @checked
     def training(self, key: RunKey) -> TrainingConfig:
         """The complete recipe of one run; recipes of one size and replica share a seed, to be compared in pairs."""
         seed = derived_seed(self.seed, f"train/M{key.hidden}/r{key.replica}")
         return TrainingConfig(**self.recipes[key.recipe], n_hidden=key.hidden, seed=seed)
 
+    @checked
     def training_values(self, recipe: str) -> dict[str, Any]:
         """All values of one recipe, defaults filled in, without those that the study sets."""
+        if recipe not in self.recipes:
+            raise ConfigError(f"there is no recipe {shown(recipe)}; {nearest(recipe, self.recipes, 'the recipes')}")
         config = TrainingConfig(**self.recipes[recipe])
         return config.model_dump(exclude={"n_hidden", "seed"})
 

@@ -12,6 +12,7 @@ from rbmscape.figures.material import RunKey
 from rbmscape.memory import format_bytes, machine_memory
 from rbmscape.reciprocal.modes import MOST_COMPLETE
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.needs import FLOAT, n_parameters, training_memory
 from rbmscape.runs.optimizers import OPTIMIZERS
 from rbmscape.study.config import StudyConfig
 
@@ -24,26 +25,18 @@ __all__ = [
     "memory_of_training",
 ]
 
-FLOAT: Final = 4
 PROGRAM: Final = 450 * 2**20
 """Interpreter, torch and the other libraries in one process."""
 FIGURE: Final = 2 * 2**20
 """Picture, PDF and data of one figure, on average."""
-COPIES: Final = 6
-"""Of the parameters while a model trains, beside the optimiser's: themselves, gradient, average, two forms for
-sampling, checkpoint."""
 FACTORS: Final = 6
 """Float64 matrices with a row a unit of the larger layer and a column a mode while a figure looks at modes: V, its
 rotations, work space."""
 
 
-def _parameters(n_visible: int, hidden: int) -> int:
-    return n_visible * hidden + n_visible + hidden
-
-
 def disk_of_run(recipe: TrainingConfig, n_visible: int, updates_per_epoch: int) -> int:
     """Bytes of a run's directory when it is complete."""
-    model = FLOAT * _parameters(n_visible, recipe.n_hidden)
+    model = FLOAT * n_parameters(n_visible, recipe.n_hidden)
     kept = 2 if recipe.averaging else 1
     state = model * (kept + OPTIMIZERS[recipe.optimizer].state(recipe)) + recipe.n_chains * n_visible
     return len(recipe.checkpoint_updates(updates_per_epoch)) * model * kept + state
@@ -73,11 +66,7 @@ def memory_of_modes(n_visible: int, hidden: int) -> int:
 
 def memory_of_training(recipe: TrainingConfig, dataset: Dataset) -> int:
     """Bytes of a process that trains a model."""
-    rows = min(recipe.batch_size, len(dataset.train)) + recipe.n_chains
-    copies = COPIES + OPTIMIZERS[recipe.optimizer].state(recipe)
-    training = copies * FLOAT * _parameters(dataset.n_visible, recipe.n_hidden)
-    training += 3 * FLOAT * rows * (dataset.n_visible + recipe.n_hidden)
-    return PROGRAM + _copied(dataset) + training
+    return PROGRAM + _copied(dataset) + training_memory(recipe, dataset.n_visible, len(dataset.train))
 
 
 def _copied(dataset: Dataset) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, Final
 
+from rbmscape.arguments import checked_path
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import ConfigError, DiskError
 from rbmscape.figures.registry import figure_names
@@ -17,6 +18,9 @@ from rbmscape.study.search_config import SearchConfig
 
 __all__ = ["check_plan", "read_plan", "read_search_plan"]
 
+_LARGEST: Final = 1_000_000
+"""Bytes of a plan; one with a hundred recipes has some thousands."""
+
 
 def read_plan(path: Path) -> StudyConfig:
     """A plan from a TOML file; a data file that is named relatively lies beside the plan.
@@ -24,7 +28,8 @@ def read_plan(path: Path) -> StudyConfig:
     Raises
     ------
     DiskError : the file cannot be read
-    ConfigError : it is not TOML, has an unknown key (with the nearest valid one) or an impossible value
+    ConfigError : it is not TOML, has more than a megabyte, an unknown key (with the nearest valid one) or an
+        impossible value
     """
     values = _parsed(path)
     if isinstance(values.get("search"), dict):
@@ -57,6 +62,8 @@ def _parsed(path: Path) -> dict[str, Any]:
     if path.suffix.lower() != ".toml":
         raise ConfigError(f"a plan is a .toml file, found {path}; give a plan or the directory of a study")
     try:
+        if (size := path.stat().st_size) > _LARGEST:
+            raise ConfigError(f"the plan {path} has {size} bytes, plans have at most {_LARGEST}; make it shorter")
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DiskError(f"the plan {path} could not be read ({error.strerror or error}); check the path") from error
@@ -64,7 +71,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the plan {path} is no valid TOML: {error}; correct it there") from error
     data = values.get("data")
     if isinstance(data, dict) and isinstance(data.get("source"), str):
-        beside = path.parent / data["source"]
+        beside = path.parent / checked_path("source", data["source"])
         if beside.is_file():
             values["data"] = data | {"source": str(beside.resolve())}
     return {"name": path.stem} | values

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import rbmscape
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
 from rbmscape.data.describe import first_concerns
@@ -72,6 +73,7 @@ class Study(OneLine):
         folders = (self._store.results, self._store.figures)
         return tuple(sorted({path.stem for folder in folders for path in folder.glob("*.nc")}))
 
+    @checked
     def result(self, name: str) -> xr.Dataset:
         """Dataset of an analysis, for example ``result("likelihood")``, or of a figure.
 
@@ -89,6 +91,7 @@ class Study(OneLine):
         known = ", ".join(self.result_names()) or "none yet"
         raise StudyError(f"{self.directory} has no result {name!r}; it has {known}")
 
+    @checked
     def table(self, name: str) -> pd.DataFrame:
         """A result in long format: one row a number, with its coordinates, ``variable``, ``value`` and ``units``.
 
@@ -110,12 +113,14 @@ class Study(OneLine):
         found = {task.name: self._store.record(task) for task in self.graph()}
         return {name: record for name, record in found.items() if record is not None}
 
+    @checked
     def figures(self, kind: Literal["png", "pdf", "nc"] = "png") -> list[tuple[FigureEntry, Path]]:
         """The figures that are there, with the path of their pictures or of their data, in the plan's order."""
         pairs = [(entry, self._store.figures / f"{entry.stem}.{kind}") for entry in self.config.figure_entries]
         return [(entry, path) for entry, path in pairs if path.is_file()]
 
 
+@checked
 def open_study(directory: str | os.PathLike[str]) -> Study:
     """Open a study's directory, finished or not.
 
@@ -127,6 +132,7 @@ def open_study(directory: str | os.PathLike[str]) -> Study:
     return Study(directory)
 
 
+@checked
 def run_study(
     config: StudyConfig,
     directory: str | os.PathLike[str],

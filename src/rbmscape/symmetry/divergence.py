@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError, ShapeError
@@ -193,6 +194,7 @@ def _bootstrap(p: NDArray[np.int64], q: NDArray[np.int64], generator: np.random.
     return float(np.std([jensen_shannon(a, b) for a, b in zip(*totals, strict=True)], ddof=1))
 
 
+@checked
 def rotation_divergence(
     rbm: RBM,
     seed: int = 0,

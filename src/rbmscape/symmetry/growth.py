@@ -23,9 +23,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from rbmscape.arrays import number_array, training_rows
+from rbmscape.arguments import checked
+from rbmscape.arrays import real_array, training_rows
 from rbmscape.brief import OneLine
-from rbmscape.checks import is_whole
+from rbmscape.checks import check_count, is_whole
 from rbmscape.errors import DataError, InputError, MissingInputError, ShapeError
 from rbmscape.model.rbm import RBM
 from rbmscape.stats import Estimate
@@ -98,6 +99,7 @@ class MeasuredGrowth(OneLine):
         return ", ".join(f"rate {rate} (predicted {value:.4g})" for rate, value in pairs)
 
 
+@checked
 def linear_growth(data: ArrayLike, n_modes: int = 4) -> LinearGrowth:
     """Leading eigenvalues and eigenvectors of C - D of the data; exact for these data, to rounding.
 
@@ -111,8 +113,7 @@ def linear_growth(data: ArrayLike, n_modes: int = 4) -> LinearGrowth:
     DataError : fewer than two samples, or not a matrix
     InputError : more modes than units, or none
     """
-    rows = number_array(training_rows(data, "linear growth"), "data")
-    samples = torch.from_numpy(np.array(rows, dtype=np.float32))
+    samples = torch.from_numpy(real_array(training_rows(data, "linear growth"), "data", np.float32))
     if samples.ndim != 2 or samples.shape[0] < 2:
         raise DataError(f"linear growth needs a (n, N) matrix of two samples or more, found {tuple(samples.shape)}")
     count, units = samples.shape
@@ -154,6 +155,7 @@ def _leading_of_wide(deviations: Tensor, n_modes: int) -> tuple[Tensor, Tensor, 
     return torch.from_numpy(values)[order], torch.from_numpy(vectors)[:, order], variances
 
 
+@checked
 def measured_growth(
     models: Sequence[RBM | Callable[[], RBM]],
     updates: Sequence[int],
@@ -194,7 +196,9 @@ def measured_growth(
     ShapeError : models, updates and exposures of different number, or fewer than two hidden units
     """
     models = list(models)
-    times, spent = np.asarray(updates, dtype=np.int64), np.asarray(exposure, dtype=np.float64)
+    check_count("batch_size", batch_size)
+    check_count("n_chains", n_chains)
+    times, spent = np.asarray(updates, dtype=np.int64), real_array(exposure, "exposure")
     if not (len(models) == times.size == spent.size) or times.size < 2:
         raise ShapeError(
             f"growth needs one update and one exposure a model, two or more, found {len(models)} models, "

@@ -27,8 +27,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
+from rbmscape.arrays import real_array
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_mode
+from rbmscape.checks import check_choice, check_mode
 from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_point
 from rbmscape.errors import InputError
@@ -97,14 +99,14 @@ class Landau(OneLine):
 
     def value(self, z: ArrayLike) -> FloatArray:
         """f(z), (...,), in k_B T at beta = 1."""
-        points = np.asarray(z, dtype=np.float64)
+        points = real_array(z, "z")
         shift = points - self.mu
         constraint = shift * (self.gamma + shift * (self.theta + shift * (self.psi + shift * self.phi)))
         return np.asarray(self.saddle_energy + 0.5 * self.stiffness * points**2 + constraint)
 
     def gradient(self, z: ArrayLike) -> FloatArray:
         """df/dz, (...,)."""
-        points = np.asarray(z, dtype=np.float64)
+        points = real_array(z, "z")
         shift = points - self.mu
         constraint = self.gamma + shift * (2 * self.theta + shift * (3 * self.psi + shift * 4 * self.phi))
         return np.asarray(self.stiffness * points + constraint)
@@ -137,6 +139,7 @@ class Landau(OneLine):
         """Positions of the minima, rising, (1,) or (2,)."""
         return self._stationary[::2]
 
+    @checked
     def minima_within(self, low: float, high: float) -> FloatArray:
         """Positions of the minima between two ends, rising, (0,), (1,) or (2,)."""
         found = self.minima()
@@ -163,6 +166,7 @@ class Landau(OneLine):
         return self.barrier.from_left - self.barrier.from_right
 
 
+@checked
 def landau(
     rbm: RBM,
     mode: int,
@@ -216,8 +220,7 @@ def landau_modes(
     ------
     InputError : a mode or the branch does not exist, a mode is flat, beta or fluctuation is out of range
     """
-    if branch not in ("u", "w"):
-        raise InputError(f"branch must be 'u' or 'w', found {branch!r}")
+    check_choice("branch", branch, ("u", "w"))
     if not (math.isfinite(fluctuation) and fluctuation >= 0.0):
         raise InputError(f"fluctuation must be a finite variance >= 0, found {fluctuation}")
     decomposed = modes or Modes.of(rbm)

@@ -17,7 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rbmscape.arrays import number_array, training_rows
+from rbmscape.arguments import checked
+from rbmscape.arrays import real_array, training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import ShapeError
@@ -59,6 +60,7 @@ class Overlaps(OneLine):
         return f"⟨q⟩ {self.mean}, ⟨q²⟩ {self.square}, centred ⟨q²⟩ {self.centred_square}"
 
 
+@checked
 def layer_overlaps(data: Arrays, n_bins: int = 101) -> Overlaps:
     """Overlaps of all pairs of independent states of one layer.
 
@@ -74,7 +76,7 @@ def layer_overlaps(data: Arrays, n_bins: int = 101) -> Overlaps:
     ShapeError : fewer than four chains
     """
     check_count("n_bins", n_bins)
-    states = np.asarray(number_array(training_rows(data, "overlaps"), "data"), dtype=np.float64)
+    states = real_array(training_rows(data, "overlaps"), "data")
     if states.ndim != 2 or states.shape[0] < 4:
         raise ShapeError(f"overlaps need (n_chains >= 4, N) states, one a chain, found {states.shape}")
     count, units = states.shape

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_positive
 from rbmscape.data.dataset import Dataset
@@ -121,6 +122,7 @@ def squared_overlaps(vectors: RBM | ArrayLike, directions: ArrayLike) -> FloatAr
     return np.asarray(((columns[:, : planted.shape[1]].T @ planted) ** 2).sum(0))
 
 
+@checked
 def recovery(datasets: Sequence[Dataset], models: Sequence[RBM] | None = None, direction: int = 0) -> Recovery:
     """Overlap of the leading modes with a planted direction, over replicas of one experiment.
 

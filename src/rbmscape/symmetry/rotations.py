@@ -17,9 +17,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
-from rbmscape.checks import check_count
+from rbmscape.checks import check_choice, check_count
 from rbmscape.errors import InputError, ShapeError
+from rbmscape.memory import check_memory
 from rbmscape.model.rbm import RBM
 from rbmscape.reciprocal.modes import Modes
 from rbmscape.rng import Stream
@@ -217,6 +219,7 @@ def random_planes(axes: ArrayLike, n_planes: int, generator: np.random.Generator
     return pairs
 
 
+@checked
 def random_rotation(
     n: int,
     n_rotations: int,
@@ -253,13 +256,13 @@ def random_rotation(
         raise InputError(
             f"{n_rotations} plane rotation(s) of {n} dimension(s) do not exist; a plane needs two dimensions"
         )
+    check_choice("planes", planes, ("axes", "haar"))
+    check_memory(16 * n_rotations * (n if planes == "haar" else 2), f"{n_rotations} rotations", "take fewer")
     generator = Stream(seed, f"symmetry/{stream}").numpy(0)
     angles = generator.uniform(0.0, 2.0 * math.pi, n_rotations) if angle is None else np.full(n_rotations, angle)
     if planes == "axes":
         return Rotation.in_axes(n, random_planes(np.arange(n), n_rotations, generator), angles)
-    if planes == "haar":
-        return Rotation.in_planes(generator.standard_normal((n_rotations, n, 2)), angles)
-    raise InputError(f"planes must be 'axes' or 'haar', found {planes!r}")
+    return Rotation.in_planes(generator.standard_normal((n_rotations, n, 2)), angles)
 
 
 def rotate_weights(modes: Modes, weights: Tensor, left: Rotation, right: Rotation) -> Tensor:
@@ -302,6 +305,7 @@ def rotate_weights(modes: Modes, weights: Tensor, left: Rotation, right: Rotatio
     return right.apply(left.apply(middle).T).T
 
 
+@checked
 def rotated_weights(
     rbm: RBM,
     seed: int = 0,
@@ -327,6 +331,8 @@ def rotated_weights(
     ------
     InputError : a fraction that is negative or not finite, more planes than exist, an unknown kind of planes
     """
+    if modes is not None and (modes.n_visible, modes.n_hidden) != (rbm.n_visible, rbm.n_hidden):
+        raise ShapeError(f"modes of {modes.n_visible} x {modes.n_hidden} units are not those of {rbm}; pass its own")
     if not (math.isfinite(fraction) and fraction >= 0.0):
         raise InputError(f"fraction must be a finite number >= 0 of rotations a dimension, found {fraction}")
     left = random_rotation(rbm.n_visible, math.floor(fraction * rbm.n_visible), planes, seed, stream="rotation/left")

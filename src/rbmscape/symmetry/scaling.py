@@ -28,6 +28,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
+from rbmscape.arrays import real_array
 from rbmscape.brief import OneLine
 from rbmscape.errors import InputError, ShapeError, UnresolvedError
 from rbmscape.model.rbm import RBM
@@ -113,6 +115,7 @@ class Scaling(OneLine):
         return f"{len(self.sizes)} sizes, critical at {self.critical}, R ~ n^({self.ratio_exponent})"
 
 
+@checked
 def measured_curve(
     models: Sequence[RBM],
     size: float | None = None,
@@ -136,7 +139,7 @@ def measured_curve(
     ShapeError : fewer than three models with different dressed values
     """
     rows = []
-    given = None if dressed is None else np.asarray(dressed, dtype=np.float64)
+    given = None if dressed is None else real_array(dressed, "dressed")
     if given is not None and given.shape != (len(models),):
         raise ShapeError(f"{len(models)} models need as many dressed values, found shape {given.shape}")
     for number, rbm in enumerate(models):
@@ -153,6 +156,7 @@ def measured_curve(
     return SizeCurve(size, *table[:, :5].T)
 
 
+@checked
 def finite_size_scaling(curves: Sequence[SizeCurve], seed: int = 0) -> Scaling:
     """Crossings, exponents and collapse of the curves of several sizes.
 

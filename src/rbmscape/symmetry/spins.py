@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rbmscape.arguments import checked
 from rbmscape.arrays import number_array, training_rows
 from rbmscape.brief import OneLine
 from rbmscape.checks import check_positive
@@ -62,6 +63,7 @@ class SpinObservables(OneLine):
         return scores
 
 
+@checked
 def spin_observables(
     data: ArrayLike, image_shape: tuple[int, int], temperature: float, n_blocks: int = 50
 ) -> SpinObservables:

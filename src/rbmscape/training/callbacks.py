@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from rbmscape.arguments import checked
+from rbmscape.checks import check_count, shown
 from rbmscape.errors import CallbackError, InputError, MissingInputError
 from rbmscape.files import write_bytes
 from rbmscape.progress import Reporter
@@ -44,17 +46,21 @@ class CsvTracker:
     path : of the file, which is replaced at every checkpoint; also what was trained before a resumption is in it
     """
 
+    @checked
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
 
+    @checked
     def begin(self, run: Run) -> None:
         """See `Callback.begin`."""
         self._write(run)
 
+    @checked
     def checkpoint(self, run: Run, metrics: Mapping[str, Any]) -> None:  # noqa: ARG002 - all rows are written
         """See `Callback.checkpoint`."""
         self._write(run)
 
+    @checked
     def end(self, run: Run) -> None:
         """See `Callback.end`."""
 
@@ -79,6 +85,7 @@ class TensorBoardTracker:
     MissingInputError : TensorBoard is not installed
     """
 
+    @checked
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -89,13 +96,15 @@ class TensorBoardTracker:
         self._make, self._directory = SummaryWriter, os.fspath(directory)
         self._writer: Any = None
 
+    @checked
     def begin(self, run: Run) -> None:
         """See `Callback.begin`."""
         self._writer = self._make(self._directory, purge_step=run.last_update + 1)  # steps of a lost resumption
 
-    def checkpoint(self, run: Run, metrics: Mapping[str, Any]) -> None:  # noqa: ARG002 - the metrics are enough
+    @checked
+    def checkpoint(self, run: Run, metrics: Mapping[str, Any]) -> None:
         """See `Callback.checkpoint`."""
-        step = int(metrics["update"])
+        step = check_count("the update of metrics", metrics.get("update", run.last_update), 0)
         for name, value in metrics.items():
             if isinstance(value, bool | int | float) and name != "update":
                 self._writer.add_scalar(name, float(value), step)
@@ -105,6 +114,7 @@ class TensorBoardTracker:
                 self._writer.add_histogram(name, np.asarray(value, dtype=float), step)
         self._writer.flush()
 
+    @checked
     def end(self, run: Run) -> None:  # noqa: ARG002 - nothing is left to say
         """See `Callback.end`."""
         self._writer.close()
@@ -242,7 +252,7 @@ def check_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     for callback in found:
         if isinstance(callback, type) or not isinstance(callback, Callback):
             raise InputError(
-                f"callbacks must be a list of objects with the methods begin, checkpoint and end, found {callback!r}; "
-                "see rbmscape.Callback"
+                "callbacks must be a list of objects with the methods begin, checkpoint and end, found "
+                f"{shown(callback)}; see rbmscape.Callback"
             )
     return found

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from rbmscape.arguments import checked
 from rbmscape.checks import check_count
 from rbmscape.data.dataset import Dataset
 from rbmscape.errors import DivergenceError, InputError
@@ -23,6 +24,7 @@ from rbmscape.training.train import check_kinds, engine_for, train
 __all__ = ["train_many"]
 
 
+@checked
 def train_many(
     dataset: Dataset,
     configs: Sequence[TrainingConfig],

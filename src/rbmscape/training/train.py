@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from rbmscape.arguments import checked
 from rbmscape.checks import check_count
 from rbmscape.data.dataset import Dataset
 from rbmscape.data.describe import first_concerns
@@ -15,6 +16,7 @@ from rbmscape.machine import thread_concerns
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, Reporter
 from rbmscape.runs.config import TrainingConfig
+from rbmscape.runs.needs import check_training
 from rbmscape.runs.record import read_run_record
 from rbmscape.runs.run import Run
 from rbmscape.runs.temporary import Keeper, temporary_directory
@@ -34,6 +36,7 @@ from rbmscape.training.trainer import Trainer
 __all__ = ["check_kinds", "engine_for", "train"]
 
 
+@checked
 def train(
     dataset: Dataset,
     config: TrainingConfig | None = None,
@@ -97,6 +100,7 @@ def train(
     if isinstance(reporter, TrainingDisplay) and not follows_here():
         reporter.about(("data", concern) for concern in first_concerns(dataset))
         reporter.about(("threads", concern) for concern in thread_concerns())
+    check_training(recipe, dataset.n_visible, len(dataset.train))
     engine = engine_for(recipe, dataset)
     if directory is not None:
         told = watched(reporter, watching, directory, kept=True)
