@@ -31,7 +31,7 @@ from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_poi
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
-from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.modes import Modes, modes_of
 
 __all__ = [
     "Bosons",
@@ -243,7 +243,7 @@ def boson_spectrum(
     """
     beta = check_positive("beta", beta)
     point = reference_point(rbm, reference, data, beta)
-    modes = Modes.of(rbm) if modes is None else modes
+    modes = modes_of(rbm, modes)
     basis = _z_basis(modes)
     branch, index = _z_labels(modes)
     dressed = dressed_singular_values(rbm, point)

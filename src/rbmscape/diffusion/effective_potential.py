@@ -23,7 +23,7 @@ from rbmscape.diffusion.constraint import ConstraintDerivatives
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
-from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.modes import Modes, modes_of
 from rbmscape.reciprocal.rotation import rotate, rotate_back
 
 __all__ = ["EffectivePotential"]
@@ -76,7 +76,7 @@ class EffectivePotential(OneLine):
         ------
         InputError : their bases are not complete
         """
-        modes = Modes.of(self._rbm) if self._given_modes is None else self._given_modes
+        modes = modes_of(self._rbm, self._given_modes)
         modes.check_complete("the potential in z")
         return modes
 
@@ -155,7 +155,7 @@ class EffectivePotential(OneLine):
 
     def _cost(self, activity: Tensor) -> tuple[Tensor, Tensor]:
         """Σ s over the last axis, and s' elementwise (±inf on the walls); NaN-free, +inf where outside."""
-        low, high = torch.aminmax(activity) if activity.numel() else (torch.zeros(()), torch.zeros(()))
+        low, high = torch.aminmax(activity.detach()) if activity.numel() else (torch.zeros(()), torch.zeros(()))
         log_off = torch.log1p(-activity)
         slope = torch.log(activity).sub_(log_off)
         width = activity.shape[-1] * math.log(2.0)

@@ -30,7 +30,7 @@ from rbmscape.checks import check_choice, check_count, check_mode, check_positiv
 from rbmscape.diffusion.tap import MeanFieldProblem
 from rbmscape.errors import InputError, UnresolvedError
 from rbmscape.model.rbm import RBM
-from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.modes import Modes, modes_of
 from rbmscape.rng import Stream
 from rbmscape.stats import Estimate
 
@@ -131,7 +131,7 @@ def hysteresis(
     """
     check_choice("method", method, ("mean_field", "gibbs"))
     beta = check_positive("beta", beta)
-    basis = Modes.of(rbm) if modes is None else modes
+    basis = modes_of(rbm, modes)
     mode = check_mode(mode, basis.n_paired)
     left, right = basis.left[:, mode], basis.right[:, mode]
     if fields is None:
@@ -165,7 +165,7 @@ def closing_field(rbm: RBM, mode: int = 0, *, modes: Modes | None = None, order:
     ------
     UnresolvedError : no field up to 64 does
     """
-    basis = Modes.of(rbm) if modes is None else modes
+    basis = modes_of(rbm, modes)
     problem = MeanFieldProblem.of(rbm, check_positive("beta", beta), order)
     mode = check_mode(mode, basis.n_paired)
     left, right = basis.left[:, mode], basis.right[:, mode]

@@ -29,7 +29,7 @@ from rbmscape.memory import check_memory
 from rbmscape.model.arrays import Arrays, as_layer
 from rbmscape.model.rbm import RBM
 from rbmscape.progress import Progress, reporting
-from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.modes import Modes, modes_of
 from rbmscape.reciprocal.rotation import rotate
 from rbmscape.rng import Stream
 
@@ -176,7 +176,7 @@ def langevin(
     plan = _plan(rbm, beta, diffusion, dt, n_steps, record_every, n_snapshots, n_kept, mode_indices, seed, progress)
     check_count("n_chains", n_chains)
     check_memory(24 * n_chains * (rbm.n_visible + rbm.n_hidden), f"{n_chains} trajectories", "take fewer at a time")
-    modes = Modes.of(rbm) if modes is None else modes
+    modes = modes_of(rbm, modes)
     _check_modes(plan, modes)
     point = reference_point(rbm, reference, data, plan.beta)
     entropic = potential == "entropic"

@@ -33,7 +33,7 @@ from rbmscape.reciprocal.coordinates import Coordinates
 from rbmscape.reciprocal.factorize import flat_modes, full_svd, thin_svd
 from rbmscape.reciprocal.rotation import rotate, rotate_back
 
-__all__ = ["MOST_COMPLETE", "Modes"]
+__all__ = ["MOST_COMPLETE", "Modes", "modes_of"]
 
 MOST_COMPLETE = 4096
 """Units of a layer up to which its basis is completed by default: 134 MB, and half a minute at worst."""
@@ -345,3 +345,20 @@ class Modes(OneLine):
             hidden_bias=right.mT @ (self.right @ self.hidden_bias),
             alignment=Alignment(order=self.ranks[order], overlap=overlap, crossings=crossings),
         )
+
+
+def modes_of(rbm: RBM, given: Modes | None) -> Modes:
+    """The given modes, or those of the model where none are.
+
+    Raises
+    ------
+    ShapeError : they are those of a model with other layers
+    """
+    if given is None:
+        return Modes.of(rbm)
+    if (given.n_visible, given.n_hidden) != (rbm.n_visible, rbm.n_hidden):
+        raise ShapeError(
+            f"modes are of {given.n_visible} x {given.n_hidden} units and the model has {rbm.n_visible} x "
+            f"{rbm.n_hidden}; pass rbmscape.Modes.of(rbm)"
+        )
+    return given

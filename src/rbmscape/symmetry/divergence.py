@@ -22,7 +22,7 @@ from rbmscape.brief import OneLine
 from rbmscape.checks import check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.model.rbm import RBM
-from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.modes import Modes, modes_of
 from rbmscape.rng import Stream
 from rbmscape.stats import Estimate, jensen_shannon
 from rbmscape.symmetry.rotations import PAPER_FRACTION, Planes, rotated_weights
@@ -230,7 +230,7 @@ def rotation_divergence(
     """
     check_count("n_rotations", n_rotations)
     check_count("n_resamples", n_resamples, 2)
-    decomposed = modes or Modes.of(rbm)
+    decomposed = modes_of(rbm, modes)
     stream = Stream(seed, "symmetry/divergence")
     values, variances = [], []
     for draw in range(n_rotations):

@@ -36,7 +36,7 @@ from rbmscape.diffusion.reference import Reference, ReferenceKind, reference_poi
 from rbmscape.errors import InputError
 from rbmscape.model.arrays import Arrays
 from rbmscape.model.rbm import RBM
-from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.modes import Modes, modes_of
 
 __all__ = ["DEFAULT_FLUCTUATION", "Barrier", "Branch", "Landau", "landau", "landau_modes", "reachable_range"]
 
@@ -223,7 +223,7 @@ def landau_modes(
     check_choice("branch", branch, ("u", "w"))
     if not (math.isfinite(fluctuation) and fluctuation >= 0.0):
         raise InputError(f"fluctuation must be a finite variance >= 0, found {fluctuation}")
-    decomposed = modes or Modes.of(rbm)
+    decomposed = modes_of(rbm, modes)
     for mode in mode_indices:
         _check_mode(decomposed, mode)
     point = reference_point(rbm, reference, data, beta)

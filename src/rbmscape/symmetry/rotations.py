@@ -23,7 +23,7 @@ from rbmscape.checks import check_choice, check_count
 from rbmscape.errors import InputError, ShapeError
 from rbmscape.memory import check_memory
 from rbmscape.model.rbm import RBM
-from rbmscape.reciprocal.modes import Modes
+from rbmscape.reciprocal.modes import Modes, modes_of
 from rbmscape.rng import Stream
 
 __all__ = [
@@ -337,4 +337,4 @@ def rotated_weights(
         raise InputError(f"fraction must be a finite number >= 0 of rotations a dimension, found {fraction}")
     left = random_rotation(rbm.n_visible, math.floor(fraction * rbm.n_visible), planes, seed, stream="rotation/left")
     right = random_rotation(rbm.n_hidden, math.floor(fraction * rbm.n_hidden), planes, seed, stream="rotation/right")
-    return rotate_weights(modes or Modes.of(rbm), rbm.weights, left, right)
+    return rotate_weights(modes_of(rbm, modes), rbm.weights, left, right)
