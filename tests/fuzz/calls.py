@@ -73,7 +73,7 @@ def _models() -> dict[str, Call]:
     return {
         "RBM": (
             rs.RBM,
-            {"weights": np.eye(3, 2), "visible_bias": np.zeros(3), "hidden_bias": np.zeros(2), "columns": None},
+            {"weights": np.eye(3, 2), "visible_bias": np.zeros(3), "hidden_bias": np.zeros(2), "columns": list("abc")},
         ),
         "RBM.random": (rs.RBM.random, {"n_visible": 3, "n_hidden": 2, "std": 0.1, "seed": 0}),
         "RBM.as_visible": (rbm.as_visible, {"v": BITS}),
@@ -476,8 +476,9 @@ def _tracked(kind: type[Any], method: str, **given: Any) -> None:
 
 def _refused_study(**given: Any) -> None:
     """`rbmscape.run_study`, in a directory that it refuses, so that nothing is computed where all is right."""
-    Path("s").mkdir(exist_ok=True)
-    Path("s", "strange").touch()
+    for name in ("s", "word", "nowhere", "3"):
+        Path(name).mkdir(exist_ok=True)
+        Path(name, "strange").touch()
     rs.run_study(**given)
 
 
