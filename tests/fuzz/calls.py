@@ -20,6 +20,7 @@ BITS = np.random.default_rng(5).integers(0, 2, (12, 6)).astype(np.uint8)
 HIDDEN = np.random.default_rng(6).integers(0, 2, (12, 4)).astype(np.uint8)
 KNOWN = [1.0, 0.0, float("nan"), float("nan"), 1.0, 0.0]
 CONFIG = {"n_hidden": 4, "epochs": 2, "batch_size": 6, "n_chains": 20, "early_checkpoints": 2, "engine": "reference"}
+SEARCH = {"data": {"source": "planted", "options": {"n_visible": 8}}, "search": {"hidden": [2, 3, 4]}, "factor": 2}
 PLAN = {"hidden": [2], "replicas": 1, "data": {"source": "planted", "options": {"n_visible": 8}}}
 SMALL = {"n_chains": 20, "n_betas": 20, "seed": 0, "engine": "reference", "precision": "auto", "progress": False}
 TRACKERS = (rs.CsvTracker, rs.TensorBoardTracker)
@@ -110,7 +111,15 @@ def _data() -> dict[str, Call]:
     dataset = things()["dataset"]
     rows = {"train_labels": None, "test_labels": None, "train_weights": None, "test_weights": None}
     kinds = {"image_shape": (2, 3), "threshold": None, "states": "bits", "missing": "refuse"}
-    options = {"threshold": 1.0, "test": None, "test_fraction": 0.2, "groups": None, "stratify": None, "labels": None}
+    options = {
+        "threshold": 1.0,
+        "test": None,
+        "test_fraction": 0.2,
+        "validation_fraction": None,
+        "groups": None,
+        "stratify": None,
+        "labels": None,
+    }
     options |= {"image_shape": (2, 3), "n_train": None, "n_test": None, "weights": None, "states": None, "seed": 0}
     made = {"n_visible": 8, "rank": 2, "strengths": None, "n_train": 20, "n_test": 5, "seed": 0}
     return {
@@ -412,6 +421,7 @@ def _symmetry() -> dict[str, Call]:
 def _runs() -> dict[str, Call]:
     it = things()
     run, config, plan, dataset = it["run"], it["config"], it["plan"], it["dataset"]
+    crew = {"progress": False, "workers": None, "scheduler": None}
     told = {"checkpoint": {"run": run, "metrics": {"update": 1, "x": 2.0, "y": [1.0]}}, "end": {"run": run}}
     how = {"resume": False, "overwrite": True, "until_update": 2, "progress": False}
     return {
@@ -453,17 +463,18 @@ def _runs() -> dict[str, Call]:
         "StudyConfig.training_values": (plan.training_values, {"recipe": next(iter(plan.recipes))}),
         "StudyConfig.conflict": (plan.conflict, {"other": plan}),
         "run_study": (
-            _refused_study,
-            {
-                "config": plan,
-                "directory": "s",
-                "overwrite": False,
-                "progress": False,
-                "workers": None,
-                "scheduler": None,
-            },
+            partial(_refused, rs.run_study),
+            {"config": plan, "directory": "s", "overwrite": False, **crew},
         ),
         "open_study": (rs.open_study, {"directory": "s"}),
+        "SearchConfig": (rs.SearchConfig, SEARCH),
+        "SearchConfig.from_mapping": (rs.SearchConfig.from_mapping, {"values": SEARCH}),
+        "SearchConfig.rungs": (rs.SearchConfig(**SEARCH).rungs, {"epochs": 9}),
+        "search": (
+            partial(_refused, rs.search),
+            {"config": rs.SearchConfig(**SEARCH), "directory": "s", "overwrite": False, **crew},
+        ),
+        "open_search": (rs.open_search, {"directory": "s"}),
         "check": (rs.check, {"directory": run.directory}),
     }
 
@@ -474,19 +485,19 @@ def _tracked(kind: type[Any], method: str, **given: Any) -> None:
     getattr(tracker, method)(**given)
 
 
-def _refused_study(**given: Any) -> None:
-    """`rbmscape.run_study`, in a directory that it refuses, so that nothing is computed where all is right."""
+def _refused(work: Callable[..., Any], **given: Any) -> None:
+    """A study or a search, in a directory that it refuses, so that nothing is computed where all is right."""
     for name in ("s", "word", "nowhere", "3"):
         Path(name).mkdir(exist_ok=True)
         Path(name, "strange").touch()
-    rs.run_study(**given)
+    work(**given)
 
 
 ELSEWHERE = (
-    "Dataset", "Dataset.from_contents", "explore", "Study.result", "Study.table", "Study.figures", "Callback.begin",
+    "Dataset", "Dataset.from_contents", "explore", "Study.result", "Study.table", "Study.figures", "Callback.begin", "Search.run",
     "Callback.checkpoint", "Callback.end",
 )  # fmt: skip
-"""Trusts its arguments by its docstring; serves until it is closed; are methods of a study that was computed; are what
+"""Trusts its arguments by its docstring; serves until it is closed; are methods of a study or a search that was computed; are what
 users write."""
 
 

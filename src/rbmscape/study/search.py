@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from rbmscape.arguments import checked
 from rbmscape.brief import OneLine
 from rbmscape.data.dataset import Dataset
 from rbmscape.digests import with_digest
@@ -117,6 +118,7 @@ def no_winner(found: Search) -> str:
     )
 
 
+@checked
 def search(
     config: SearchConfig,
     directory: str | os.PathLike[str],
@@ -294,6 +296,7 @@ def _tested(found: Search, best: Candidate, held_out: Dataset) -> Score | None:
     return Score(value, best.score.stderr, means[0][1], best.score.converged, best.score.method)
 
 
+@checked
 def open_search(directory: str | os.PathLike[str]) -> Search:
     """Open a search's directory for reading.
 

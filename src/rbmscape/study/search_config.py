@@ -15,6 +15,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from rbmscape.arguments import checked
+from rbmscape.checks import check_count
 from rbmscape.errors import ConfigError
 from rbmscape.figures.material import RunKey
 from rbmscape.recipe import Recipe, nearest
@@ -24,6 +26,7 @@ from rbmscape.study.config import DataPlan, LikelihoodMethod, LikelihoodPlan, St
 __all__ = ["Rung", "SearchConfig"]
 
 SIZE = "hidden"
+MOST_CANDIDATES = 10_000
 _OWN = ("seed", "n_hidden", "checkpoint_epochs")
 """Values that the search sets itself."""
 _LENGTH = ("epochs", "patience")
@@ -64,8 +67,8 @@ class SearchConfig(Recipe):
 
     Raises
     ------
-    ConfigError : an unknown key, an empty list, a value that appears twice, fewer candidates than the factor, or a
-        training too short for the rungs
+    ConfigError : an unknown key, an empty list, a value that appears twice, fewer candidates than the factor or more
+        than ten thousand, or a training too short for the rungs
     """
 
     title = "the search plan"
@@ -104,7 +107,9 @@ class SearchConfig(Recipe):
             raise ValueError(f"[recipe] sets {name!r}, which {why}; leave it out there")
         if SIZE not in self.search:
             raise ValueError("[search] needs the size of the hidden layer; add for example hidden = [64, 256]")
-        count = len(self.candidates())
+        count = math.prod(len(values) for values in self.search.values())
+        if count > MOST_CANDIDATES:
+            raise ValueError(f"it has {count} candidates and may have {MOST_CANDIDATES}; list fewer values")
         if count < self.factor:
             raise ValueError(
                 f"it has {count} candidate{'s' if count > 1 else ''}, fewer than the factor {self.factor} by which "
@@ -120,6 +125,7 @@ class SearchConfig(Recipe):
         return self
 
     @classmethod
+    @checked
     def from_mapping(cls, values: Mapping[str, Any]) -> SearchConfig:
         """From parsed JSON or TOML; ConfigError as for the class."""
         return cls(**dict(values))
@@ -143,14 +149,16 @@ class SearchConfig(Recipe):
         """The usual ones, and the ends of the rungs."""
         return tuple(sorted({*config.epochs_with_checkpoint(), *(rung.epochs for rung in self.rungs(config.epochs))}))
 
+    @checked
     def rungs(self, epochs: int) -> tuple[Rung, ...]:
         """Epochs and places of each rung, for trainings of so many epochs in all.
 
         Raises
         ------
+        InputError : no number of epochs
         ConfigError : so few epochs that two rungs would end at the same one
         """
-        count = len(self.candidates())
+        count, epochs = len(self.candidates()), check_count("epochs", epochs)
         halvings = max(0, math.ceil(math.log(count, self.factor) - 1e-9) - 1)
         if epochs < self.factor**halvings:
             raise ConfigError(
