@@ -494,11 +494,11 @@ def _refused(work: Callable[..., Any], **given: Any) -> None:
 
 
 ELSEWHERE = (
-    "Dataset", "Dataset.from_contents", "explore", "Study.result", "Study.table", "Study.figures", "Callback.begin", "Search.run",
-    "Callback.checkpoint", "Callback.end",
+    "Dataset", "Dataset.from_contents", "explore", "Study.result", "Study.table", "Study.figures", "Search.run",
+    "Callback.begin", "Callback.checkpoint", "Callback.end",
 )  # fmt: skip
-"""Trusts its arguments by its docstring; serves until it is closed; are methods of a study or a search that was computed; are what
-users write."""
+"""Trusts its arguments by its docstring; serves until it is closed; are methods of a study or a search that was
+computed; are what users write."""
 
 
 class Strange:
