@@ -172,7 +172,7 @@ def _refusal(rule: _Rule, kinds: list[str], name: str, value: object) -> str:
     wanted = [kind for kind in kinds if kind != "None"]
     own = [kind for kind in wanted if kind in _OWN]
     words = type(value).__name__ if own else shown(value)
-    if "RBM" in own and {"load", "models", "updates"} <= set(dir(type(value))):
+    if "RBM" in own and {"load", "models", "dataset"} <= set(dir(type(value))):
         return f"{name} must be an RBM, found a run; pass run.load(), or run.load(update) for a checkpoint"
     if own:
         what = " or ".join(_OWN[kind].partition("; ")[0] for kind in own)

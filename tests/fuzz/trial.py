@@ -19,7 +19,9 @@ from rbmscape.errors import DamagedFileWarning, RbmscapeError
 MEMORY = 2 * 2**30
 """Bytes beyond those of the process at its start."""
 SECONDS = 20.0
-"""Of the processor for one trial, compilations among them; of the clock four times as many."""
+"""Of the processor for one trial, compilations among them."""
+PATIENCE = 80.0
+"""Of the clock, in which a trial that is no hang takes some time of the processor, however busy the machine is."""
 LONGEST = 700
 """Letters of a message."""
 
@@ -82,6 +84,19 @@ PRELOADED = (
 """What the server of the processes loads once."""
 
 
+_spent: dict[int, int] = {}
+
+
+def _advances(pid: int | None) -> bool:
+    """Whether the process has computed since it was last asked."""
+    try:
+        spent = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    before, _spent[pid or 0] = _spent.get(pid or 0, 0), spent
+    return spent - before > 10_000_000
+
+
 def faults(trial: Trial, keys: Iterable[Any]) -> dict[Any, str]:
     """Keys whose trial failed, with what happened; where a process dies, the next one goes on behind it."""
     context = multiprocessing.get_context("forkserver")
@@ -94,7 +109,9 @@ def faults(trial: Trial, keys: Iterable[Any]) -> dict[Any, str]:
         theirs.close()
         busy = None
         try:
-            while ours.poll(4 * SECONDS):
+            while ours.poll(PATIENCE) or _advances(process.pid):
+                if not ours.poll():
+                    continue
                 key, words = ours.recv()
                 busy = key if words == "started" else None
                 if words != "started":
