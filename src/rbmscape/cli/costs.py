@@ -107,7 +107,6 @@ def announce_steps(rbm: RBM, steps: float, n_states: int, *, rungs: int = 1, bou
     bound : whether fewer steps may suffice
     **how : engine and precision
     """
-    from rbmscape.runs.needs import FLOAT
     from rbmscape.sampling.budget import round_cost
     from rbmscape.study.needs import PROGRAM
 
@@ -119,7 +118,7 @@ def announce_steps(rbm: RBM, steps: float, n_states: int, *, rungs: int = 1, bou
 
 def _memory_of_rungs(rbm: RBM, rungs: int, n_states: int) -> int:
     """Bytes of the parameters and states of so many models at once."""
-    from rbmscape.study.needs import FLOAT
+    from rbmscape.runs.needs import FLOAT
 
     return FLOAT * rungs * (rbm.n_visible * rbm.n_hidden + (1 + n_states) * (rbm.n_visible + rbm.n_hidden))
 
