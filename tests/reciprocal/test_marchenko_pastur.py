@@ -133,7 +133,7 @@ def test_misuse_is_refused():
     law = rs.MarchenkoPastur(5, 3, 1.0)
     with pytest.raises(InputError, match="std must be a finite number > 0, found 0"):
         rs.MarchenkoPastur(5, 3, 0.0)
-    with pytest.raises(InputError, match="at least one unit"):
+    with pytest.raises(InputError, match="n_visible must be a whole number of at least 1"):
         rs.MarchenkoPastur(0, 3, 1.0)
     with pytest.raises(InputError, match="between 0 and 1"):
         law.ppf([0.5, 1.5])
