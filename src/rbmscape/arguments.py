@@ -75,6 +75,7 @@ _OWN: Final = {
     "SizeCurve": "a curve; pass that of rbmscape.measured_curve",
     "LinearGrowth": "a growth; pass that of rbmscape.linear_growth(data)",
     "StudyConfig": "a StudyConfig; make one with rbmscape.StudyConfig(...)",
+    "SearchConfig": "a SearchConfig; make one with rbmscape.SearchConfig(...)",
     "TrainingConfig": "a TrainingConfig; make one with rbmscape.TrainingConfig(...)",
     "RunKey": "a key of study.runs",
     "Generator": "a generator; pass numpy.random.default_rng(seed)",

@@ -441,7 +441,10 @@ def _runs() -> dict[str, Call]:
             rs.train,
             {"dataset": dataset, "config": config, "directory": "r", "init": None, "callbacks": (), **how},
         ),
-        "train_many": (rs.train_many, {"dataset": dataset, "configs": [config], "directories": ["q"], **how}),
+        "train_many": (
+            rs.train_many,
+            {"dataset": dataset, "configs": [config], "directories": ["q"], "callbacks": (), **how},
+        ),
         "CsvTracker": (rs.CsvTracker, {"path": "t.csv"}),
         "TensorBoardTracker": (rs.TensorBoardTracker, {"directory": "t"}),
         **{
