@@ -22,6 +22,8 @@ __all__ = ["checked", "checked_path"]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+_ELSEWHERE: Final = ("self", "mode", "callbacks")
+"""A mode is looked at where it is known how many there are, callbacks where their methods are."""
 _LARGEST: Final = 2**64
 _LONGEST_WORD: Final = 4000
 _LONGEST_NAME: Final = 255
@@ -70,7 +72,7 @@ _OWN: Final = {
     "RBM": "an RBM; make one with rbmscape.RBM(weights, visible_bias, hidden_bias) or run.load()",
     "Modes": "modes; pass rbmscape.Modes.of(rbm)",
     "Coordinates": "coordinates; pass those of modes.project(v, h)",
-    "Dataset": "a data set; make one with rbmscape.load_dataset",
+    "Dataset": "a data set; make one with rbmscape.load_dataset or Dataset.from_array",
     "Estimate": "an estimate; pass the result of rbmscape.log_partition",
     "SizeCurve": "a curve; pass that of rbmscape.measured_curve",
     "LinearGrowth": "a growth; pass that of rbmscape.linear_growth(data)",
@@ -119,8 +121,8 @@ def checked(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
 
 
 def _rules(signature: inspect.Signature) -> Iterator[tuple[str, _Rule]]:
-    for name, parameter in signature.parameters.items():  # a mode is looked at where it is known how many there are
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or name in ("self", "mode"):
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL) or name in _ELSEWHERE:
             continue
         kinds = tuple(_kind(part) for part in _parts(str(parameter.annotation)))
         if all(kind in _PLAIN or kind in _OWN or _LIST.fullmatch(kind) or _is_literal(kind) for kind in kinds):

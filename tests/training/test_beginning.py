@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(data, first, tm
         rs.train(data, RECIPE, place, init=rs.RBM.random(9, 5), progress=False)
     with pytest.raises(ConfigError, match="found a model alone"):
         rs.train(data, RECIPE.replace(method="ptt"), place, init=first.load(), progress=False)
-    with pytest.raises(InputError, match="a run or a model"):
+    with pytest.raises(InputError, match="a run or an RBM"):
         rs.train(data, RECIPE, place, init=np.zeros(3), progress=False)
     assert not place.exists()
 
