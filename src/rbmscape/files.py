@@ -244,7 +244,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ------
     DiskError : the file cannot be written (full disk, missing rights, missing parent that cannot be made)
     """
-    target, temporary = Path(path), None
+    target, temporary, held = Path(path), None, None
     make_directory(target.parent)
     with contextlib.suppress(DiskError):
         sweep(target.parent, target.name)
@@ -256,12 +256,16 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with operation("flush", target):
                 handle.flush()
                 os.fsync(handle.fileno())
+            if sys.platform != "win32":  # there no open file can be renamed
+                held = os.dup(handle.fileno())  # and with it the lock, until the file has its name
         with operation("rename", target):
             os.replace(temporary, target)
         sync_directory(target.parent)
     except OSError as error:
         raise refused(target, "written", error) from error
     finally:
+        if held is not None:
+            os.close(held)
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)

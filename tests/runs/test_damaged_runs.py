@@ -260,6 +260,10 @@ def test_nothing_is_written_through_a_link_at_the_temporary_name(tmp_path, monke
     secret.write_text("mine")
     monkeypatch.setattr(files.secrets, "token_hex", lambda _n: "0000")
     os.symlink(secret, files.temporary_name(target))
+    files.write_text(target, "ours")  # the link is swept, as the rest of a killed writer would be
+    assert (secret.read_text(), target.read_text(), target.is_symlink()) == ("mine", "ours", False)
+    os.symlink(secret, files.temporary_name(target))
+    monkeypatch.setattr(files, "sweep", lambda *_: None)
     with pytest.raises(DiskError, match=r"a\.json could not be written"):
         files.write_text(target, "theirs")
-    assert secret.read_text() == "mine"
+    assert (secret.read_text(), target.read_text()) == ("mine", "ours")

@@ -76,6 +76,6 @@ def test_quality_of_a_run_and_of_a_model():
     found = rs.quality(run, DATA, n_samples=100)
     assert found.n_hidden == 4
     assert "pairs" in repr(found)
-    with pytest.raises(InputError, match="needs a Dataset of 16 columns"):
+    with pytest.raises(InputError, match="needs the data that a model was trained on, found None"):
         rs.quality(run.load())
     assert np.isnan(rs.quality(run.load(), DATA.limited(n_test=0), n_samples=50).nearest_test.value)

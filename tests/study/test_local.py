@@ -62,12 +62,12 @@ class Killer(SilentReporter):
 
 def begin(plan: StudyConfig, directory: Path) -> tuple[StudyStore, list]:
     """A study's directory with its plan, as `run_study` leaves it before the first task."""
-    from rbmscape.study.study import _record
+    from rbmscape.study.study import dataset_record
 
     dataset = plan.data.load()
     store = StudyStore(directory)
     directory.mkdir(parents=True)
-    store.begin(plan, _record(dataset, "now"), overwrite=False)
+    store.begin(plan, dataset_record(dataset, "now"), overwrite=False)
     return store, build_graph(plan, dataset)
 
 

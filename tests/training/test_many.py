@@ -274,7 +274,9 @@ def test_what_shares_no_launches_trains_one_after_the_other_on_a_gpu(
         ("train", (patterns, config, place)) for config, place in zip(configs, "ab", strict=True)
     ]
     assert [options.pop("progress")._title for *_, options in calls] == ["run 1 of 2: a", "run 2 of 2: b"]
-    assert [options for *_, options in calls] == 2 * [{"resume": True, "overwrite": False, "until_update": 3}]
+    assert [options for *_, options in calls] == 2 * [
+        {"resume": True, "overwrite": False, "until_update": 3, "callbacks": ()}
+    ]
 
 
 @pytest.mark.parametrize(

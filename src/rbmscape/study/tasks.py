@@ -71,13 +71,13 @@ def _train(context: StudyContext, task: Task, reporter: StudyReporter) -> dict[s
     StudyError : the run was begun by code that trains with other numbers
     """
     key, contract = RunKey(**_key_values(task)), task.parameters["contract"]
-    known = {contract, *CONTINUED}
+    config = TrainingConfig.from_mapping(task.parameters["config"])
+    known = {contract, *(CONTINUED if config.method != "ptt" else ())}
     if any(found.get("contract", 1) not in known for found in context.store.outcomes(f"train/{key}")):
         raise StudyError(
             f"the run {key} was trained by code whose numbers differ from today's; go on in another directory, or pass "
             "--overwrite to start the study again from nothing"
         )
-    config = TrainingConfig.from_mapping(task.parameters["config"])
     watcher, until = _TrainingWatcher(task, reporter), task.parameters["until_update"]
     run = _trained(context, key, config, watcher, until)
     last = run.rows[-1]

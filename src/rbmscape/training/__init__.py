@@ -13,7 +13,7 @@ Raise it when the same recipe, data and seed give other weights, also when `rbms
 raised: a study then refuses to mix runs of both.
 """
 
-CONTINUED = (1,)
+CONTINUED = (1, 2)
 """Earlier contracts whose runs go on as they were begun, bit for bit: the record of a run says in which arithmetic its
-parameters are moved.
+parameters are moved.  Not those of method "ptt", whose ladder has climbed in another way since 3.
 """

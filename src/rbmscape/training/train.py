@@ -98,8 +98,8 @@ def train(
     check_beginning(begin, dataset, recipe)
     check_rows(dataset, recipe)
     if isinstance(reporter, TrainingDisplay) and not follows_here():
-        reporter.about(("data", concern) for concern in first_concerns(dataset))
-        reporter.about(("threads", concern) for concern in thread_concerns())
+        concerns = {"data": first_concerns(dataset), "threads": thread_concerns()}
+        reporter.about((about, concern) for about, found in concerns.items() for concern in found)
     check_training(recipe, dataset.n_visible, len(dataset.train))
     engine = engine_for(recipe, dataset)
     if directory is not None:
