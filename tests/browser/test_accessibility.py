@@ -32,7 +32,7 @@ def serious(page, axe):
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_nothing_serious_is_found(look, image_run, axe, scheme):
     for view in VIEWS:
         page = look(image_run.directory, f"view={view}")

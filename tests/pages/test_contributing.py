@@ -106,6 +106,7 @@ def test_every_recipe_works(package, tmp_path):
     assert "norm" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_conformance_tests_find_and_accept_the_engine(package, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(package / "src"), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
     words = [str(ROOT / "tests/kernels/test_conformance.py"), "-q", "-k", "mine", "-p", "no:cacheprovider", "-n0"]

@@ -24,6 +24,7 @@ from rbmscape.study.store import StudyStore
 from rbmscape.study.study import open_study, run_study
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_numbers_of_one_process(tiny_plan, tmp_path):
     here = run_study(tiny_plan, tmp_path / "here", progress=False)
     there = run_study(tiny_plan, tmp_path / "there", progress=False, workers=2)

@@ -66,6 +66,7 @@ def test_growth_of_a_planted_run_is_predicted_within_five_percent():
     assert not found.left[1] < found.left[0]
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_error_of_the_growth_covers():
     """Twelve seeds, two modes: |z| < 3 in all, which exact normal errors break once in 16 times; the second-order part

@@ -41,6 +41,7 @@ def work(directory: str) -> None:
     rs.train(dataset(), rs.TrainingConfig(**CONFIG), directory, resume=True, progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_kills_at_random_instants_lose_nothing(tmp_path: Path):
     threads = torch.get_num_threads()
