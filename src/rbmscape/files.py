@@ -192,25 +192,30 @@ def copy_tree(source: Path, target: Path, *ignored: str) -> None:
 def sweep(directory: Path, name: str = "") -> None:
     """Remove what killed processes were still writing in a directory, all of it or what was to be one file."""
     for path in directory.glob(f".{glob.escape(name)}{'.' if name else ''}*{TEMPORARY_SUFFIX}"):
-        if not _is_held(path):
-            remove_file(path)
+        _sweep(path)
 
 
-def _is_held(temporary: Path) -> bool:
-    """Whether somebody still writes it: the lock on an open file goes with the process that holds it."""
+def _sweep(temporary: Path) -> None:
+    """Remove an unfinished file unless somebody holds it: the lock on an open file goes with the process that has it.
+
+    It is held while it is removed, so that a writer who has just made it notices.
+    """
     if sys.platform == "win32":
-        return False
+        remove_file(temporary)
+        return
     try:
         descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
+    except OSError:  # a link, or gone
+        remove_file(temporary)
+        return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return True
+        return
+    else:
+        remove_file(temporary)
     finally:
         os.close(descriptor)
-    return False
 
 
 def inode(path: Path) -> tuple[int, int] | None:
@@ -228,12 +233,22 @@ def _new_temporary(target: Path) -> tuple[int, Path]:
     while True:
         temporary = temporary_name(target)
         descriptor = os.open(temporary, flags, 0o666)
-        if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if inode(temporary):
+        if _hold(descriptor) and inode(temporary):
             return descriptor, temporary
         os.close(descriptor)  # swept before it was held
+
+
+def _hold(descriptor: int) -> bool:
+    """Lock a new file until it is closed; False where somebody is about to sweep it."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 @contextlib.contextmanager
