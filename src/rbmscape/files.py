@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -23,8 +22,12 @@ from rbmscape.checks import in_short
 from rbmscape.digests import DIGEST, bytes_digest
 from rbmscape.errors import DamagedError, DiskError
 
-if sys.platform != "win32":
+try:
     import fcntl
+except ImportError:  # not a system of the kind of POSIX
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -200,7 +203,7 @@ def _sweep(temporary: Path) -> None:
 
     It is held while it is removed, so that a writer who has just made it notices.
     """
-    if sys.platform == "win32":
+    if not _HAS_LOCKS:
         remove_file(temporary)
         return
     try:
@@ -240,7 +243,7 @@ def _new_temporary(target: Path) -> tuple[int, Path]:
 
 def _hold(descriptor: int) -> bool:
     """Lock a new file until it is closed; False where somebody is about to sweep it."""
-    if sys.platform == "win32":
+    if not _HAS_LOCKS:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -271,7 +274,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with operation("flush", target):
                 handle.flush()
                 os.fsync(handle.fileno())
-            if sys.platform != "win32":  # there no open file can be renamed
+            if _HAS_LOCKS:  # where there are none, no open file can be renamed
                 held = os.dup(handle.fileno())  # and with it the lock, until the file has its name
         with operation("rename", target):
             os.replace(temporary, target)

@@ -150,7 +150,7 @@ def test_measuring_more_often_does_not_change_the_training(data):
     "changes",
     [
         {"gradient": "plain", "visible_bias_init": "zeros", "learning_rate": 0.05},
-        pytest.param({"optimizer": "adam", "learning_rate": 0.02, "l2": 1e-3, "averaging": 20}, marks=pytest.mark.slow),
+        pytest.param({"optimizer": "adam", "learning_rate": 0.01, "l2": 1e-3, "averaging": 20}, marks=pytest.mark.slow),
         {"optimizer": "rmsprop", "learning_rate": 0.03, "l1": 1e-4},
         {"momentum": 0.5, "visible_bias_init": "normal", "weight_std": 0.1, "warmup": 10},
         {"engine": "reference", "precision": "fp64", "schedule": "linear"},
