@@ -28,6 +28,7 @@ def axe():
 
 def serious(page, axe):
     page.evaluate(f"{axe}; null")
+    page.wait_for_function("!document.querySelector('.waiting')")  # what is about to be replaced is pale
     found = page.evaluate("axe.run().then((found) => found.violations)")
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
 
